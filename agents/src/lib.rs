@@ -1,0 +1,1 @@
+//! The agent loop, specialists, evidence, budgets and models of Midwatch.

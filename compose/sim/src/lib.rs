@@ -1,0 +1,1 @@
+//! A world that plays incident scenarios behind the wire protocols of AWS.

@@ -1,0 +1,1 @@
+//! MCP server for CodeDeploy and ECS deployments, their correlation with an onset, and service health.

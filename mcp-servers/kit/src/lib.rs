@@ -1,0 +1,1 @@
+//! What every Midwatch MCP server shares: serving, authentication, AWS clients, errors.

@@ -1,0 +1,1 @@
+//! MCP server for CloudWatch Logs: patterns, onset, baselines, bounded Logs Insights.

@@ -1,0 +1,1 @@
+//! MCP server for CloudWatch alarms and metric windows against a baseline.

@@ -1,0 +1,1 @@
+//! MCP server that plans changes, and makes them only on a signed permit.

@@ -1,0 +1,1 @@
+//! MCP server for runbook retrieval: BM25 over Markdown or Bedrock Knowledge Bases.

@@ -1,0 +1,24 @@
+//! The shared nouns of Midwatch, and the rules about acting on them.
+//!
+//! Pure and synchronous: nothing here opens a socket, reads a clock of its own or awaits.
+//! Everything that may be trusted to *decide* (policy, permits) lives here, so that the code
+//! that decides can be read on its own. The alternative, a `core` crate for whatever two crates
+//! share, was rejected: types that only one crate owns stay with their owner.
+
+mod action;
+mod catalog;
+mod cause;
+mod clock;
+mod id;
+mod runbook;
+
+pub use action::{Action, ActionKind, BlastRadius, ExpectedState, Inverse, Plan, PlanStep, Risk};
+pub use catalog::{
+    Autonomy, Catalog, CatalogError, CodeDeployTarget, EcsTarget, Environment, MetricRef, ScaleBounds,
+    Service, Tier,
+};
+pub use cause::{CauseKind, Verdict};
+pub use clock::{Clock, FixedClock};
+pub use id::{AwsName, EvidenceId, IdError, IncidentId, PermitId, RequestId, ServiceName};
+pub use jiff::{SignedDuration, Timestamp};
+pub use runbook::{ContractError, RunbookContract, Verification};

@@ -1,0 +1,1 @@
+//! The real daemon, servers and foreign parts together.
