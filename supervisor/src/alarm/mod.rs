@@ -1,0 +1,169 @@
+//! An alarm, as Midwatch understands it, whatever shape it arrived in.
+//!
+//! INVARIANT: an `Alarm` has a name, a state and the time of its state change; everything else may
+//! be missing. Every text in it came from outside: bounded in length, free of control characters,
+//! and never to be put into a system prompt. The wire shapes stay in `wire`; nothing else in the
+//! supervisor knows that EventBridge and SNS disagree about dimensions.
+
+mod wire;
+
+use std::{collections::BTreeMap, fmt};
+
+use midwatch_policy::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+pub use wire::{AlarmError, parse};
+
+/// State of a CloudWatch alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum AlarmState {
+    /// The condition does not hold.
+    Ok,
+    /// The condition holds.
+    Alarm,
+    /// CloudWatch cannot say. Never to be read as OK.
+    InsufficientData,
+}
+
+impl AlarmState {
+    /// As CloudWatch writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::Alarm => "ALARM",
+            Self::InsufficientData => "INSUFFICIENT_DATA",
+        }
+    }
+}
+
+impl fmt::Display for AlarmState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A metric that an alarm watches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchedMetric {
+    /// Namespace, such as `AWS/ECS`.
+    pub namespace: String,
+    /// Metric name.
+    pub name: String,
+    /// Statistic, where the payload says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stat: Option<String>,
+    /// Period in seconds, where the payload says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub period_s: Option<u32>,
+    /// Dimensions by name.
+    pub dimensions: BTreeMap<String, String>,
+}
+
+/// What an alarm is computed from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Watch {
+    /// One metric.
+    Metric {
+        /// The metric.
+        metric: WatchedMetric,
+    },
+    /// An expression over metrics.
+    Math {
+        /// The expression that decides.
+        expression: String,
+        /// The metrics it reads.
+        metrics: Vec<WatchedMetric>,
+    },
+    /// A rule over other alarms.
+    Composite {
+        /// The rule.
+        rule: String,
+        /// Names of the alarms that triggered it.
+        children: Vec<String>,
+    },
+    /// The payload does not say.
+    Unstated,
+}
+
+/// An alarm that changed its state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// Name, unique within account and region.
+    pub name: String,
+    /// ARN, where the payload has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arn: Option<String>,
+    /// Account id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Region, such as `us-east-1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// State it changed to.
+    pub state: AlarmState,
+    /// State it changed from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous: Option<AlarmState>,
+    /// When it changed.
+    pub at: Timestamp,
+    /// Why, in CloudWatch's words.
+    pub reason: String,
+    /// What its author wrote about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Threshold, where the payload says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+    /// What it is computed from.
+    pub watch: Watch,
+    /// Why its actions are suppressed, where they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suppressed: Option<String>,
+}
+
+impl Alarm {
+    /// Dimensions of everything it watches; the first value wins where two metrics disagree.
+    pub fn dimensions(&self) -> BTreeMap<String, String> {
+        let metrics: &[WatchedMetric] = match &self.watch {
+            Watch::Metric { metric } => std::slice::from_ref(metric),
+            Watch::Math { metrics, .. } => metrics,
+            Watch::Composite { .. } | Watch::Unstated => &[],
+        };
+        let mut all = BTreeMap::new();
+        for (name, value) in metrics.iter().flat_map(|m| &m.dimensions) {
+            all.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+        all
+    }
+
+    /// Names of the alarms behind a composite one.
+    pub fn children(&self) -> &[String] {
+        match &self.watch {
+            Watch::Composite { children, .. } => children,
+            _ => &[],
+        }
+    }
+
+    /// What identifies the trouble: account, region, alarm and dimensions; not the message, not
+    /// the moment, not the state.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        for part in [self.account.as_deref(), self.region.as_deref(), Some(self.name.as_str())] {
+            hash.update(part.unwrap_or("-"));
+            hash.update([0]);
+        }
+        for (name, value) in self.dimensions() {
+            hash.update(name);
+            hash.update([1]);
+            hash.update(value);
+            hash.update([0]);
+        }
+        hex::encode(hash.finalize()).chars().take(16).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

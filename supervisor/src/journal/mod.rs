@@ -1,0 +1,188 @@
+//! The journal: one append-only, hash-chained list of entries for each incident.
+//!
+//! INVARIANT: an entry is never changed or removed. Every entry carries the SHA-256 of the
+//! canonical JSON (RFC 8785) of itself and of the hash before it, so that a changed byte anywhere
+//! breaks the chain from there on. Appending names the version (number of entries) that the
+//! writer has seen; another number means that somebody else wrote, and nothing is written.
+//! The incident's state is read from here and nowhere else; a table of current state beside it
+//! was rejected, since the two would disagree one day.
+
+mod sqlite;
+
+use std::{future::Future, pin::Pin};
+
+use midwatch_policy::{IncidentId, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+pub use sqlite::{SqliteJournal, default_store};
+
+/// `prev` of the first entry.
+const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+/// Version of the entry's form, part of what is hashed.
+const FORM: u32 = 1;
+
+/// Future of a journal call.
+pub type JournalFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send + 'a>>;
+
+/// What is to be appended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    /// When it happened, on the incident's clock.
+    pub at: Timestamp,
+    /// What kind of event it is, such as `proposed`.
+    pub kind: String,
+    /// The event.
+    pub body: Value,
+}
+
+/// What was appended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The incident it belongs to.
+    pub incident: IncidentId,
+    /// Position, from 1.
+    pub seq: u32,
+    /// When it happened, on the incident's clock.
+    pub at: Timestamp,
+    /// What kind of event it is.
+    pub kind: String,
+    /// The event.
+    pub body: Value,
+    /// Hash of the entry before it.
+    pub prev: String,
+    /// SHA-256 of the canonical JSON of everything above.
+    pub hash: String,
+}
+
+/// Where an incident's chain ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Head {
+    /// The incident.
+    pub incident: IncidentId,
+    /// How many entries it has.
+    pub entries: u32,
+    /// Hash of the last one.
+    pub hash: String,
+}
+
+/// Why the journal did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Somebody else appended meanwhile.
+    #[error("incident `{incident}` has {found} entries, {expected} were expected: another writer was there")]
+    Conflict {
+        /// The incident.
+        incident: IncidentId,
+        /// The version the writer had seen.
+        expected: u32,
+        /// The version there is.
+        found: u32,
+    },
+    /// The chain does not hold.
+    #[error("journal of `{incident}` was altered at entry {seq}: {problem}")]
+    Broken {
+        /// The incident.
+        incident: String,
+        /// The first entry that does not hold.
+        seq: u32,
+        /// What does not.
+        problem: String,
+    },
+    /// An entry that cannot be written as canonical JSON.
+    #[error("entry cannot be written as canonical JSON")]
+    Canonical(#[source] serde_json::Error),
+    /// The store itself.
+    #[error("journal store {path} failed: {problem}")]
+    Store {
+        /// Where it is.
+        path: String,
+        /// What it says, and how to mend it where that is known.
+        problem: String,
+    },
+}
+
+/// Where journals are kept.
+pub trait Journal: Send + Sync + std::fmt::Debug {
+    /// Appends, if the incident has exactly `expected` entries. Returns the new number.
+    fn append<'a>(
+        &'a self,
+        incident: &'a IncidentId,
+        expected: u32,
+        drafts: Vec<Draft>,
+    ) -> JournalFuture<'a, u32>;
+
+    /// All entries of an incident in order, with the chain verified.
+    fn read<'a>(&'a self, incident: &'a IncidentId) -> JournalFuture<'a, Vec<Entry>>;
+
+    /// All incidents, newest first.
+    fn heads(&self) -> JournalFuture<'_, Vec<Head>>;
+
+    /// Keeps bytes beside the journal under their SHA-256, which is returned in hex.
+    fn keep(&self, bytes: Vec<u8>) -> JournalFuture<'_, String>;
+
+    /// The bytes of a digest, checked against it.
+    fn kept<'a>(&'a self, digest: &'a str) -> JournalFuture<'a, Option<Vec<u8>>>;
+}
+
+/// SHA-256 in lower-case hex.
+pub fn digest(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+fn canonical<T: Serialize>(value: &T) -> Result<String, JournalError> {
+    serde_json_canonicalizer::to_string(value).map_err(JournalError::Canonical)
+}
+
+#[derive(Serialize)]
+struct Hashed<'a> {
+    form: u32,
+    incident: &'a IncidentId,
+    seq: u32,
+    at: Timestamp,
+    kind: &'a str,
+    body: &'a Value,
+    prev: &'a str,
+}
+
+/// Chains one draft behind the entry whose hash is `prev`.
+fn chain(incident: &IncidentId, seq: u32, prev: &str, draft: Draft) -> Result<Entry, JournalError> {
+    let Draft { at, kind, body } = draft;
+    // What canonical JSON cannot tell apart (integers past 2^53, -0) must not enter the hash.
+    let body = serde_json::from_str(&canonical(&body)?).map_err(JournalError::Canonical)?;
+    let hashed = Hashed { form: FORM, incident, seq, at, kind: &kind, body: &body, prev };
+    let hash = digest(canonical(&hashed)?.as_bytes());
+    Ok(Entry { incident: incident.clone(), seq, at, kind, body, prev: prev.to_owned(), hash })
+}
+
+/// Checks a whole chain, from its first entry to its head.
+pub fn verify(entries: &[Entry], head: &Head) -> Result<(), JournalError> {
+    let broken = |seq, problem: &str| JournalError::Broken {
+        incident: head.incident.to_string(),
+        seq,
+        problem: problem.to_owned(),
+    };
+    let mut prev = GENESIS.to_owned();
+    let mut next = 1;
+    for entry in entries {
+        let seq = next;
+        next += 1;
+        if entry.seq != seq || entry.incident != head.incident {
+            return Err(broken(seq, "an entry is missing or belongs elsewhere"));
+        }
+        let draft = Draft { at: entry.at, kind: entry.kind.clone(), body: entry.body.clone() };
+        let again = chain(&head.incident, seq, &prev, draft)?;
+        if again != *entry {
+            return Err(broken(seq, "its hash does not match its content"));
+        }
+        prev = again.hash;
+    }
+    if u32::try_from(entries.len()).ok() != Some(head.entries) || prev != head.hash {
+        return Err(broken(next, "entries are missing at the end"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
