@@ -1,1 +1,18 @@
 //! The agent loop, specialists, evidence, budgets and models of Midwatch.
+//!
+//! Nothing here opens a socket, except the Bedrock client behind the [`model::Model`] trait, and
+//! nothing here changes the world: agents are shown tools that look, never tools that do.
+
+pub mod brief;
+pub mod budget;
+pub mod events;
+pub mod evidence;
+pub mod finding;
+pub mod model;
+pub mod prices;
+pub mod route;
+pub mod run;
+pub mod specialist;
+pub mod sweep;
+pub mod task;
+pub mod tools;

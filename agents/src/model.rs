@@ -1,0 +1,52 @@
+//! What a language model is to the rest of the house: a request in, a response or a classed error
+//! out. The shapes mirror Bedrock Converse, and their JSON *is* Converse's JSON, so that the same
+//! bytes can be journaled, replayed and served by a simulated endpoint. A neutral shape of our own
+//! was rejected: every field of it would have needed a mapping in both directions.
+
+mod error;
+mod message;
+mod request;
+mod response;
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+
+pub use error::{ModelError, ModelErrorKind};
+pub use message::{
+    CachePoint, Content, Message, Reasoning, ReasoningText, Role, SystemBlock, ToolResult, ToolResultContent,
+    ToolStatus, ToolUse,
+};
+pub use request::{Guardrail, Inference, ModelRequest, ToolChoice, ToolConfig, ToolEntry, ToolSpec};
+pub use response::{ModelResponse, StopReason, Usage};
+
+/// How long one call may take, and what ends it early.
+#[derive(Debug, Clone)]
+pub struct CallLimits {
+    /// Time for the whole call, in real time: an I/O time-out, not domain time.
+    pub timeout: Duration,
+    /// Ends the call at once when cancelled.
+    pub cancel: CancellationToken,
+}
+
+impl CallLimits {
+    /// Limits with a time-out and a token that nobody cancels.
+    pub fn within(timeout: Duration) -> Self {
+        Self { timeout, cancel: CancellationToken::new() }
+    }
+}
+
+/// A language model, or something that answers like one.
+pub trait Model: Send + Sync + std::fmt::Debug {
+    /// The model id that prices are kept under, such as `global.anthropic.claude-haiku-4-5-20251001-v1:0`.
+    fn id(&self) -> &str;
+
+    /// One attempt at one answer. Never retries by itself: every attempt is reserved and journaled
+    /// by the caller.
+    fn converse<'a>(
+        &'a self,
+        request: &'a ModelRequest,
+        limits: &'a CallLimits,
+    ) -> BoxFuture<'a, Result<ModelResponse, ModelError>>;
+}
