@@ -1,1 +1,53 @@
 //! What every Midwatch MCP server shares: serving, authentication, AWS clients, errors.
+//!
+//! A server is a `rmcp::ServerHandler` that is cheap to clone. It is built from a [`Ctx`] (AWS
+//! clients, catalog, clock) and served three ways by the same code: [`connect_in_process`] over a
+//! duplex, [`serve_stdio`], and [`http`] (streamable HTTP, stateless JSON). Whatever way, it runs
+//! behind [`Guarded`], so that a panic, an endless call or an oversized result is an answer and
+//! never silence.
+//!
+//! INVARIANT: what a tool tells a model ([`ToolError`]) never holds an AWS message that could carry
+//! a secret or an account's layout; the operator finds the full text in the log on stderr.
+//!
+//! A framework of our own above `rmcp` was rejected: servers use its macros directly, and this
+//! crate only holds what five of them would otherwise copy.
+
+mod aws;
+mod aws_error;
+mod cli;
+mod clock;
+mod connect;
+mod ctx;
+mod error;
+mod guard;
+pub mod http;
+mod output;
+mod time;
+
+pub use aws::{Aws, AwsSettings, Roles};
+pub use aws_config::SdkConfig;
+pub use aws_credential_types::Credentials;
+pub use aws_error::AwsResult;
+pub use cli::{ServeArgs, start_tracing};
+pub use clock::SystemClock;
+pub use connect::{Client, ConnectError, connect_in_process, serve_stdio};
+pub use ctx::Ctx;
+pub use error::{ErrorKind, ToolError};
+pub use guard::Guarded;
+pub use output::{MAX_RESULT_BYTES, clip, fit, reference};
+pub use time::{Time, Window};
+
+use rmcp::model::{Implementation, ServerCapabilities, ServerConfig};
+
+/// What a server says about itself: name, version and one or two sentences for the model.
+///
+/// ```ignore
+/// fn get_info(&self) -> ServerConfig {
+///     midwatch_mcp::server_info("midwatch-logs", env!("CARGO_PKG_VERSION"), "Error patterns …")
+/// }
+/// ```
+pub fn server_info(name: &str, version: &str, instructions: &str) -> ServerConfig {
+    ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+        .with_server_info(Implementation::new(name, version))
+        .with_instructions(instructions)
+}

@@ -1,0 +1,142 @@
+//! The command line that every server binary has.
+
+use std::{io::Write as _, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use anyhow::Context as _;
+use clap::Args;
+use midwatch_policy::Catalog;
+use rmcp::ServerHandler;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    aws::{Aws, AwsSettings},
+    clock::SystemClock,
+    connect::{connect_in_process, serve_stdio},
+    ctx::Ctx,
+    http::{self, HttpSettings, Token},
+};
+
+/// Arguments of every server binary; flatten them into its own.
+#[derive(Debug, Clone, Args)]
+pub struct ServeArgs {
+    /// Serve streamable HTTP on this address (path /mcp) instead of stdio, such as 127.0.0.1:8710.
+    /// Callers present the bearer token in MIDWATCH_TOKEN or the file MIDWATCH_TOKEN_FILE names;
+    /// without one, only a loopback address is accepted.
+    #[arg(long, value_name = "ADDR")]
+    pub http: Option<SocketAddr>,
+    /// A further host name under which HTTP callers may address this server.
+    #[arg(long, value_name = "NAME")]
+    pub allow_host: Vec<String>,
+    /// Service catalog (TOML).
+    #[arg(long, value_name = "FILE", env = "MIDWATCH_CATALOG")]
+    pub catalog: Option<PathBuf>,
+    /// AWS region where the catalog names none.
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+    /// AWS profile.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Print the tools as JSON and exit. Contacts nothing.
+    #[arg(long)]
+    pub list_tools: bool,
+    /// Print the least IAM policy this server works with and exit.
+    #[arg(long)]
+    pub iam_policy: bool,
+    /// What to log to stderr, as `tracing` directives.
+    #[arg(long, value_name = "FILTER", default_value = "info", env = "MIDWATCH_LOG")]
+    pub log: String,
+}
+
+impl ServeArgs {
+    /// Does what the arguments say: prints, or builds the server and serves it to its end.
+    pub async fn run<S>(
+        self,
+        iam_policy: &str,
+        build: impl FnOnce(Ctx) -> anyhow::Result<S>,
+    ) -> anyhow::Result<()>
+    where
+        S: ServerHandler + Clone + Send + Sync + 'static,
+    {
+        if self.iam_policy {
+            return print(iam_policy.trim_end());
+        }
+        start_tracing(&self.log)?;
+        let server = build(self.ctx()?)?;
+        if self.list_tools {
+            let client = connect_in_process(server).await?;
+            return print(&serde_json::to_string_pretty(&client.list_all_tools().await?)?);
+        }
+        let Some(addr) = self.http else {
+            return Ok(serve_stdio(server).await?);
+        };
+        let settings =
+            HttpSettings { token: token()?, allowed_hosts: self.allow_host, ..HttpSettings::on(addr) };
+        let bound = http::bind(server, settings).await?;
+        tracing::info!(addr = %bound.local_addr(), path = http::PATH, "serving streamable HTTP");
+        let stop = CancellationToken::new();
+        tokio::spawn(stop_on_signal(stop.clone()));
+        Ok(bound.run(stop).await?)
+    }
+
+    fn ctx(&self) -> anyhow::Result<Ctx> {
+        let catalog = match &self.catalog {
+            None => Catalog::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read the catalog `{}`", path.display()))?;
+                Catalog::parse(&text).with_context(|| format!("in `{}`", path.display()))?
+            }
+        };
+        let settings = AwsSettings {
+            region: self.region.clone(),
+            profile: self.profile.clone(),
+            ..AwsSettings::default()
+        };
+        Ok(Ctx::new(Aws::new(settings), Arc::new(catalog), Arc::new(SystemClock)))
+    }
+}
+
+/// Logs to stderr: stdout belongs to MCP. `rmcp` stays at `info` unless the filter names it,
+/// because at `debug` it logs whole requests.
+pub fn start_tracing(filter: &str) -> anyhow::Result<()> {
+    let filter = if filter.contains("rmcp") { filter.to_owned() } else { format!("{filter},rmcp=info") };
+    let filter = EnvFilter::try_new(&filter).with_context(|| format!("`{filter}` is no log filter"))?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .try_init()
+        .map_err(|error| anyhow::anyhow!("logging cannot be set up: {error}"))
+}
+
+fn token() -> anyhow::Result<Option<Token>> {
+    let text = match (std::env::var("MIDWATCH_TOKEN"), std::env::var_os("MIDWATCH_TOKEN_FILE")) {
+        (Ok(text), _) => text,
+        (Err(_), Some(path)) => {
+            let path = PathBuf::from(path);
+            std::fs::read_to_string(&path)
+                .with_context(|| format!("cannot read the token file `{}`", path.display()))?
+        }
+        (Err(_), None) => return Ok(None),
+    };
+    Ok(Some(Token::parse(&text)?))
+}
+
+async fn stop_on_signal(stop: CancellationToken) {
+    let interrupt = tokio::signal::ctrl_c();
+    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! { _ = interrupt => {}, _ = terminate.recv() => {} }
+        }
+        Err(_) => {
+            // Without a handler for SIGTERM the process simply ends on it.
+            let _ = interrupt.await;
+        }
+    }
+    stop.cancel();
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout().lock(), "{text}")?)
+}

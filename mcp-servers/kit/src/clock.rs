@@ -1,0 +1,20 @@
+//! The real clock.
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use midwatch_policy::{Clock, Timestamp};
+
+/// The clock of the machine. The only place in the workspace that asks the system for the time.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[allow(clippy::disallowed_methods, reason = "this is the clock that the ban points everyone to")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn sleep<'a>(&'a self, span: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(tokio::time::sleep(span))
+    }
+}

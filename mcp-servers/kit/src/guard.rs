@@ -1,0 +1,115 @@
+//! The guard at dispatch: whatever a tool does, the caller gets an answer.
+//!
+//! `rmcp` sends no response when a tool panics, does not abort a handler whose call was cancelled,
+//! and drops a line over 16 MiB without a word. So every server is served behind this wrapper.
+
+use std::{panic::AssertUnwindSafe, time::Duration};
+
+use futures::FutureExt;
+use rmcp::{
+    ErrorData, RoleServer, ServerHandler,
+    model::{
+        CallToolRequestParams, CallToolResponse, CallToolResult, ListToolsResult, PaginatedRequestParams,
+        ServerConfig, Tool,
+    },
+    service::RequestContext,
+};
+use tracing::Instrument;
+
+use crate::error::{ErrorKind, ToolError};
+
+/// How long a reading call may take.
+const READ_DEADLINE: Duration = Duration::from_mins(2);
+/// How large a result may be whatever its server thinks.
+const HARD_LIMIT: usize = 1024 * 1024;
+
+/// A server with a guard before its tools.
+///
+/// INVARIANT: a call of a tool that is not marked read-only is never dropped half way, neither at
+/// the deadline nor on cancellation: what it began must reach its own end and record.
+#[derive(Debug, Clone)]
+pub struct Guarded<S>(pub S);
+
+impl<S: ServerHandler> ServerHandler for Guarded<S> {
+    fn get_info(&self) -> ServerConfig {
+        self.0.get_info()
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        self.0.get_tool(name)
+    }
+
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        self.0.list_tools(request, context).await
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let span = tracing::info_span!("tool_call", tool = %request.name);
+        let reads = self
+            .0
+            .get_tool(&request.name)
+            .and_then(|tool| tool.annotations)
+            .is_some_and(|hints| hints.read_only_hint == Some(true));
+        let cancelled = context.ct.clone();
+        let call = AssertUnwindSafe(self.0.call_tool(request, context)).catch_unwind();
+        async {
+            let outcome = if reads {
+                tokio::select! {
+                    outcome = call => outcome,
+                    () = cancelled.cancelled() => return Ok(answer(ErrorKind::Timeout, "the caller cancelled the call")),
+                    () = tokio::time::sleep(READ_DEADLINE) => return Ok(answer(ErrorKind::Timeout, "the call took too long")),
+                }
+            } else {
+                call.await
+            };
+            match outcome {
+                Ok(Ok(CallToolResponse::Complete(result))) => Ok(checked(result).into()),
+                Ok(other) => other,
+                Err(panic) => {
+                    tracing::error!(panic = %panic_text(panic.as_ref()), "a tool panicked");
+                    Ok(ToolError::internal("the tool failed").into_result().into())
+                }
+            }
+        }
+        .instrument(span)
+        .await
+    }
+}
+
+fn answer(kind: ErrorKind, message: &str) -> CallToolResponse {
+    ToolError::new(kind, message, "ask for less: a narrower window, fewer groups").into_result().into()
+}
+
+/// Gives bare text errors (rmcp's own about arguments) the common shape and refuses oversized results.
+fn checked(result: CallToolResult) -> CallToolResult {
+    if result.is_error == Some(true) && result.structured_content.is_none() {
+        let text = result.content.iter().find_map(|block| block.as_text()).map_or("", |text| &text.text);
+        let message = crate::clip(text, 500).into_owned();
+        return ToolError::invalid(message, "correct the arguments; the tool's schema says what it takes")
+            .into_result();
+    }
+    let size: usize =
+        result.content.iter().filter_map(|block| block.as_text()).map(|text| text.text.len()).sum();
+    if size > HARD_LIMIT {
+        tracing::error!(size, "a result was too large to send");
+        return ToolError::refused("the result is too large", "ask for a narrower window or a lower limit")
+            .into_result();
+    }
+    result
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}

@@ -1,0 +1,181 @@
+//! Streamable HTTP: stateless, JSON answers, bearer token, loopback unless told otherwise.
+//!
+//! Legacy sessions are off: three thousand unauthenticated `initialize` calls would hold 167 MB for
+//! five minutes. Both protocol eras work without them.
+
+use std::{fmt, net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+    serve::ListenerExt,
+};
+use rmcp::{
+    ServerHandler,
+    transport::streamable_http_server::{
+        StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
+    },
+};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::guard::Guarded;
+
+/// The path that MCP is served on.
+pub const PATH: &str = "/mcp";
+
+/// A bearer token; kept as its digest, so that comparing takes the same time for every guess and
+/// printing it tells nothing.
+#[derive(Clone)]
+pub struct Token([u8; 32]);
+
+impl Token {
+    /// A token of at least 16 characters.
+    pub fn parse(text: &str) -> Result<Self, HttpError> {
+        let text = text.trim();
+        if text.len() < 16 { Err(HttpError::ShortToken) } else { Ok(Self(digest(text))) }
+    }
+
+    fn matches(&self, headers: &HeaderMap) -> bool {
+        let presented = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map_or("", |(_, token)| token.trim());
+        self.0.ct_eq(&digest(presented)).into()
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+fn digest(text: &str) -> [u8; 32] {
+    Sha256::digest(text.as_bytes()).into()
+}
+
+/// How to serve on HTTP.
+#[derive(Debug, Clone)]
+pub struct HttpSettings {
+    /// Where to listen; port 0 picks one.
+    pub addr: SocketAddr,
+    /// What callers must present. Required unless `addr` is loopback.
+    pub token: Option<Token>,
+    /// Names under which callers may address the server, besides loopback and `addr`.
+    pub allowed_hosts: Vec<String>,
+    /// Browser origins that may call it; none by default.
+    pub allowed_origins: Vec<String>,
+}
+
+impl HttpSettings {
+    /// Listens here, without a token and for no browser.
+    pub fn on(addr: SocketAddr) -> Self {
+        Self { addr, token: None, allowed_hosts: Vec::new(), allowed_origins: Vec::new() }
+    }
+}
+
+/// Why HTTP cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// Reachable from outside and open to everyone.
+    #[error("{0} is not a loopback address: set MIDWATCH_TOKEN (or MIDWATCH_TOKEN_FILE) first")]
+    OpenToAll(SocketAddr),
+    /// A token that could be guessed.
+    #[error("the token is shorter than 16 characters: `openssl rand -hex 32` makes a good one")]
+    ShortToken,
+    /// The address is taken, or not ours.
+    #[error("cannot listen on {addr}")]
+    Bind {
+        /// Where.
+        addr: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Serving ended with an error.
+    #[error("serving failed")]
+    Serve(#[source] std::io::Error),
+}
+
+/// A server that listens but does not answer yet.
+#[derive(Debug)]
+pub struct BoundHttp {
+    listener: TcpListener,
+    addr: SocketAddr,
+    router: Router,
+    shutdown: CancellationToken,
+}
+
+/// Takes the port. Refuses an address that is reachable from outside when there is no token.
+pub async fn bind<S>(server: S, settings: HttpSettings) -> Result<BoundHttp, HttpError>
+where
+    S: ServerHandler + Clone + Send + Sync + 'static,
+{
+    if settings.token.is_none() && !settings.addr.ip().is_loopback() {
+        return Err(HttpError::OpenToAll(settings.addr));
+    }
+    let bind = |source| HttpError::Bind { addr: settings.addr, source };
+    let listener = TcpListener::bind(settings.addr).await.map_err(bind)?;
+    let addr = listener.local_addr().map_err(bind)?;
+
+    let shutdown = CancellationToken::new();
+    let mut config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(false)
+        .with_json_response(true)
+        .with_cancellation_token(shutdown.child_token());
+    config.allowed_hosts.push(addr.ip().to_string());
+    config.allowed_hosts.extend(settings.allowed_hosts);
+    let config = config.with_allowed_origins(settings.allowed_origins).enforce_origin_validation();
+    let service = StreamableHttpService::new(
+        move || Ok(Guarded(server.clone())),
+        Arc::new(NeverSessionManager::default()),
+        config,
+    );
+    let mcp = Router::new()
+        .nest_service(PATH, service)
+        .layer(middleware::from_fn_with_state(settings.token.map(Arc::new), authenticate));
+    let router = Router::new().route("/healthz", get(|| async { "ok" })).merge(mcp);
+    Ok(BoundHttp { listener, addr, router, shutdown })
+}
+
+impl BoundHttp {
+    /// Where it listens.
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Answers until `stop` is cancelled, then lets calls in flight finish.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), HttpError> {
+        let shutdown = self.shutdown;
+        let listener = self.listener.tap_io(|stream| {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "TCP_NODELAY could not be set");
+            }
+        });
+        axum::serve(listener, self.router)
+            .with_graceful_shutdown(async move {
+                stop.cancelled().await;
+                shutdown.cancel();
+            })
+            .await
+            .map_err(HttpError::Serve)
+    }
+}
+
+async fn authenticate(State(token): State<Option<Arc<Token>>>, request: Request, next: Next) -> Response {
+    match token {
+        Some(token) if !token.matches(request.headers()) => {
+            (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], "a bearer token is needed\n")
+                .into_response()
+        }
+        _ => next.run(request).await,
+    }
+}

@@ -1,0 +1,86 @@
+//! Bounding what leaves a server, and naming the parts of it.
+
+use std::{borrow::Cow, fmt::Write as _, io};
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+/// How many bytes of JSON a result should have at most. A model pays for every one of them.
+pub const MAX_RESULT_BYTES: usize = 64 * 1024;
+
+/// At most `max` bytes of a text, cut between characters, with what is missing noted.
+pub fn clip(text: &str, max: usize) -> Cow<'_, str> {
+    if text.len() <= max {
+        return Cow::Borrowed(text);
+    }
+    let kept = text.get(..text.floor_char_boundary(max)).unwrap_or_default();
+    Cow::Owned(format!("{kept}… [{} bytes cut]", text.len() - kept.len()))
+}
+
+/// Shrinks a result step by step until it has at most `max` bytes of JSON. `shrink` removes the
+/// least useful part and says whether there was one. Returns how many steps were needed.
+pub fn fit<T: Serialize>(value: &mut T, max: usize, mut shrink: impl FnMut(&mut T) -> bool) -> usize {
+    let mut steps = 0;
+    while bytes(value) > max && shrink(value) {
+        steps += 1;
+    }
+    steps
+}
+
+/// How many bytes of JSON a value has.
+fn bytes<T: Serialize>(value: &T) -> usize {
+    struct Count(usize);
+    impl io::Write for Count {
+        fn write(&mut self, part: &[u8]) -> io::Result<usize> {
+            self.0 += part.len();
+            Ok(part.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // A value that cannot be serialised has no size; the caller's own serialisation reports it.
+    if serde_json::to_writer(&mut count, value).is_err() { 0 } else { count.0 }
+}
+
+/// A stable reference for something that has no short name of its own: `pat:1f9c3a…`.
+pub fn reference(kind: &str, parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    let mut text = format!("{kind}:");
+    for byte in hash.finalize().iter().take(6) {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clipping_keeps_whole_characters() {
+        assert_eq!(clip("abc", 3), "abc");
+        assert_eq!(clip("aéb", 2), "a… [3 bytes cut]");
+    }
+
+    #[test]
+    fn fitting_stops_when_small_enough_or_empty() {
+        let mut list = vec!["0123456789"; 10];
+        assert!(fit(&mut list, 40, |l| l.pop().is_some()) > 0);
+        assert_eq!(list.len(), 3);
+        let mut stubborn = "x".repeat(100);
+        assert_eq!(fit(&mut stubborn, 10, |_| false), 0);
+    }
+
+    #[test]
+    fn references_are_stable_and_keep_parts_apart() {
+        assert_eq!(reference("pat", &["a", "b"]), reference("pat", &["a", "b"]));
+        assert_ne!(reference("pat", &["ab", ""]), reference("pat", &["a", "b"]));
+    }
+}

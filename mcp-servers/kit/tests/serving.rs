@@ -1,0 +1,187 @@
+//! A small server behind the kit, called over the duplex and over HTTP.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use midwatch_mcp::{
+    Guarded, ToolError, connect_in_process,
+    http::{self, HttpSettings, Token},
+};
+use rmcp::{
+    Json, ServerHandler,
+    handler::server::{router::tool::ToolRouter, wrapper::Parameters},
+    model::{CallToolRequestParams, CallToolResult, ServerConfig},
+    tool, tool_handler, tool_router,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Args {
+    text: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Echo {
+    text: String,
+}
+
+#[derive(Debug, Clone)]
+struct Fixture {
+    done: Arc<AtomicUsize>,
+    tool_router: ToolRouter<Self>,
+}
+
+#[tool_router]
+impl Fixture {
+    fn new() -> Self {
+        Self { done: Arc::default(), tool_router: Self::tool_router() }
+    }
+
+    #[tool(description = "Says it back.", annotations(read_only_hint = true))]
+    async fn echo(&self, Parameters(args): Parameters<Args>) -> Result<Json<Echo>, ToolError> {
+        match args.text.as_str() {
+            "panic" => panic!("a defect with a `secret`"),
+            "missing" => Err(ToolError::not_found("no such thing", "try another")),
+            _ => Ok(Json(Echo { text: args.text })),
+        }
+    }
+
+    #[tool(description = "Reads for long.", annotations(read_only_hint = true))]
+    async fn read_long(&self) -> String {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        self.done.fetch_add(1, Ordering::SeqCst);
+        "read".to_owned()
+    }
+
+    #[tool(description = "Writes for long.", annotations(read_only_hint = false))]
+    async fn write_long(&self) -> String {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        self.done.fetch_add(1, Ordering::SeqCst);
+        "written".to_owned()
+    }
+}
+
+#[tool_handler(router = self.tool_router)]
+impl ServerHandler for Fixture {
+    fn get_info(&self) -> ServerConfig {
+        midwatch_mcp::server_info("fixture", "1.2.3", "For tests.")
+    }
+}
+
+fn call(tool: &'static str, arguments: Value) -> CallToolRequestParams {
+    CallToolRequestParams::new(tool).with_arguments(arguments.as_object().cloned().unwrap())
+}
+
+fn kind(result: &CallToolResult) -> Value {
+    assert_eq!(result.is_error, Some(true), "{result:?}");
+    result.structured_content.as_ref().unwrap()["error"]["kind"].clone()
+}
+
+#[tokio::test]
+async fn every_failure_is_an_answer() {
+    let client = connect_in_process(Fixture::new()).await.unwrap();
+    let good = client.call_tool(call("echo", json!({"text": "a"}))).await.unwrap();
+    assert_eq!(good.structured_content, Some(json!({"text": "a"})));
+
+    let panicked = client.call_tool(call("echo", json!({"text": "panic"}))).await.unwrap();
+    assert_eq!(kind(&panicked), "internal");
+    assert!(!format!("{panicked:?}").contains("secret"), "{panicked:?}");
+    let missing = client.call_tool(call("echo", json!({"text": "missing"}))).await.unwrap();
+    assert_eq!(kind(&missing), "not_found");
+    let wrong = client.call_tool(call("echo", json!({"text": "a", "more": 1}))).await.unwrap();
+    assert_eq!(kind(&wrong), "invalid");
+    assert!(format!("{wrong:?}").contains("more"), "{wrong:?}");
+
+    // The panic did not take the connection with it.
+    assert!(client.call_tool(call("echo", json!({"text": "b"}))).await.is_ok());
+    assert!(client.list_all_tools().await.unwrap().iter().any(|tool| tool.output_schema.is_some()));
+}
+
+#[tokio::test]
+async fn cancelling_stops_a_read_but_never_a_write() {
+    for (tool, finished) in [("read_long", 0), ("write_long", 1)] {
+        let fixture = Fixture::new();
+        let client = connect_in_process(fixture.clone()).await.unwrap();
+        let call = client.call_tool(call(tool, json!({})));
+        assert!(tokio::time::timeout(Duration::from_millis(40), call).await.is_err());
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(fixture.done.load(Ordering::SeqCst), finished, "{tool}");
+    }
+}
+
+#[tokio::test]
+async fn the_older_handshake_works_too() {
+    use rmcp::ServiceExt;
+    let (server, client) = tokio::io::duplex(4096);
+    tokio::spawn(async move { Guarded(Fixture::new()).serve(server).await.unwrap().waiting().await });
+    let client = ().serve(client).await.unwrap();
+    assert_eq!(client.peer_info().unwrap().server_info.as_ref().unwrap().name, "fixture");
+    let good = client.call_tool(call("echo", json!({"text": "a"}))).await.unwrap();
+    assert_eq!(good.structured_content, Some(json!({"text": "a"})));
+}
+
+/// One HTTP request by hand, so that every header is ours.
+async fn post(addr: SocketAddr, headers: &[(&str, &str)]) -> (u16, String) {
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {}}}})
+    .to_string();
+    let mut request =
+        format!("POST {} HTTP/1.1\r\nConnection: close\r\nContent-Type: application/json\r\n", http::PATH);
+    request += "Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/list\r\n";
+    if !headers.iter().any(|(name, _)| *name == "Host") {
+        request += &format!("Host: {addr}\r\n");
+    }
+    for (name, value) in headers {
+        request += &format!("{name}: {value}\r\n");
+    }
+    request += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
+    let mut stream = tokio::net::TcpStream::connect(addr).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
+}
+
+#[tokio::test]
+async fn http_asks_for_the_token_and_knows_its_own_name() {
+    let loopback: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let token = Token::parse("0123456789abcdef").unwrap();
+    let settings = HttpSettings { token: Some(token), ..HttpSettings::on(loopback) };
+    let bound = http::bind(Fixture::new(), settings).await.unwrap();
+    let addr = bound.local_addr();
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(bound.run(stop.clone()));
+
+    let right = ("Authorization", "Bearer 0123456789abcdef");
+    let (status, answer) = post(addr, &[right]).await;
+    assert_eq!(status, 200, "{answer}");
+    assert!(answer.contains("read_long"), "{answer}");
+    assert_eq!(post(addr, &[]).await.0, 401);
+    assert_eq!(post(addr, &[("Authorization", "Bearer 0123456789abcdeX")]).await.0, 401);
+    assert_eq!(post(addr, &[("Authorization", "Basic 0123456789abcdef")]).await.0, 401);
+    assert_eq!(post(addr, &[right, ("Host", "evil.example")]).await.0, 403);
+    assert_eq!(post(addr, &[right, ("Origin", "https://evil.example")]).await.0, 403);
+
+    stop.cancel();
+    serving.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn http_is_not_opened_to_everyone() {
+    let open = http::bind(Fixture::new(), HttpSettings::on("0.0.0.0:0".parse().unwrap())).await;
+    assert!(matches!(open, Err(http::HttpError::OpenToAll(_))));
+    assert!(Token::parse("short").is_err());
+}
