@@ -1,1 +1,15 @@
 //! A world that plays incident scenarios behind the wire protocols of AWS.
+//!
+//! [`Scenario`] is an incident in a directory; [`World`] plays it on a loopback port, with a clock
+//! of its own, and reacts to what is done to it. Nothing here knows how incidents are handled.
+
+pub mod logs;
+mod scenario;
+mod time;
+mod wire;
+mod world;
+
+pub use scenario::{
+    Answer, Approver, Expected, ExpectedAction, ExpectedCause, Outcome, Problem, Scenario, ScenarioError,
+};
+pub use world::{Mutation, RealTime, World, WorldError};

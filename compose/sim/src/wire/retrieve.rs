@@ -1,0 +1,20 @@
+//! The Bedrock Knowledge Base Retrieve API.
+
+use serde_json::Value;
+
+use super::{WireBody, WireError};
+use crate::world::State;
+
+/// What this API keeps between calls.
+#[derive(Debug, Default)]
+pub(crate) struct RetrieveApi {}
+
+/// Answers one call.
+pub(crate) fn handle(
+    _state: &mut State,
+    op: &str,
+    _resource: &str,
+    _input: &Value,
+) -> Result<WireBody, WireError> {
+    Err(WireError::unknown_operation(op))
+}
