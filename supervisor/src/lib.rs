@@ -4,4 +4,8 @@
 //! `approve`, `act`, `verify` and `report`, in that order.
 
 pub mod alarm;
+pub mod event;
 pub mod journal;
+pub mod record;
+pub mod run;
+pub mod terminal;

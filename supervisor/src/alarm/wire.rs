@@ -248,12 +248,8 @@ fn from_detail(
 }
 
 fn watch(queries: Vec<RawQuery>) -> Watch {
-    let expression = queries
-        .iter()
-        .filter(|q| q.return_data)
-        .chain(&queries)
-        .find_map(|q| q.expression.clone())
-        .map(text);
+    let expression =
+        queries.iter().filter(|q| q.return_data).chain(&queries).find_map(|q| q.expression.clone()).map(text);
     let mut metrics: Vec<WatchedMetric> = queries
         .into_iter()
         .filter_map(|q| q.metric_stat)

@@ -9,7 +9,9 @@ use std::{
 use midwatch_policy::IncidentId;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
 
-use super::{Draft, Entry, GENESIS, Head, Journal, JournalError, JournalFuture, canonical, chain, digest, verify};
+use super::{
+    Draft, Entry, GENESIS, Head, Journal, JournalError, JournalFuture, canonical, chain, digest, verify,
+};
 
 const SCHEMA_VERSION: i64 = 1;
 const SCHEMA: &str = "
@@ -89,9 +91,10 @@ impl SqliteJournal {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(Failure::Journal(error))) => Err(error),
             Ok(Err(Failure::Sqlite(error))) => Err(explain(&path, &error)),
-            Err(error) => {
-                Err(JournalError::Store { path: path.to_string(), problem: format!("its thread ended: {error}") })
-            }
+            Err(error) => Err(JournalError::Store {
+                path: path.to_string(),
+                problem: format!("its thread ended: {error}"),
+            }),
         }
     }
 }
@@ -177,10 +180,18 @@ fn append(
 }
 
 fn read(connection: &Connection, incident: &IncidentId) -> Result<Vec<Entry>, Failure> {
-    let mut statement = connection
-        .prepare_cached("SELECT seq, at, kind, body, prev, hash FROM entries WHERE incident = ?1 ORDER BY seq")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT seq, at, kind, body, prev, hash FROM entries WHERE incident = ?1 ORDER BY seq",
+    )?;
     let rows = statement.query_map([incident.as_str()], |row| {
-        Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get::<_, String>(3)?, row.get(4)?, row.get(5)?))
+        Ok((
+            row.get(0)?,
+            row.get::<_, String>(1)?,
+            row.get(2)?,
+            row.get::<_, String>(3)?,
+            row.get(4)?,
+            row.get(5)?,
+        ))
     })?;
     let mut entries = Vec::new();
     for row in rows {
@@ -195,7 +206,8 @@ fn read(connection: &Connection, incident: &IncidentId) -> Result<Vec<Entry>, Fa
             .ok()
             .filter(|parsed: &jiff::Timestamp| parsed.to_string() == at)
             .ok_or_else(|| broken("its time is not as it was written"))?;
-        let body: serde_json::Value = serde_json::from_str(&text).map_err(|_| broken("its body is not JSON"))?;
+        let body: serde_json::Value =
+            serde_json::from_str(&text).map_err(|_| broken("its body is not JSON"))?;
         if canonical(&body)? != text {
             return Err(broken("its body is not as it was written").into());
         }
@@ -234,9 +246,10 @@ impl Journal for SqliteJournal {
 
     fn heads(&self) -> JournalFuture<'_, Vec<Head>> {
         Box::pin(self.on_store(|connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT incident, entries, hash FROM heads ORDER BY opened DESC, incident")?;
-            let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?)))?;
+            let mut statement = connection
+                .prepare_cached("SELECT incident, entries, hash FROM heads ORDER BY opened DESC, incident")?;
+            let rows =
+                statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?)))?;
             let mut heads = Vec::new();
             for row in rows {
                 let (incident, entries, hash) = row?;

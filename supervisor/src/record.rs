@@ -1,0 +1,175 @@
+//! Writes what happens into the journal, in order, and then to the view.
+//!
+//! One task owns the incident's version; everybody else sends. INVARIANT: `commit` returns only
+//! after its event, and everything noted before it, is durable. What must not happen without
+//! having been written down first (an intent to act) is committed, not noted. When the store
+//! fails, the incident goes on for its readers, and every later `commit` fails.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use midwatch_policy::{Clock, IncidentId, Timestamp};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
+
+use crate::{
+    event::{Event, Noted, View},
+    journal::{Draft, Journal},
+};
+
+/// Events that may wait to be written; an incident has some hundreds in all.
+const WAITING: usize = 4096;
+/// Events that are written in one transaction at most.
+const BATCH: usize = 256;
+
+/// Why an event is not durable.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the journal cannot be written: {0}")]
+pub struct RecordError(String);
+
+enum Message {
+    Event(Box<Noted>, Option<oneshot::Sender<Result<(), RecordError>>>),
+    Flush(oneshot::Sender<()>),
+}
+
+/// The writing end. Cheap to clone.
+#[derive(Clone)]
+pub struct Recorder {
+    sender: mpsc::Sender<Message>,
+    clock: Arc<dyn Clock>,
+    wall: Arc<dyn Clock>,
+    opened: Timestamp,
+    opened_wall: Timestamp,
+    lost: Arc<AtomicU64>,
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorder").field("opened", &self.opened).finish_non_exhaustive()
+    }
+}
+
+/// What the writer task came to.
+#[derive(Debug, Clone, Default)]
+pub struct Written {
+    /// Entries in the journal.
+    pub entries: u32,
+    /// Why the journal is not complete, if it is not.
+    pub problem: Option<String>,
+}
+
+impl Recorder {
+    /// Starts the writer of a new incident. The handle ends after the last recorder is dropped.
+    pub fn start(
+        incident: IncidentId,
+        journal: Arc<dyn Journal>,
+        clock: Arc<dyn Clock>,
+        wall: Arc<dyn Clock>,
+        view: Box<dyn View>,
+    ) -> (Self, JoinHandle<Written>) {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let writer = tokio::spawn(write(incident, journal, receiver, view));
+        let (opened, opened_wall) = (clock.now(), wall.now());
+        (Self { sender, clock, wall, opened, opened_wall, lost: Arc::default() }, writer)
+    }
+
+    /// Milliseconds since the incident opened: on its own clock and on the wall's.
+    pub fn elapsed_ms(&self) -> (u64, u64) {
+        (millis_between(self.opened, self.clock.now()), millis_between(self.opened_wall, self.wall.now()))
+    }
+
+    fn stamp(&self, event: Event) -> Box<Noted> {
+        let (since_ms, wall_ms) = self.elapsed_ms();
+        Box::new(Noted { at: self.clock.now(), since_ms, wall_ms, event })
+    }
+
+    /// Notes an event without waiting for it to be written.
+    pub fn note(&self, event: Event) {
+        if self.sender.try_send(Message::Event(self.stamp(event), None)).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes an event and waits until it is durable.
+    pub async fn commit(&self, event: Event) -> Result<(), RecordError> {
+        let (done, written) = oneshot::channel();
+        let gone = || RecordError("its writer has ended".to_owned());
+        self.sender.send(Message::Event(self.stamp(event), Some(done))).await.map_err(|_| gone())?;
+        written.await.map_err(|_| gone())?
+    }
+
+    /// Waits until everything noted so far is written and shown.
+    pub async fn flush(&self) {
+        let (done, flushed) = oneshot::channel();
+        if self.sender.send(Message::Flush(done)).await.is_ok() {
+            let _ = flushed.await;
+        }
+    }
+
+    /// Events that were lost because too many waited.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+}
+
+/// Milliseconds from `from` to `to`, none if that is backwards.
+pub fn millis_between(from: Timestamp, to: Timestamp) -> u64 {
+    u64::try_from(to.duration_since(from).as_millis()).unwrap_or(0)
+}
+
+async fn write(
+    incident: IncidentId,
+    journal: Arc<dyn Journal>,
+    mut receiver: mpsc::Receiver<Message>,
+    mut view: Box<dyn View>,
+) -> Written {
+    let mut written = Written::default();
+    let mut batch = Vec::with_capacity(BATCH);
+    while receiver.recv_many(&mut batch, BATCH).await > 0 {
+        let drafts = batch.iter().filter_map(|message| match message {
+            Message::Event(noted, _) => Some(draft(noted)),
+            Message::Flush(_) => None,
+        });
+        let drafts: Result<Vec<Draft>, serde_json::Error> = drafts.collect();
+        if written.problem.is_none() {
+            match drafts {
+                Ok(drafts) if drafts.is_empty() => {}
+                Ok(drafts) => match journal.append(&incident, written.entries, drafts).await {
+                    Ok(entries) => written.entries = entries,
+                    Err(error) => written.problem = Some(error.to_string()),
+                },
+                Err(error) => written.problem = Some(error.to_string()),
+            }
+            if let Some(problem) = &written.problem {
+                tracing::error!(%incident, problem, "journal cannot be written");
+            }
+        }
+        for message in batch.drain(..) {
+            match message {
+                Message::Event(noted, done) => {
+                    view.show(&noted);
+                    if let Some(done) = done {
+                        let _ = done.send(written.problem.clone().map_or(Ok(()), |p| Err(RecordError(p))));
+                    }
+                }
+                Message::Flush(done) => {
+                    let _ = done.send(());
+                }
+            }
+        }
+    }
+    written
+}
+
+fn draft(noted: &Noted) -> Result<Draft, serde_json::Error> {
+    let mut body = serde_json::to_value(&noted.event)?;
+    if let serde_json::Value::Object(map) = &mut body {
+        map.insert("since_ms".to_owned(), noted.since_ms.into());
+        map.insert("wall_ms".to_owned(), noted.wall_ms.into());
+    }
+    Ok(Draft { at: noted.at, kind: noted.event.kind().to_owned(), body })
+}

@@ -1,0 +1,113 @@
+//! Specialists side by side: one lane each, a line for each thing that one of them does.
+
+use std::fmt::Write as _;
+
+use midwatch_agents::events::AgentEvent;
+
+use super::{
+    Page,
+    style::{BAD, FAINT, NAME},
+    text::{GUTTER, WIDTH, clean, fit, took},
+};
+
+/// Lanes that fit beside each other; more specialists take turns in the last one.
+const MOST: usize = 2;
+
+/// The specialists that are at work now.
+#[derive(Debug, Default)]
+pub(crate) struct Lanes {
+    names: Vec<String>,
+    done: Vec<bool>,
+}
+
+impl Lanes {
+    pub(crate) fn show(&mut self, page: &mut Page, event: &AgentEvent) {
+        match event {
+            AgentEvent::Started { specialist, model } => {
+                if !self.done.is_empty() && self.done.iter().all(|d| *d) {
+                    self.end();
+                }
+                self.names.push(specialist.clone());
+                self.done.push(false);
+                self.say(page, specialist, &format!("{NAME}{}{NAME:#}", specialist.replace('_', " ")), model);
+            }
+            AgentEvent::ToolStarted { .. } | AgentEvent::Turn { .. } => {}
+            AgentEvent::ToolFinished { specialist, tool, evidence, error, ms, .. } => {
+                let what = match error {
+                    Some(kind) => format!("{BAD}✗{BAD:#} {tool}: {}", kind.as_str()),
+                    None => format!("├ {tool}"),
+                };
+                let kept = match evidence.as_slice() {
+                    [] => String::new(),
+                    [one] => format!("{one} "),
+                    [first, .., last] => format!("{first}–{last} "),
+                };
+                self.say(page, specialist, &what, &format!("{kept}{}", took(*ms)));
+            }
+            AgentEvent::ModelFailed { specialist, error, .. } => {
+                self.say(page, specialist, &format!("{BAD}✗{BAD:#} model: {}", clean(error)), "");
+            }
+            AgentEvent::Corrected { specialist, what } => {
+                self.say(page, specialist, &format!("· {}", clean(what)), "");
+            }
+            AgentEvent::Finished { specialist, turns, tool_calls, ms, .. } => {
+                let calls = if *tool_calls == 1 { "call" } else { "calls" };
+                let line = format!("└ {turns} turns, {tool_calls} {calls}");
+                self.say(page, specialist, &line, &took(*ms));
+                if let Some(at) = self.names.iter().rposition(|n| n == specialist)
+                    && let Some(done) = self.done.get_mut(at)
+                {
+                    *done = true;
+                }
+            }
+        }
+    }
+
+    /// Forgets who was at work.
+    pub(crate) fn end(&mut self) {
+        self.names.clear();
+        self.done.clear();
+    }
+
+    fn say(&self, page: &mut Page, specialist: &str, what: &str, tail: &str) {
+        let lane = self.names.iter().rposition(|n| n == specialist).unwrap_or(0).min(MOST - 1);
+        let width = (WIDTH - GUTTER) / MOST;
+        let mut line = " ".repeat(GUTTER);
+        for at in 0..MOST {
+            if at == lane {
+                let tail = fit(&clean(tail), width - 16);
+                let room = width - 3 - tail.chars().count();
+                let (visible, styled) = shorten_styled(what, room);
+                let pad = room.saturating_sub(visible);
+                let _ = write!(line, "{styled}{:pad$} {FAINT}{tail}{FAINT:#}  ", "");
+            } else {
+                let bar = match (self.names.get(at), self.done.get(at)) {
+                    (Some(_), Some(false)) => "│",
+                    _ => " ",
+                };
+                let _ = write!(line, "{FAINT}{bar}{FAINT:#}{:pad$}", "", pad = width - 1);
+            }
+        }
+        page.line(&line);
+    }
+}
+
+/// Shortens what is visible of a text that carries colours, and says how wide it is.
+fn shorten_styled(text: &str, room: usize) -> (usize, String) {
+    let mut visible = 0;
+    let mut out = String::new();
+    let mut escape = false;
+    for c in text.chars() {
+        if c == '\u{1b}' {
+            escape = true;
+        }
+        if escape {
+            out.push(c);
+            escape = c != 'm';
+        } else if visible < room {
+            out.push(c);
+            visible += 1;
+        }
+    }
+    (visible, out)
+}

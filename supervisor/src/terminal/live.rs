@@ -1,0 +1,195 @@
+//! The incident as it happens.
+
+use std::io::Write;
+
+use crate::{
+    alarm::AlarmState,
+    event::{Condition, Event, Noted, Stage, View},
+    run::{Answer, Outcome},
+};
+
+use super::{
+    Page,
+    agents::Lanes,
+    proposal,
+    style::{BAD, FAINT, GOOD, NAME, STRONG, WARN},
+    text::{GUTTER, WIDTH, clean, clock, fit, took},
+};
+
+/// Shows an incident on a terminal or in a pipe.
+#[derive(Debug)]
+pub struct Live {
+    page: Page,
+    lanes: Lanes,
+    watched: Option<AlarmState>,
+}
+
+impl Live {
+    /// A view that writes to `out`; give it an `anstream` so that colours fit the place.
+    pub fn new(out: Box<dyn Write + Send>) -> Self {
+        Self { page: Page::new(out), lanes: Lanes::default(), watched: None }
+    }
+
+    fn part(&mut self, mark: &str, part: &str, line: &str, tail: &str) {
+        const PART: usize = 22;
+        let room = WIDTH - GUTTER - 2 - PART - 1 - tail.chars().count();
+        let line = fit(&clean(line), room);
+        self.page.line(&format!(
+            "{:GUTTER$}{mark} {part:<PART$}{line:<room$} {FAINT}{tail}{FAINT:#}",
+            "",
+            part = fit(part, PART - 1)
+        ));
+    }
+
+    fn conditions(&mut self, conditions: &[Condition]) {
+        for condition in conditions {
+            let mark =
+                if condition.holds { format!("{GOOD}✓{GOOD:#}") } else { format!("{BAD}✗{BAD:#}") };
+            self.page.item(&mark, &condition.text);
+        }
+    }
+
+    fn stage(&mut self, at: &str, stage: Stage) {
+        let rest = match stage {
+            Stage::Sweep => "reads everything at once, asks no model",
+            Stage::Investigate => "specialists side by side",
+            Stage::Verify => "alarm, errors and signs of life have to hold",
+            // These say what they came to, in a heading of their own.
+            Stage::Intake | Stage::Route | Stage::Decide | Stage::Approve | Stage::Act | Stage::Report => {
+                return;
+            }
+        };
+        self.page.heading(at, &stage.as_str().to_uppercase(), rest);
+    }
+}
+
+impl View for Live {
+    fn show(&mut self, noted: &Noted) {
+        let at = clock(noted.at);
+        match &noted.event {
+            Event::Opened { alarm, about, .. } => {
+                let colour = if alarm.state == AlarmState::Alarm { BAD } else { WARN };
+                let state = alarm.state;
+                self.page.heading(&at, &format!("{colour}{state}{colour:#}"), &alarm.name);
+                self.page.paragraph(about);
+                if !alarm.reason.is_empty() {
+                    self.page.paragraph(&fit(&alarm.reason, 2 * (WIDTH - GUTTER)));
+                }
+            }
+            Event::StageBegan { stage } => self.stage(&at, *stage),
+            Event::StageFailed { stage, problem } => {
+                self.page.heading(&at, &format!("{BAD}{} FAILED{BAD:#}", stage.as_str().to_uppercase()), "");
+                self.page.paragraph(problem);
+            }
+            Event::PartRead { part, line, ms, .. } => {
+                self.part(&format!("{GOOD}✓{GOOD:#}"), part, line, &took(*ms));
+            }
+            Event::PartMissing { part, why, ms } => {
+                self.part(&format!("{WARN}✗{WARN:#}"), part, why, &took(*ms));
+            }
+            Event::FirstSummary { lines } => {
+                let (since, wall) = (took(noted.since_ms), took(noted.wall_ms));
+                let title = format!("{NAME}FIRST LIGHT{NAME:#}");
+                self.page.heading(
+                    &at,
+                    &title,
+                    &format!("{since} after the alarm came in ({wall} on the wall)"),
+                );
+                for line in lines {
+                    self.page.paragraph(line);
+                }
+            }
+            Event::Routed { decision } => {
+                let route = decision.route.as_str().replace('_', " ");
+                self.page.heading(&at, "ROUTE", &route);
+                self.page.paragraph(&decision.reason);
+            }
+            Event::ClosingChecked { conditions } => {
+                self.page.paragraph("Closing as transient is checked by code:");
+                self.conditions(conditions);
+            }
+            Event::Agent { agent } => self.lanes.show(&mut self.page, agent),
+            Event::Found { finding } => {
+                self.lanes.end();
+                let name = finding.specialist.replace('_', " ");
+                self.page.item(&format!("{NAME}{name}{NAME:#}:"), &finding.summary);
+            }
+            Event::Diagnosed { confidence, text, .. } => {
+                let sure = format!("confidence {confidence:.2}, computed from listed factors");
+                self.page.heading(&at, "DECIDE", &sure);
+                self.page.paragraph(text);
+            }
+            Event::Proposed { plan, reason, because, .. } => {
+                proposal::show(&mut self.page, plan, reason, because);
+            }
+            Event::NothingProposed { why } => {
+                self.page.item("·", &format!("no action is proposed: {why}"));
+            }
+            Event::Judged { text, may_ask } => {
+                let colour = if *may_ask { NAME } else { BAD };
+                self.page.labelled("policy", &format!("{colour}{}{colour:#}", clean(text)));
+            }
+            Event::Asked { whom, expires_at, .. } => {
+                let rest = format!("{whom}, until {}; no answer means declined", clock(*expires_at));
+                self.page.heading(&at, "APPROVE?", &rest);
+            }
+            Event::Answered { answer, by, note } => {
+                let colour = if *answer == Answer::Approved { GOOD } else { WARN };
+                let by = by.as_deref().map(|who| format!(" by {who}")).unwrap_or_default();
+                let note = note.as_deref().map(|text| format!(": {}", clean(text))).unwrap_or_default();
+                let word = answer.as_str().replace('_', " ");
+                self.page.line(&format!("{:GUTTER$}{colour}{word}{colour:#}{by}{note}", ""));
+            }
+            Event::Intended { action, .. } => self.page.heading(&at, "ACT", &action.to_string()),
+            Event::Permitted { permit_id, .. } => {
+                self.page.item("·", &format!("permit {permit_id} signed for exactly this, for one use"));
+            }
+            Event::Acted { outcome, detail, .. } => {
+                let colour = if outcome == "done" { GOOD } else { BAD };
+                self.page.item(&format!("{colour}{outcome}{colour:#}"), detail);
+            }
+            Event::Settled { text } => self.page.item("·", text),
+            Event::Watched { alarm, signs, stable_s, window_s } => {
+                let state = alarm.map_or("unknown", AlarmState::as_str);
+                let signs: Vec<String> = signs
+                    .iter()
+                    .map(|s| format!("{}{}", if s.holds { "✓ " } else { "✗ " }, clean(&s.text)))
+                    .collect();
+                let well = *stable_s > 0;
+                let (colour, held) =
+                    if well { (GOOD, format!("{stable_s}/{window_s} s")) } else { (WARN, String::new()) };
+                let line = fit(&signs.join("  "), WIDTH - GUTTER - 30);
+                let room = WIDTH - GUTTER - 30;
+                self.page.line(&format!(
+                    " {FAINT}{at:<8}{FAINT:#}  {colour}{state:<18}{colour:#}{line:<room$} {FAINT}{held:>10}{FAINT:#}"
+                ));
+                self.watched = *alarm;
+            }
+            Event::Verified { recovered, text } => {
+                let colour = if *recovered { GOOD } else { BAD };
+                let mark = if *recovered { "✓" } else { "✗" };
+                self.page.item(&format!("{colour}{mark}{colour:#}"), text);
+            }
+            Event::Escalated { escalation } => {
+                let to =
+                    if escalation.to.is_empty() { "on call".to_owned() } else { escalation.to.join(", ") };
+                self.page.heading(&at, &format!("{WARN}ESCALATED{WARN:#}"), &format!("to {to}"));
+                self.page.paragraph(&escalation.why);
+            }
+            Event::Closed { outcome } => {
+                let (colour, word) = match outcome {
+                    Outcome::Resolved => (GOOD, "RESOLVED"),
+                    Outcome::ClosedTransient => (GOOD, "CLOSED AS TRANSIENT"),
+                    Outcome::Recovered => (GOOD, "RECOVERED BY ITSELF"),
+                    Outcome::Escalated => (WARN, "LEFT TO A PERSON"),
+                };
+                let (since, wall) = (took(noted.since_ms), took(noted.wall_ms));
+                self.page.blank();
+                self.page.line(&format!(
+                    " {FAINT}{at:<8}{FAINT:#}  {colour}{STRONG}{word}{STRONG:#}{colour:#}  {since} after the alarm came in ({wall} on the wall)"
+                ));
+            }
+            Event::EvidenceKept { .. } | Event::Reported { .. } => {}
+        }
+    }
+}

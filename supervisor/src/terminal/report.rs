@@ -1,0 +1,155 @@
+//! The report of a run: always the same parts in the same order.
+
+use std::io::Write;
+
+use crate::run::{ClaimKind, Outcome, Run};
+
+use super::{
+    Page,
+    style::{BAD, FAINT, GOOD, NAME, STRONG, WARN},
+    text::{GUTTER, WIDTH, clean, clock, count, dollars, fit, took},
+};
+
+/// Evidence lines shown before the rest is only counted.
+const EVIDENCE_SHOWN: usize = 12;
+
+/// Writes the report of a run for people.
+pub fn report(run: &Run, out: Box<dyn Write + Send>) {
+    let mut page = Page::new(out);
+    let page = &mut page;
+    title(page, run);
+    section(page, "Summary");
+    page.paragraph(&run.summary);
+
+    section(page, "Evidence");
+    evidence(page, run);
+
+    section(page, "Probable cause");
+    page.paragraph(&run.probable_cause);
+    for factor in &run.factors {
+        let colour = if factor.weight < 0.0 { WARN } else { GOOD };
+        page.item(&format!("{colour}{:+.2}{colour:#}", factor.weight), &factor.text);
+    }
+
+    section(page, "Next steps");
+    for (number, step) in (1..).zip(&run.next_steps) {
+        page.item(&format!("{number}."), step);
+    }
+    if run.next_steps.is_empty() {
+        page.paragraph("None.");
+    }
+
+    section(page, "Timeline");
+    for moment in &run.timeline {
+        for (at, line) in super::text::wrap(&moment.text, WIDTH - GUTTER - 10).iter().enumerate() {
+            let time = if at == 0 { clock(moment.at) } else { String::new() };
+            page.line(&format!("{:GUTTER$}{FAINT}{time:<8}{FAINT:#}  {line}", ""));
+        }
+    }
+
+    section(page, "Known and guessed");
+    claims(page, run);
+
+    section(page, "Not checked");
+    for gap in &run.not_checked {
+        page.item("·", gap);
+    }
+    if run.not_checked.is_empty() {
+        page.paragraph("Everything that was planned was read.");
+    }
+    if !run.problems.is_empty() {
+        section(page, "Trouble in Midwatch itself");
+        for problem in &run.problems {
+            page.item(&format!("{BAD}!{BAD:#}"), problem);
+        }
+    }
+    section(page, "Spend");
+    spend(page, run);
+    page.blank();
+}
+
+/// The run as JSON, with a line feed.
+pub fn json(run: &Run) -> Result<String, serde_json::Error> {
+    serde_json::to_string_pretty(run).map(|text| text + "\n")
+}
+
+fn title(page: &mut Page, run: &Run) {
+    let (colour, word) = match run.outcome {
+        Outcome::Resolved => (GOOD, "resolved"),
+        Outcome::ClosedTransient => (GOOD, "closed as transient"),
+        Outcome::Recovered => (GOOD, "recovered by itself"),
+        Outcome::Escalated => (WARN, "escalated: a person should look"),
+    };
+    page.blank();
+    page.line(&format!(" {FAINT}{}{FAINT:#}", "─".repeat(WIDTH - 2)));
+    let service = run.service.as_ref().map_or("unknown service", AsRef::as_ref);
+    page.line(&format!(
+        " {STRONG}REPORT{STRONG:#}    {STRONG}{}{STRONG:#} on {service}, {colour}{word}{colour:#}",
+        clean(&run.alarm.name)
+    ));
+    page.line(&format!(
+        "{:GUTTER$}{FAINT}{}, verdict {}, confidence {:.2}{FAINT:#}",
+        "", run.incident, run.verdict, run.confidence
+    ));
+}
+
+fn section(page: &mut Page, name: &str) {
+    page.blank();
+    page.line(&format!(" {NAME}{name}{NAME:#}"));
+}
+
+fn evidence(page: &mut Page, run: &Run) {
+    let cited: Vec<_> = run
+        .evidence
+        .iter()
+        .filter(|e| run.claims.iter().any(|c| c.kind == ClaimKind::Fact && c.evidence.contains(&e.id)))
+        .collect();
+    for piece in cited.iter().take(EVIDENCE_SHOWN) {
+        let line = fit(&clean(&piece.line), WIDTH - GUTTER - 6);
+        page.line(&format!("{:GUTTER$}{NAME}{:<5}{NAME:#} {line}", "", piece.id));
+    }
+    let rest = run.evidence.len().saturating_sub(cited.len().min(EVIDENCE_SHOWN));
+    if rest > 0 {
+        let incident = &run.incident;
+        page.line(&format!(
+            "{:GUTTER$}{FAINT}and {rest} more pieces kept: midwatch incidents show {incident}{FAINT:#}",
+            ""
+        ));
+    }
+}
+
+fn claims(page: &mut Page, run: &Run) {
+    for kind in [ClaimKind::Fact, ClaimKind::Guess] {
+        for claim in run.claims.iter().filter(|c| c.kind == kind) {
+            match kind {
+                ClaimKind::Fact => {
+                    let cites = claim.evidence.join(" ");
+                    page.item(&format!("{GOOD}known{GOOD:#}  "), &format!("{} [{cites}]", claim.text));
+                }
+                ClaimKind::Guess => page.item(&format!("{WARN}guess{WARN:#}  "), &claim.text),
+            }
+        }
+    }
+    if run.claims.is_empty() {
+        page.paragraph("Nothing could be read, so nothing is known.");
+    }
+}
+
+fn spend(page: &mut Page, run: &Run) {
+    let usage = &run.usage;
+    let calls = if usage.model_calls == 1 { "call" } else { "calls" };
+    page.paragraph(&format!(
+        "{} model {calls}, {} tokens in, {} out, {}",
+        count(u64::from(usage.model_calls)),
+        count(usage.input_tokens),
+        count(usage.output_tokens),
+        dollars(usage.cost_micro_usd)
+    ));
+    page.paragraph(&format!(
+        "first summary after {} ({} on the wall), report after {} ({} on the wall)",
+        took(run.timings_ms.first_summary),
+        took(run.wall_ms.first_summary),
+        took(run.timings_ms.report),
+        took(run.wall_ms.report)
+    ));
+}

@@ -1,0 +1,121 @@
+//! Widths, times and amounts as people read them.
+
+use midwatch_policy::Timestamp;
+
+/// Columns that everything fits in.
+pub const WIDTH: usize = 100;
+/// Columns before the text of a line.
+pub const GUTTER: usize = 11;
+
+/// Text from outside, safe for a terminal: one line, nothing that moves the cursor.
+pub fn clean(text: &str) -> String {
+    let spaced: String =
+        text.chars().map(|c| if c.is_control() || is_direction(c) { ' ' } else { c }).collect();
+    spaced.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Characters that reorder or hide what follows them.
+const fn is_direction(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// At most `width` columns, with an ellipsis where it was longer.
+pub fn fit(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(width.saturating_sub(1)).collect();
+    short.truncate(short.trim_end().len());
+    short.push('…');
+    short
+}
+
+/// Lines of at most `width` columns, broken at spaces.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut columns = 0;
+    for word in clean(text).split(' ') {
+        let mut word = word.to_owned();
+        let mut length = word.chars().count();
+        if columns > 0 && columns + 1 + length > width {
+            lines.push(std::mem::take(&mut line));
+            columns = 0;
+        }
+        while length > width {
+            lines.push(word.chars().take(width).collect());
+            word = word.chars().skip(width).collect();
+            length -= width;
+        }
+        if columns > 0 {
+            line.push(' ');
+            columns += 1;
+        }
+        line.push_str(&word);
+        columns += length;
+    }
+    if !line.is_empty() {
+        lines.push(line);
+    }
+    lines
+}
+
+/// `02:04:10`, in UTC.
+pub fn clock(at: Timestamp) -> String {
+    at.strftime("%H:%M:%S").to_string()
+}
+
+/// `180 ms`, `1.9 s`, `4 min 05 s`, `2 h 10 min`.
+pub fn took(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
+        60_000..3_600_000 => format!("{} min {:02} s", ms / 60_000, ms % 60_000 / 1_000),
+        _ => format!("{} h {:02} min", ms / 3_600_000, ms % 3_600_000 / 60_000),
+    }
+}
+
+/// `$0.0746`.
+pub fn dollars(micro: u64) -> String {
+    format!("${}.{:04}", micro / 1_000_000, micro % 1_000_000 / 100)
+}
+
+/// `1,204`.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_move_a_cursor_or_reorder_text_is_gone() {
+        assert_eq!(clean("a\u{1b}[31mb\r\n\tc\u{202e}d"), "a [31mb c d");
+    }
+
+    #[test]
+    fn lines_fit_and_nothing_is_lost() {
+        let text = "one two three aVeryLongWordThatDoesNotFitAtAll four";
+        let lines = wrap(text, 10);
+        assert!(lines.iter().all(|l| l.chars().count() <= 10), "{lines:?}");
+        assert_eq!(lines.concat().replace(' ', ""), text.replace(' ', ""));
+        assert_eq!(fit("abcdef", 4), "abc…");
+        assert_eq!(fit("abcd", 4), "abcd");
+    }
+
+    #[test]
+    fn amounts_are_short() {
+        assert_eq!([took(180), took(1_950), took(245_000)], ["180 ms", "1.9 s", "4 min 05 s"]);
+        assert_eq!(dollars(74_600), "$0.0746");
+        assert_eq!([count(7), count(1_204), count(1_234_567)], ["7", "1,204", "1,234,567"]);
+    }
+}
