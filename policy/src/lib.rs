@@ -10,7 +10,9 @@ mod catalog;
 mod cause;
 mod clock;
 mod id;
+mod redact;
 mod runbook;
+mod screen;
 
 pub use action::{Action, ActionKind, BlastRadius, ExpectedState, Inverse, Plan, PlanStep, Risk};
 pub use catalog::{
@@ -21,4 +23,6 @@ pub use cause::{CauseKind, Verdict};
 pub use clock::{Clock, FixedClock};
 pub use id::{AwsName, EvidenceId, IdError, IncidentId, PermitId, RequestId, ServiceName};
 pub use jiff::{SignedDuration, Timestamp};
+pub use redact::{Redacted, SecretKind, redact};
 pub use runbook::{ContractError, RunbookContract, Verification};
+pub use screen::{Mark, MarkKind, screen};

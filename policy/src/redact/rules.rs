@@ -1,0 +1,347 @@
+//! The shapes of secrets. Each rule names the span of the secret itself.
+//!
+//! One pass of a [`RegexSet`] says which rules can match at all; an ordinary line stops there.
+//! Patterns are ASCII-only (`(?-u)`) where they can be: a Unicode `\b` would leave the fast path.
+
+use std::{ops::Range, sync::LazyLock};
+
+use regex::{Regex, RegexSet};
+
+use super::{Found, SecretKind};
+
+const AWS_KEY_ID: &str = r"(?-u:\b)(?:AKIA|ASIA|ABIA)[A-Z0-9]{16}(?-u:\b)";
+/// A secret access key close behind its id, as in CSV exports and `id:secret` pairs.
+const AWS_PAIR: &str = r"(?:AKIA|ASIA|ABIA)[A-Z0-9]{16}[^A-Za-z0-9/+]{1,8}(?:[A-Za-z_]{1,24}[^A-Za-z0-9/+]{1,6})?(?P<secret>[A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+]|$)";
+const TOKEN: &str = r"(?-u:\b)(?:eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){0,3}|v[1-4]\.(?:public|local)\.[A-Za-z0-9_-]{20,}(?:\.[A-Za-z0-9_-]+)?)";
+const BEARER: &str = r"(?i)(?-u:\b)bearer(?:\s+|%20|:\s*)(?P<secret>[A-Za-z0-9._~+/=-]{8,})";
+const AUTHORIZATION: &str = r#"(?i)(?-u:\b)(?:proxy-)?authorization\\{0,3}["']?\s{0,4}[:=]\s{0,4}\\{0,3}["']?(?:(?:basic|bearer|digest|token|negotiate|apikey)\s+)?(?P<secret>[A-Za-z0-9._~+/=:-]{6,})"#;
+const SIGNATURE: &str =
+    r"(?i)(?-u:\b)(?:x-amz-signature|x-amz-security-token|signature|sig)=(?P<secret>[A-Za-z0-9%+/=_-]{32,})";
+const COOKIE: &str = r#"(?i)(?-u:\b)(?:set-)?cookie\\{0,3}["']?\s{0,4}[:=]\s{0,4}\\{0,3}["']?[A-Za-z0-9_.-]{1,64}=(?P<secret>[^\s"'\\][^\r\n"'\\]*)"#;
+const SESSION_COOKIE: &str = r"(?i)(?-u:\b)(?:jsessionid|phpsessid|asp\.net_sessionid|connect\.sid)=(?P<secret>[A-Za-z0-9%._~!+/-]{8,})";
+const URL_PASSWORD: &str =
+    r#"(?-u:\b)[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s/:@"'<>]{0,256}:(?P<secret>[^\s/"'<>]{1,512})@"#;
+const JDBC_ORACLE: &str = r"(?i)jdbc:oracle:[a-z]{1,8}:[^\s/@]{1,128}/(?P<secret>[^\s@/]{1,128})@";
+const API_KEY: &str = r"(?-u:\b)(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{22,}|glpat-[A-Za-z0-9_-]{20,}|xox[a-z]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{10,}|[srp]k_(?:live|test)_[A-Za-z0-9]{10,}|whsec_[A-Za-z0-9+/=]{20,}|AIza[A-Za-z0-9_-]{35}|ya29\.[A-Za-z0-9_-]{20,}|npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{40,}|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{30,}|do[opr]_v1_[a-f0-9]{60,}|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}|hv[sb]\.[A-Za-z0-9_-]{20,}|dapi[a-f0-9]{32}|PMAK-[a-f0-9-]{30,}|lin_api_[A-Za-z0-9]{30,}|AGE-SECRET-KEY-1[A-Z0-9]{50,}|hooks\.slack\.com/services/[A-Za-z0-9/]{20,})";
+const SK_KEY: &str = r"(?-u:\b)sk-(?P<secret>[A-Za-z0-9_-]{20,})";
+const EMAIL: &str =
+    r"(?P<secret>[A-Za-z0-9._%+'-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}\.){1,8}[A-Za-z]{2,24})";
+const CARD: &str = r"(?-u:\b)(?:[2-6][0-9]{15}|3[47][0-9]{13}|[2-6][0-9]{3}(?:[ -][0-9]{4}){3}|3[47][0-9]{2}[ -][0-9]{6}[ -][0-9]{5})(?-u:\b)";
+const KEY: &str = r#"(?i)(?P<key>passwords?|passwd|passphrase|passcode|pwd|secrets?|(?:secret|api|access|private|shared|account|signing|encryption|master|license|service|storage|subscription)[_ .-]?key|apikey|tokens?|credentials?|auth|connection[_ -]?string)[0-9]{0,2}\\{0,3}["'`\]]?\s{0,4}(?:=>|:=|={1,2}|:)\s{0,4}"#;
+const FLAG: &str = r"(?i)(?:^|\s)--?[a-z0-9-]{0,24}(?:password|passwd|secret|token|api-?key|secret-key)\s{1,4}(?P<secret>[^\s=-][^\s]{3,})";
+const XML: &str = r"(?i)<[a-z0-9:._-]{0,32}(?:password|passwd|pwd|secret|token|apikey|api[_-]key)(?:\s[^<>]{0,128})?>\s{0,4}(?P<secret>[^<>\s][^<>]{0,4096})</";
+const PEM: &str = "PRIVATE KEY";
+/// A line that is nothing but base64: the body of a key whose lines came as separate events.
+const PEM_BODY: &str = r"(?m)^[ \t]*(?P<secret>[A-Za-z0-9+/]{60,76}={0,2})[ \t]*\r?$";
+
+type Check = fn(&str, Range<usize>) -> Option<Range<usize>>;
+
+/// Pattern, kind, and what has to hold besides; a rule finds the group `secret` or the whole.
+const RULES: [(&str, SecretKind, Check); 18] = [
+    (AWS_PAIR, SecretKind::AwsSecret, always),
+    (AWS_KEY_ID, SecretKind::AwsKeyId, always),
+    (TOKEN, SecretKind::Token, always),
+    (AUTHORIZATION, SecretKind::Bearer, header_value),
+    (BEARER, SecretKind::Bearer, header_value),
+    (SIGNATURE, SecretKind::Bearer, always),
+    (COOKIE, SecretKind::Bearer, always),
+    (SESSION_COOKIE, SecretKind::Bearer, always),
+    (URL_PASSWORD, SecretKind::Password, always),
+    (JDBC_ORACLE, SecretKind::Password, always),
+    (API_KEY, SecretKind::ApiKey, always),
+    (SK_KEY, SecretKind::ApiKey, has_digit),
+    (EMAIL, SecretKind::Email, address),
+    (CARD, SecretKind::Card, card),
+    (FLAG, SecretKind::Password, not_prose),
+    (XML, SecretKind::Password, always),
+    (PEM_BODY, SecretKind::PrivateKey, base64_body),
+    (KEY, SecretKind::Password, named_value),
+];
+
+static COMPILED: LazyLock<Vec<Regex>> = LazyLock::new(|| RULES.iter().map(|rule| compile(rule.0)).collect());
+static WHICH: LazyLock<RegexSet> = LazyLock::new(which);
+static PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| compile(r"\[redacted:[a-z_]{1,24}\]"));
+
+#[expect(clippy::expect_used, reason = "constant patterns; the tests compile every one")]
+fn compile(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("pattern compiles")
+}
+
+#[expect(clippy::expect_used, reason = "constant patterns; the tests compile every one")]
+fn which() -> RegexSet {
+    RegexSet::new(RULES.iter().map(|rule| rule.0)).expect("patterns compile")
+}
+
+/// Placeholders that an earlier pass left, in order.
+pub(super) fn placeholders(text: &str) -> Vec<Range<usize>> {
+    if text.contains("[redacted:") {
+        PLACEHOLDER.find_iter(text).map(|found| found.range()).collect()
+    } else {
+        Vec::new()
+    }
+}
+
+/// Every secret in the text, in no order; spans may overlap.
+pub(super) fn find(text: &str) -> Vec<Found> {
+    let mut found = Vec::new();
+    if text.contains(PEM) {
+        private_keys(text, &mut found);
+    }
+    for index in WHICH.matches(text) {
+        let (Some((_, kind, check)), Some(pattern)) = (RULES.get(index), COMPILED.get(index)) else {
+            continue;
+        };
+        let mut at = 0;
+        while let Some(captures) = pattern.captures_at(text, at) {
+            let Some(whole) = captures.get(0) else { break };
+            let span = captures.name("secret").unwrap_or(whole).range();
+            // A key is followed by its value, which is not part of the match.
+            let span = if captures.name("key").is_some() { whole.range() } else { span };
+            at = whole.end().max(at + 1);
+            if let Some(span) = check(text, span) {
+                at = at.max(span.end);
+                found.push(Found { at: span, kind: *kind });
+            }
+            while !text.is_char_boundary(at) {
+                at += 1;
+            }
+            if at > text.len() {
+                break;
+            }
+        }
+    }
+    found
+}
+
+/// `-----BEGIN … PRIVATE KEY-----` up to its end, or, in a text that was cut, as far as base64
+/// goes. Looks for each end at most once, so that many beginnings without an end stay linear.
+fn private_keys(text: &str, found: &mut Vec<Found>) {
+    static BEGIN: LazyLock<Regex> =
+        LazyLock::new(|| compile(r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----"));
+    static END: LazyLock<Regex> =
+        LazyLock::new(|| compile(r"-----END (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----"));
+    static BODY: LazyLock<Regex> = LazyLock::new(|| compile(r"\A(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]{16,})+"));
+    let mut at = 0;
+    let mut ends = true;
+    while let Some(begin) = BEGIN.find_at(text, at) {
+        let end = if ends { END.find_at(text, begin.end()).map(|end| end.end()) } else { None };
+        ends = end.is_some();
+        let rest = text.get(begin.end()..).unwrap_or_default();
+        let body = || BODY.find(rest).map_or(begin.end(), |body| begin.end() + body.end());
+        at = end.unwrap_or_else(body);
+        found.push(Found { at: begin.start()..at, kind: SecretKind::PrivateKey });
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "one signature for every check")]
+fn always(_: &str, span: Range<usize>) -> Option<Range<usize>> {
+    Some(span)
+}
+
+fn part(text: &str, span: &Range<usize>) -> String {
+    text.get(span.clone()).unwrap_or_default().to_owned()
+}
+
+fn has_digit(text: &str, span: Range<usize>) -> Option<Range<usize>> {
+    text.get(span.clone())?.bytes().any(|b| b.is_ascii_digit()).then_some(span)
+}
+
+/// `bearer authentication failed` is prose; a credential has a digit or a capital inside, or is long.
+fn header_value(text: &str, span: Range<usize>) -> Option<Range<usize>> {
+    let value = text.get(span.clone())?;
+    let mixed = value.bytes().skip(1).any(|b| b.is_ascii_uppercase())
+        && value.bytes().any(|b| b.is_ascii_lowercase());
+    (value.len() >= 24 || mixed || value.bytes().any(|b| b.is_ascii_digit())).then_some(span)
+}
+
+fn not_prose(text: &str, span: Range<usize>) -> Option<Range<usize>> {
+    (!is_prose(&part(text, &span))).then_some(span)
+}
+
+/// Host names of machines, `git@host:repo` and `package@1.2.3` are not addresses of people.
+fn address(text: &str, span: Range<usize>) -> Option<Range<usize>> {
+    let value = text.get(span.clone())?;
+    let (local, domain) = value.split_once('@')?;
+    let machine = [".internal", ".local", ".localdomain", ".lan", ".svc", ".amazonaws.com", ".compute"];
+    let version = domain.trim_start_matches('v').bytes().next().is_some_and(|b| b.is_ascii_digit());
+    let lower = domain.to_ascii_lowercase();
+    let ordinary = local == "git" || machine.iter().any(|end| lower.ends_with(end)) || version;
+    (!ordinary).then_some(span)
+}
+
+/// Luhn, the ranges of the networks, and no neighbour that makes it part of a longer identifier.
+fn card(text: &str, span: Range<usize>) -> Option<Range<usize>> {
+    let before = text.get(..span.start)?.chars().next_back();
+    let after = text.get(span.end..)?.chars().next();
+    let joins =
+        |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '@'));
+    let ends_number = after == Some('.')
+        && !text.get(span.end + 1..).is_some_and(|rest| rest.starts_with(|c: char| c.is_alphanumeric()));
+    if joins(before) || (joins(after) && !ends_number) {
+        return None;
+    }
+    let digits: Vec<u32> = text.get(span.clone())?.chars().filter_map(|c| c.to_digit(10)).collect();
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| match (place % 2, digit * 2) {
+            (0, _) => *digit,
+            (_, double) if double > 9 => double - 9,
+            (_, double) => double,
+        })
+        .sum();
+    let head = digits.iter().take(4).fold(0, |head, digit| head * 10 + digit);
+    let network = matches!(head, 2221..=2720 | 3400..=3499 | 3528..=3589 | 3700..=3799 | 4000..=4999
+        | 5018 | 5020 | 5038 | 5100..=5599 | 6011 | 6200..=6299 | 6304 | 6440..=6599 | 6759 | 6761..=6763);
+    let varied = digits.iter().any(|digit| Some(digit) != digits.first());
+    (sum.is_multiple_of(10) && network && varied).then_some(span)
+}
+
+/// Mixed letters and digits: a line of hexadecimal is a hash, a line of one letter is a ruler.
+fn base64_body(text: &str, span: Range<usize>) -> Option<Range<usize>> {
+    let value = text.get(span.clone())?;
+    let has = |of: fn(&u8) -> bool| value.as_bytes().iter().any(of);
+    (has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit)).then_some(span)
+}
+
+/// The value behind a key such as `password=`: quoted up to its quote, bare up to a separator.
+fn named_value(text: &str, span: Range<usize>) -> Option<Range<usize>> {
+    let key = text.get(span.clone())?;
+    let name: String =
+        key.chars().take_while(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase();
+    let prefix: String = text
+        .get(..span.start)?
+        .bytes()
+        .rev()
+        .take(24)
+        .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+        .map(|b| b.to_ascii_lowercase() as char)
+        .collect();
+    let rest = text.get(span.end..)?;
+    let escapes = rest.len() - rest.trim_start_matches('\\').len();
+    let quote = rest.get(escapes..)?.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'));
+    let value = match quote {
+        Some(quote) => {
+            let start = span.end + escapes + 1;
+            start..start + quoted_len(text.get(start..)?, quote, escapes)
+        }
+        None => span.end..span.end + bare_len(rest),
+    };
+    let secret = text.get(value.clone())?;
+    let weak = matches!(
+        name.as_str(),
+        "token" | "tokens" | "auth" | "credential" | "credentials" | "access" | "service"
+    );
+    let reversed = |word: &str| prefix.starts_with(&word.chars().rev().collect::<String>());
+    let paging = weak
+        && ["next", "next_", "page", "page_", "continuation", "idempotency", "clientrequest", "pagination"]
+            .iter()
+            .any(|word| reversed(word));
+    let looks_secret = secret.len() >= 12 && secret.bytes().any(|b| b.is_ascii_digit()) || secret.len() >= 24;
+    let working_directory = name == "pwd" && secret.starts_with(['/', '~']);
+    // `"tokens": {…}` and `secrets: […]` are structures; what is in them is looked at by itself.
+    let structure = quote.is_none() && secret.starts_with(['{', '[', '<', '(']) && secret.len() < 2;
+    let ordinary = secret.is_empty()
+        || structure
+        || paging
+        || working_directory
+        || secret.starts_with("arn:")
+        || (weak && (!looks_secret || secret.contains(char::is_whitespace)))
+        || is_prose(secret);
+    (!ordinary).then_some(value)
+}
+
+/// Length up to the closing quote; within `\"…\"` the closing quote is escaped as deeply.
+fn quoted_len(text: &str, quote: char, escapes: usize) -> usize {
+    let mut backslashes = 0;
+    for (at, c) in text.char_indices() {
+        if c == '\\' {
+            backslashes += 1;
+            continue;
+        }
+        if c == quote && backslashes <= escapes && (escapes > 0 || backslashes == 0) {
+            return at - backslashes;
+        }
+        if c == '\n' {
+            return at;
+        }
+        backslashes = 0;
+    }
+    text.len()
+}
+
+fn bare_len(text: &str) -> usize {
+    let end =
+        text.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '&' | ';' | ',' | '`' | '\\'));
+    let value = text.get(..end.unwrap_or(text.len())).unwrap_or_default();
+    if value.starts_with(['$', '{', '%']) {
+        return value.len();
+    }
+    value.trim_end_matches(['}', ')', ']', '.']).len()
+}
+
+/// Words that follow `password:` in a sentence, and values that are already masked or unset.
+fn is_prose(value: &str) -> bool {
+    const WORDS: [&str; 52] = [
+        "true",
+        "false",
+        "null",
+        "none",
+        "nil",
+        "undefined",
+        "empty",
+        "unset",
+        "yes",
+        "no",
+        "on",
+        "off",
+        "required",
+        "invalid",
+        "incorrect",
+        "wrong",
+        "expired",
+        "missing",
+        "must",
+        "should",
+        "cannot",
+        "is",
+        "was",
+        "not",
+        "the",
+        "has",
+        "too",
+        "does",
+        "changed",
+        "reset",
+        "mismatch",
+        "failed",
+        "failure",
+        "denied",
+        "error",
+        "check",
+        "authentication",
+        "unknown",
+        "valid",
+        "ok",
+        "success",
+        "accepted",
+        "rejected",
+        "using",
+        "use",
+        "for",
+        "from",
+        "to",
+        "could",
+        "unable",
+        "redacted",
+        "hidden",
+    ];
+    let bare = value.trim_matches(|c: char| !c.is_alphanumeric());
+    let masked = value
+        .chars()
+        .all(|c| matches!(c, '*' | 'x' | 'X' | '.' | '-' | '•' | '<' | '>' | '[' | ']' | '(' | ')'));
+    let reference = (value.starts_with("${") || value.starts_with("{{") || value.starts_with('%'))
+        && value.ends_with(['}', '%']);
+    masked || reference || WORDS.iter().any(|word| bare.eq_ignore_ascii_case(word))
+}

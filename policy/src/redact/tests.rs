@@ -1,0 +1,178 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn kinds(text: &str) -> Vec<(SecretKind, usize)> {
+    redact(text).counts.into_iter().collect()
+}
+
+/// Secrets are put together here, so that no scanner takes this file for a leak.
+fn secrets() -> Vec<(SecretKind, String, String)> {
+    use SecretKind::{ApiKey, AwsKeyId, AwsSecret, Bearer, Card, Email, Password, PrivateKey, Token};
+    let id = format!("AKIA{}", "Z7QK3MNB2VCX9LPW");
+    let aws = format!("{}/{}", "wJalrXUtnFEMI7K7MDENG", "bPxRfiCYzK3ABCDEF1");
+    let jwt = format!("eyJ{}.eyJ{}.{}", "hbGciOiJIUzI1NiJ9", "zdWIiOiIxMjM0In0", "SflKxwRJSMeKKF2QT4");
+    let pem = format!("-----BEGIN RSA {0}-----\nMIIEow\nAAAA+bbbb\n-----END RSA {0}-----", "PRIVATE KEY");
+    let s = |text: &str| text.to_owned();
+    vec![
+        (AwsKeyId, format!("using key {id} for sts"), id.clone()),
+        (AwsSecret, format!("{id},{aws}\n"), aws.clone()),
+        (Password, format!("aws_secret_access_key = {aws}"), aws.clone()),
+        (Password, format!(r#"{{"SecretAccessKey": "{aws}", "Expiration": "x"}}"#), aws.clone()),
+        (Bearer, s("Authorization: Bearer abcdef012345"), s("abcdef012345")),
+        (Bearer, s("curl -H 'Authorization: Basic dXNlcjpwYXNz'"), s("dXNlcjpwYXNz")),
+        (Bearer, s("sent bearer 9f8e7d6c5b4a"), s("9f8e7d6c5b4a")),
+        (Bearer, s("Cookie: sid=abc123; theme=dark"), s("abc123")),
+        (Token, format!("token was {jwt} in"), jwt.clone()),
+        (Password, s("postgres://app:hunter2@db.example:5432/x"), s("hunter2")),
+        (Password, s("postgres://app:p@ss:word@db.example:5432/x"), s("p@ss:word")),
+        (Password, s("redis://:s3cr3t@cache:6379"), s("s3cr3t")),
+        (Password, s("jdbc:postgresql://h/db?user=a&password=hunter2&ssl=true"), s("hunter2")),
+        (Password, s("db.password=hunter2"), s("hunter2")),
+        (Password, s("PGPASSWORD='two words'"), s("two words")),
+        (Password, s(r#"{"user":"a","password":"hun\"ter2","x":1}"#), s("ter2")),
+        (Password, s(r#"body={\"password\":\"hunter2\",\"x\":1}"#), s("hunter2")),
+        (Password, s("Config{user=a, password=hunter2}"), s("hunter2")),
+        (Password, s("mysqldump --password hunter2 shop"), s("hunter2")),
+        (Password, s("<ns:Password type=\"x\">hunter2</ns:Password>"), s("hunter2")),
+        (Password, s("client_secret: 'geheim'"), s("geheim")),
+        (Password, s("Server=h;User Id=a;Pwd=hunter2;Timeout=5"), s("hunter2")),
+        (Password, s("passwörd is ü; password=pässwörd end"), s("pässwörd")),
+        (Password, s("refresh_token=1//0gabcdefghijkl"), s("0gabcdefghijkl")),
+        (PrivateKey, format!("loaded {pem} ok"), s("AAAA+bbbb")),
+        (ApiKey, format!("pushed with gh{}_{}", "p", "a1B2".repeat(9)), "a1B2".repeat(9)),
+        (ApiKey, format!("slack xox{}-123456789012-abcDEF", "b"), s("123456789012-abcDEF")),
+        (ApiKey, format!("openai s{}-proj-abc123abc123abc123abc", "k"), s("abc123abc123abc123abc")),
+        (ApiKey, format!("google AI{}{}", "za", "A1b2C".repeat(7)), "A1b2C".repeat(7)),
+        (Email, s("mail to jane.doe+x@shop.example.com failed"), s("jane.doe+x@shop.example.com")),
+        (Card, s("charge card 4111 1111 1111 1111 declined"), s("4111 1111 1111 1111")),
+        (Card, s("pan=5500005555555559."), s("5500005555555559")),
+        (Card, s("amex 378282246310005"), s("378282246310005")),
+    ]
+}
+
+#[test]
+fn every_kind_is_found_and_gone() {
+    for (kind, text, secret) in secrets() {
+        let redacted = redact(&text);
+        assert!(redacted.counts.contains_key(&kind), "{text:?}: {:?}", redacted.counts);
+        assert!(!redacted.text.contains(&secret), "{text:?} became {:?}", redacted.text);
+    }
+}
+
+#[test]
+fn what_surrounds_a_secret_stays() {
+    let text = "2026-11-21 02:01:07 ERROR [req-7f3a] postgres://app:hunter2@db.internal:5432/shop refused, password=hunter2, retry=3";
+    assert_eq!(
+        redact(text).text,
+        "2026-11-21 02:01:07 ERROR [req-7f3a] postgres://app:[redacted:password]@db.internal:5432/shop refused, \
+         password=[redacted:password], retry=3"
+    );
+}
+
+#[test]
+fn ordinary_lines_come_back_byte_for_byte() {
+    for text in [
+        "2026-11-21T02:01:07.123Z ERROR ConnectionTimeoutException: PostgreSQL connection pool exhausted",
+        "request_id=7f3a9c1e-5b2d-4e8f-9a1b-2c3d4e5f6a7b trace_id=1-5f84c7a5-0123456789abcdef01234567 status=503",
+        "arn:aws:ecs:us-east-1:123456789012:task-definition/checkout-api:41 deployment d-ABCDEF123",
+        "ecs-svc/9223370421234567890 sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "commit 74e1f0c2a9d8b7c6e5f4a3b2c1d0e9f8a7b6c5d4 by deploy-bot",
+        "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "Failed password for invalid user admin from 10.0.0.1 port 22 ssh2",
+        "password: incorrect",
+        "password=null",
+        "Invalid password: must not be empty",
+        "PWD=/srv/app",
+        "Unexpected token: IDENT at 3",
+        "nextToken=AbCdEfGhIjKlMnOpQrStUvWxYz0123456789",
+        "input_tokens: 4096",
+        "bearer authentication failed",
+        "PasswordAuthentication no",
+        "token expired for session 12",
+        "Receiving block blk_-1608999687919862906 src: /10.250.19.102:54106 dest: /10.250.19.102:50010",
+        "order 4111111111111112 shipped",
+        "ts=1763712345678901 seq=4532015112830366123",
+        "git clone git@github.com:acme/shop.git",
+        "left-pad@1.3.0 com.acme.Pool@1a2b3c root@ip-10-0-0-1.ec2.internal",
+        "image 123456789012.dkr.ecr.us-east-1.amazonaws.com/checkout:1.4.2@sha256:abc",
+        "secret=arn:aws:secretsmanager:x",
+        "http://host:8080/path?mail=x",
+        "sk-learn-style-estimator-interface failed",
+        "auth: ok",
+        "auth=enabled",
+        "Session 0x14ed93111f20027 for server null, AIDAZ7QK3MNB2VCX9LPW",
+        "pass: 12 fail: 0",
+        "${DB_PASSWORD}",
+        "password=${DB_PASSWORD}",
+        "password=********",
+        "====================================================================",
+    ] {
+        assert_eq!(redact(text).text, text);
+        assert!(kinds(text).is_empty());
+    }
+}
+
+#[test]
+fn a_placeholder_in_the_input_hides_nothing() {
+    let redacted = redact("password=[redacted:password]hunter2 x");
+    assert!(!redacted.text.contains("hunter2"), "{}", redacted.text);
+    assert!(kinds("password=[redacted:password] x").is_empty());
+}
+
+#[test]
+fn a_cut_private_key_goes_as_far_as_base64_goes() {
+    let line = "MIIEowIBAAKCAQEAx1Yq7vWz0n3k2J5l8m9Q".repeat(2);
+    let text = format!("-----BEGIN {}-----\n{line}\n{line}", "PRIVATE KEY");
+    assert_eq!(redact(&text).text, "[redacted:private_key]");
+    assert_eq!(redact(&format!("  {}", line.get(..64).unwrap())).text, "  [redacted:private_key]");
+}
+
+#[test]
+fn hostile_text_takes_linear_time() {
+    for unit in [
+        "-----BEGIN PRIVATE KEY-----",
+        "password=\"",
+        "a@",
+        "4111 ",
+        "eyJ",
+        "http://a:",
+        "<password>",
+        "cookie: a=",
+    ] {
+        let text = unit.repeat(40_000 / unit.len());
+        // Quadratic work on 40 kB would outlast any test limit.
+        let _ = redact(&text);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn twice_is_once(text in "(?s).{0,200}") {
+        let once = redact(&text).text;
+        prop_assert_eq!(&redact(&once).text, &once);
+    }
+
+    #[test]
+    fn secrets_are_gone_whatever_surrounds_them(
+        pick in proptest::collection::vec(0..secrets().len(), 1..4),
+        glue in "[ \n\t]{1,3}", noise in "[a-zа-я0-9 ]{0,40}",
+    ) {
+        let all = secrets();
+        let mut text = String::new();
+        for index in &pick {
+            text.push_str(&all[*index].1);
+            text.push_str(&glue);
+            text.push_str(&noise);
+            text.push_str(&glue);
+        }
+        let once = redact(&text);
+        for index in &pick {
+            let (_, _, secret) = &all[*index];
+            prop_assert!(!once.text.contains(secret.as_str()), "{} in {}", secret, once.text);
+        }
+        prop_assert_eq!(&redact(&once.text).text, &once.text);
+    }
+}

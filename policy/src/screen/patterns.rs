@@ -1,0 +1,233 @@
+//! What instructions to an agent look like, as patterns over folded text (lower case, no accents).
+//!
+//! Each pattern needs two things at once (a verb *and* its object, an addressee *and* a demand):
+//! single words such as `ignore`, `system` or `override` are ordinary in logs.
+
+use std::sync::LazyLock;
+
+use regex::{Regex, RegexSet};
+
+use super::{Mark, MarkKind, fold::View};
+
+/// Imperatives to drop something, in the languages the corpora use. Not `ignoring` or `ignored`.
+const DROP: &str = r"\b(?:ignore[rz]?|disregard|forget|override|bypass|discard|neglect|overlook|supersedes?|stop following|do not follow|don't follow|ignora(?:te|r|d)?|ignoriere?n?|ignorier|vergiss|vergesst|missachte|olvida(?:te)?|olvide|oubliez?|dimentica(?:te)?|esque[cz]a|negeer|vergeet|ignorera|zignoruj|forgeting)\b";
+/// What a reader was told: instructions, rules, a prompt.
+const ORDERS: &str = r"\b(?:instructions?|instruction sets?|directions|directives?|prompts?|guidelines|guardrails|programming|safety|restrictions|istruzion[ie]|instruccion(?:es)?|instruc(?:oes|ao)|anweisung(?:en)?|vorgaben|consignes?|regeln|reglas|regole|regles|regras|instructies|instrukcje|indicaciones|directivas|direttive|(?:your|the|all|any|previous|prior|my|these|safety|system)\s(?:[a-z]+\s)?(?:rules|orders|policy|policies|polic(?:y|ies)|constraints|training|task))\b";
+
+fn patterns() -> Vec<(String, MarkKind)> {
+    use MarkKind::{Address, Exfiltration, Instruction, Leak, Role, Tool, Turn};
+    let list: [(&str, MarkKind); 37] = [
+        // Drop what you were told.
+        (r"{DROP}[^.\n]{0,48}?{ORDERS}", Instruction),
+        (
+            r"{ORDERS}[^.\n]{0,24}\b(?:ignorieren|vergessen|are (?:now )?(?:void|cancelled|revoked|obsolete)|no longer apply)\b",
+            Instruction,
+        ),
+        (
+            r"\b(?:ignore|disregard|forget)\s(?:all\s|everything\s)?(?:of\s)?(?:the\s)?(?:above|foregoing|preceding|everything (?:above|before|you))\b",
+            Instruction,
+        ),
+        (
+            r"\b(?:ignore|disregard)\s(?:the\s|your\s)?(?:user|operator|developer|summari[sz]ation request|original (?:task|request|question))\b",
+            Instruction,
+        ),
+        (r"\bi want you to (?:ignore|disregard|forget)\b", Instruction),
+        (r"\bnew\s(?:instructions?|directives?|task|orders)\s?:", Instruction),
+        (
+            r"\byour new (?:instructions?|directive|task|role|objective|goal) (?:is|are|supersedes?|overrides?)\b",
+            Instruction,
+        ),
+        (
+            r"\b(?:prior|previous|current|original) (?:task|request|conversation) (?:is|has been|was) (?:cancell?ed|void|aborted|complete)",
+            Instruction,
+        ),
+        (r"\byou (?:are hereby|have been) (?:instructed|ordered|directed|commanded) to\b", Instruction),
+        (
+            r"\b(?:from now on|from this point (?:on|forward)|going forward),? (?:you|always|answer|respond|reply|every|all)\b",
+            Instruction,
+        ),
+        (
+            r"\byou (?:must|will|shall|should) (?:now )?(?:comply|obey|answer|respond|reply|follow|act|pretend)\b",
+            Instruction,
+        ),
+        (
+            r"\b(?:safety|security|content) (?:protocols?|filters?|guidelines|guardrails) (?:are |is )?(?:now )?(?:disabled|off|suspended)\b",
+            Instruction,
+        ),
+        (
+            r"\b(?:please )?(?:remember|save|store|persist)\b[^.\n]{0,60}\b(?:for (?:all |every )?future (?:tasks|replies|turns|sessions|conversations)|to (?:your )?(?:long-term |persistent )?memory)\b",
+            Instruction,
+        ),
+        (
+            r"\b(?:every|all|each|any) (?:future |subsequent )?(?:reply|replies|response|responses|answer|summary|report) (?:you|to this)\b",
+            Instruction,
+        ),
+        (
+            r"\b(?:respond|reply|answer)(?:ing)? (?:only |exactly |always |solely )*(?:with|as|by)\b[^\n]{0,80}",
+            Instruction,
+        ),
+        (
+            r"\b(?:decode|decrypt|translate|decipher|unscramble|apply rot13|deobfuscate)\b[^\n]{0,80}\b(?:then|and)\s(?:then\s)?(?:execute|follow|comply|obey|run (?:it|them)|do (?:exactly )?(?:what|as))\b",
+            Instruction,
+        ),
+        (
+            r"\b(?:start|begin|end|finish|conclude) (?:your|every|each|the) (?:answer|response|reply|output|report|summary)\b",
+            Instruction,
+        ),
+        (
+            r"\b(?:am ende (?:jeder|der) antwort|a la fin de (?:toute|chaque) reponse|al final de (?:cualquier|cada) respuesta|alla fine di ogni risposta|in (?:ogni|cada|jeder|chaque) (?:risposta|respuesta|antwort|reponse))\b",
+            Instruction,
+        ),
+        (
+            r"\b(?:when|if|before|after|while) you (?:process|read|summari[sz]e|review|parse|analy[sz]e|see|solve|can solve|do that|respond|answer)\b[^\n]{0,24}",
+            Address,
+        ),
+        (
+            r"\bwhen (?:summari[sz]ing|processing|reviewing|reading|analy[sz]ing) this (?:page|document|file|ticket|log|message|text|email|report)\b",
+            Address,
+        ),
+        // Another role, no limits.
+        (r"\byou are now (?:in |a |an |the |dan\b|[a-z]+,? (?:which|who|an? (?:ai|assistant)))", Role),
+        (
+            r"\b(?:developer|god|jailbreak|dan|unrestricted|debug|admin(?:istrator)?|maintenance|sudo) mode\b[^\n]{0,40}\b(?:you|no|ignore|without|unrestricted|enabled?, )\b",
+            Role,
+        ),
+        (
+            r"\b(?:enable|enter|activate) (?:developer|god|jailbreak|dan|unrestricted) mode\b|\bmod[oe] (?:desarrollador|developpeur|sviluppatore|desenvolvedor)\b|\bentwicklermodus\b",
+            Role,
+        ),
+        (
+            r"\b(?:do anything now|no (?:content |ethical )?restrictions|without (?:any )?(?:restrictions|limits|filters?|limitations)|sin (?:restricciones|filtros?)|senza (?:restrizioni|filtri)|sans (?:restrictions?|filtres?)|ohne (?:einschrankungen|filter))\b",
+            Role,
+        ),
+        (r"\b(?:act|pretend|behave|respond|answer) as (?:if you (?:are|were|have)|though you)\b", Role),
+        // Forged turns and delimiters.
+        (
+            r"<\|(?:im_start|im_end|system|user|assistant|endoftext|eot_id|start_header_id)[^>\n]{0,24}\|>|\[/?inst\]|<</?sys>>|<start_of_turn>",
+            Turn,
+        ),
+        (
+            r"</?(?:system|untrusted|instructions?|important_instructions|information|tool_result|user_input|assistant|documents?_?(?:end)?)>\s*(?:\n|$|<|[a-z])",
+            Turn,
+        ),
+        (
+            r"(?:^|\n)\W{0,6}(?:system|assistant|human)\s?(?:message|note|prompt)?\)?\s?:\s?(?:[a-z]+\s)?(?:you|your|ignore|grant|call|the prior|respond|reply|disregard|delete|cleanup|override|new|please|execute|run)\b",
+            Turn,
+        ),
+        (
+            r"#{2,}\s?\(?(?:system_message|end of (?:user )?(?:input|prompt|document|context)|new (?:instructions|task)|system prompt)\)?",
+            Turn,
+        ),
+        (
+            r"\[system\]\s?(?:disregard|ignore|output|you|new|override|call|respond)|\bsystem-?(?:hinweis|anweisung)\b|\bnot[ae] (?:systeme|del sistema|di sistema|do sistema)\b",
+            Turn,
+        ),
+        // An assistant addressed by name.
+        (
+            r"\b(?:(?:dear|hey|hello|attention|important|notice|note|message|instructions?)[ ,:]{1,2}(?:for |to |from me,? [^\n]{0,30})?(?:(?:the|any|all|every|you,?(?: the)?) )?|if you are (?:an? )?|any )(?:ai|ia|ki|llm|llms|a\.i\.|assistant|chatbot|language model|automated (?:agent|reviewer|system))s?\b",
+            Address,
+        ),
+        (
+            r"\b(?:ai|llm) (?:assistants?|agents?|models?|systems?|reviewers?|tools?)\b[^.\n]{0,60}\b(?:should|must|shall|reading|processing|reviewing|integrating|please|ignore|need to|are (?:required|instructed))\b|\b(?:to you|you),? the (?:ai )?assistant\b",
+            Address,
+        ),
+        // Tools and approvals.
+        (
+            r"\b(?:call|invoke|use|run|execute|trigger) (?:the )?(?:[a-z]+_[a-z_]+|[a-z_]+ (?:tool|function))\b(?:[^\n]{0,40}\b(?:on|with|before|without|now|immediately|for|and|query)\b|\s*(?:\n|$|\())",
+            Tool,
+        ),
+        (
+            r"\b(?:(?:user|operator|admin(?:istrator)?|oncall|on-call|engineer|manager|management|sre|team) (?:has|have) (?:already )?(?:pre-?)?(?:approved|authori[sz]ed|consented)|(?:already|pre-?) ?(?:been )?approved|pre-verified by)\b[^\n]{0,60}",
+            Tool,
+        ),
+        (
+            r"\b(?:without|skip(?:ping)?|no|bypass(?:ing)?) (?:(?:further|human|any|the|asking for|need(?:ing)? |waiting for) ?)*(?:approval|confirmation|permission) ?(?:is )?(?:needed|required|necessary|step|gate|,|\.|$|\n)",
+            Tool,
+        ),
+        // The prompt or the context asked for.
+        (
+            r"\b(?:reveal(?:ing)?|show(?:ing)?|print(?:ing)?|output(?:ting)?|repeat|display|dump|tell|give|expose|disclose|share|write|encode|translate|spell ?check|see|leak|recite|summari[sz]e|revela|rivela|muestra|mostra|montre|revele|zeige|verrate|gib)\b[^.\n]{0,60}\b(?:system ?(?:prompt|message|instructions?)|(?:your|the|my|his|hidden|secret|original|exact|initial|previous|developer|internal) (?:(?:initial|hidden|secret|exact|original|previous|system|developer|internal) )*(?:prompt|instructions?|developer message|configuration|directives|guidelines)|instructions (?:you|above|verbatim)|context window|prompt (?:del|di) sistema|tus instrucciones|tes instructions|deine anweisungen|le tue istruzioni|systemprompt)\b",
+            Leak,
+        ),
+        // Data sent elsewhere.
+        (
+            r"(?:^\s?|[.!]\s|\b(?:also|then|please|and|instead|now|must|should|et|y|und|e)\s)(?:send|forward|email|e-mail|post the|post all|upload|transmit|exfiltrate|leak|envia|envie|envoie[sz]?|invia|sende|schicke)\b[^\n]{0,80}\b(?:customers?|clients?|clientes|clienti|kunden|users?|passwords?|credentials?|secrets?|passport|account numbers?|all (?:messages|data|files|orders|order data)|messages|api keys?|tokens?|database|data|security code)\b[^\n]{0,60}(?:\bto\b|@|\bexternal(?:ly)?\b|https?:)",
+            Exfiltration,
+        ),
+    ];
+    list.into_iter()
+        .map(|(pattern, kind)| (pattern.replace("{DROP}", DROP).replace("{ORDERS}", ORDERS), kind))
+        .collect()
+}
+
+/// Letters that were all spaced out have no word boundaries left.
+static RUN_TOGETHER: LazyLock<Regex> = LazyLock::new(|| {
+    compile(
+        r"(?:ignore|disregard|forget|override)(?:all|any|the|your|of|my){0,3}(?:previous|prior|above|earlier|safety|system)?(?:instructions|rules|prompt|directives|guidelines)",
+    )
+});
+
+/// Said in disguise, only what no ordinary line says backwards or in rot13 is looked for.
+const STRONG: usize = 6;
+
+struct Compiled {
+    which: RegexSet,
+    each: Vec<(Regex, MarkKind)>,
+}
+
+static COMPILED: LazyLock<Compiled> = LazyLock::new(|| {
+    let list = patterns();
+    Compiled {
+        which: compile_set(list.iter().map(|(pattern, _)| pattern.as_str())),
+        each: list.iter().map(|(pattern, kind)| (compile(pattern), *kind)).collect(),
+    }
+});
+static STRONGEST: LazyLock<RegexSet> =
+    LazyLock::new(|| compile_set(patterns().iter().take(STRONG).map(|(pattern, _)| pattern.as_str())));
+/// `\x1b[8m`, `\033]8;;` and the like, written out: harmless here, meant for a terminal later.
+static WRITTEN_ESCAPE: LazyLock<Regex> =
+    LazyLock::new(|| compile(r"\\(?:x1b|033|e|u001b)(?:\[[0-9;?]*[A-Za-z]|\])"));
+
+#[expect(clippy::expect_used, reason = "constant patterns; the tests compile every one")]
+pub(super) fn compile(pattern: &str) -> Regex {
+    Regex::new(&ascii(pattern)).expect("pattern compiles")
+}
+
+#[expect(clippy::expect_used, reason = "constant patterns; the tests compile every one")]
+fn compile_set<'a>(patterns: impl Iterator<Item = &'a str>) -> RegexSet {
+    RegexSet::new(patterns.map(ascii)).expect("patterns compile")
+}
+
+/// Word boundaries of ASCII: folded text has no others that matter, and they are far faster.
+fn ascii(pattern: &str) -> String {
+    pattern.replace(r"\b", r"(?-u:\b)")
+}
+
+/// Marks everything that matches; `as_kind` replaces the kinds.
+pub(super) fn find(view: &View, as_kind: Option<MarkKind>, marks: &mut Vec<Mark>) {
+    for index in COMPILED.which.matches(&view.text) {
+        let Some((pattern, kind)) = COMPILED.each.get(index) else { continue };
+        for found in pattern.find_iter(&view.text) {
+            let (start, end) = view.original(found.start(), found.end());
+            marks.push(Mark { kind: as_kind.unwrap_or(*kind), start, end });
+        }
+    }
+}
+
+/// Marks the whole view as disguised where one of the strongest patterns matches.
+pub(super) fn find_strong(view: &View, marks: &mut Vec<Mark>) {
+    if STRONGEST.is_match(&view.text) {
+        find(view, Some(MarkKind::Disguised), marks);
+    }
+    if let Some(found) = RUN_TOGETHER.find(&view.text) {
+        let (start, end) = view.original(found.start(), found.end());
+        marks.push(Mark { kind: MarkKind::Disguised, start, end });
+    }
+}
+
+/// Terminal sequences that are written out as text.
+pub(super) fn find_written_escape(text: &str, marks: &mut Vec<Mark>) {
+    if let Some(found) = WRITTEN_ESCAPE.find(text) {
+        marks.push(Mark { kind: MarkKind::Hidden, start: found.start(), end: found.end() });
+    }
+}
