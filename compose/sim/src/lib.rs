@@ -3,6 +3,7 @@
 //! [`Scenario`] is an incident in a directory; [`World`] plays it on a loopback port, with a clock
 //! of its own, and reacts to what is done to it. Nothing here knows how incidents are handled.
 
+pub mod insights;
 pub mod logs;
 mod scenario;
 mod time;

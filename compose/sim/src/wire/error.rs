@@ -11,14 +11,14 @@ pub(crate) struct WireError {
     pub(crate) message: String,
     /// HTTP status.
     pub(crate) status: u16,
-    /// Further members of the error's shape.
-    pub(crate) members: Map<String, Value>,
+    /// Further members of the error's shape. Boxed to keep results small.
+    pub(crate) members: Box<Map<String, Value>>,
 }
 
 impl WireError {
     /// A client error (400).
     pub(crate) fn client(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into(), status: 400, members: Map::new() }
+        Self { code: code.to_owned(), message: message.into(), status: 400, members: Box::default() }
     }
 
     /// An error with a status of its own.

@@ -48,7 +48,8 @@ async fn answer(
     let (id, result) = match misbehaviour {
         Some(Misbehaviour::TimeOut { .. }) => return broken(),
         Some(Misbehaviour::TimeOutAfterEffect { ms }) => {
-            shared.with(|state| state.call(&request, handle));
+            // The caller never sees this answer.
+            let _ = shared.with(|state| state.call(&request, handle));
             shared.pass(ms).await;
             return broken();
         }
@@ -217,7 +218,7 @@ fn encode_error(protocol: Protocol, id: &str, error: WireError) -> Vec<u8> {
         members.insert("__type".to_owned(), Value::String(error.code));
     }
     members.insert("message".to_owned(), Value::String(error.message));
-    encode(protocol, WireBody::Json(Value::Object(members)))
+    encode(protocol, WireBody::Json(Value::Object(*members)))
 }
 
 #[cfg(test)]

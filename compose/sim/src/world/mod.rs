@@ -1,6 +1,8 @@
 //! A running world: state, clock, server.
 
 mod clock;
+#[cfg(test)]
+pub(crate) mod played;
 mod state;
 
 use std::{
