@@ -1,0 +1,155 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::{deployment::Kind, provenance::Provenance};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_795_226_400 + seconds).unwrap()
+}
+
+fn name(text: &str) -> ServiceName {
+    ServiceName::parse(text).unwrap()
+}
+
+/// A deployment of `api` that began and ended this many seconds from the onset.
+fn deployment(id: &str, begun: i64, ended: Option<i64>) -> Deployment {
+    Deployment {
+        reference: Deployment::reference_of(id),
+        kind: Kind::CodeDeploy,
+        deployment_id: id.to_owned(),
+        service: name("api"),
+        status: if ended.is_some() { Status::Succeeded } else { Status::InProgress },
+        aws_status: String::new(),
+        created_at: at(begun),
+        completed_at: ended.map(at),
+        revision: format!("rev-{id}"),
+        previous_revision: Some("rev-0".to_owned()),
+        creator: None,
+        description: None,
+        rollback_of: None,
+        status_reason: None,
+        provenance: Provenance::default(),
+    }
+}
+
+fn onset() -> Onset {
+    Onset { at: at(0), earliest: at(0) }
+}
+
+fn score_of(deployment: Deployment) -> Candidate {
+    correlate(&[deployment], &name("api"), onset()).remove(0)
+}
+
+#[test]
+fn time_decides_first() {
+    let table = [
+        ("finished as it began", -90, Some(-30), 0.84..=0.9),
+        ("under way", -120, None, 0.8..=0.9),
+        ("under way for three hours", -10_800, None, 0.5..=0.6),
+        ("ten minutes before", -700, Some(-600), 0.6..=0.75),
+        ("an hour before", -3700, Some(-3600), 0.2..=0.35),
+        ("six hours before", -21_700, Some(-21_600), 0.01..=0.08),
+        ("right after", 30, Some(60), 0.0..=0.1),
+        ("after", 120, Some(180), 0.0..=0.05),
+    ];
+    for (what, begun, ended, expected) in table {
+        let found = score_of(deployment("d-1", begun, ended));
+        assert!(expected.contains(&found.score), "{what}: {found:#?}");
+        assert_eq!(found.seconds_before_onset, -begun, "{what}");
+    }
+    assert_eq!(
+        score_of(deployment("d-1", 150, None)).reasons[0].reason,
+        "started 2 min 30 s after the onset"
+    );
+}
+
+#[test]
+fn what_else_is_known_moves_the_score() {
+    let plain = score_of(deployment("d-1", -90, Some(-30))).score;
+    let change = |f: fn(&mut Deployment)| {
+        let mut changed = deployment("d-1", -90, Some(-30));
+        f(&mut changed);
+        score_of(changed).score
+    };
+    assert!(change(|d| d.previous_revision = Some(d.revision.clone())) < plain * 0.6);
+    assert!(change(|d| d.rollback_of = Some("d-0".to_owned())) < plain * 0.5);
+    assert!(change(|d| d.service = name("db-proxy")) < plain * 0.6);
+    assert!(change(|d| d.status = Status::Failed) < plain * 0.6, "failed before the onset");
+    let during = change(|d| {
+        d.status = Status::Failed;
+        d.completed_at = Some(at(60));
+    });
+    assert!(during > plain, "failed after the onset");
+}
+
+#[test]
+fn an_unsure_onset_does_not_clear_a_deployment_within_it() {
+    // The first error was seen at 0, but nothing is known of the four minutes before.
+    let onset = Onset { at: at(0), earliest: at(-240) };
+    let found = correlate(&[deployment("d-1", -200, Some(-100))], &name("api"), onset).remove(0);
+    assert!(found.score > 0.8, "{found:#?}");
+}
+
+#[test]
+fn a_later_deployment_shields_an_earlier_one() {
+    let list = [deployment("old", -900, Some(-800)), deployment("new", -300, Some(-200))];
+    let found = correlate(&list, &name("api"), onset());
+    assert_eq!(found[0].deployment_id, "new");
+    assert!(found[1].score < 0.35, "{found:#?}");
+}
+
+#[test]
+fn a_deployment_taken_back_before_the_onset_is_hardly_a_suspect() {
+    let mut back = deployment("back", -400, Some(-300));
+    back.rollback_of = Some("bad".to_owned());
+    let mut bad = deployment("bad", -900, Some(-800));
+    bad.status = Status::RolledBack;
+    let found = correlate(&[bad, back], &name("api"), onset());
+    assert!(found.iter().all(|c| c.score < 0.4), "{found:#?}");
+}
+
+#[test]
+fn who_deploys_all_day_proves_less_by_having_deployed() {
+    let alone = score_of(deployment("d-1", -180, Some(-120))).score;
+    let mut list: Vec<Deployment> =
+        (1..48).map(|i| deployment(&format!("x-{i}"), -180 - i * 1800, Some(-120 - i * 1800))).collect();
+    list.push(deployment("d-1", -180, Some(-120)));
+    let busy = correlate(&list, &name("api"), onset());
+    assert_eq!(busy[0].deployment_id, "d-1", "still the best of them");
+    assert!(busy[0].score < alone - 0.08, "{:?} against {alone}", busy[0]);
+    assert!(busy[0].reasons.iter().any(|r| r.reason.starts_with("47 other deployments")), "{:?}", busy[0]);
+}
+
+fn any_deployment() -> impl Strategy<Value = Deployment> {
+    (-90_000_i64..4000, proptest::option::of(0_i64..4000), 0..5_u8, any::<[bool; 3]>(), 0..1000_u32).prop_map(
+        |(begun, length, status, [rollback, same, other], id)| {
+            let mut d = deployment(&format!("d-{id}"), begun, length.map(|l| begun + l));
+            d.status =
+                [Status::InProgress, Status::Succeeded, Status::Failed, Status::Stopped, Status::RolledBack]
+                    [usize::from(status)];
+            d.rollback_of = rollback.then(|| "d-0".to_owned());
+            if same {
+                d.previous_revision = Some(d.revision.clone());
+            }
+            if other {
+                d.service = name("other");
+            }
+            d
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn weights_add_up_and_scores_stay_in_range(list in proptest::collection::vec(any_deployment(), 0..12)) {
+        let found = correlate(&list, &name("api"), onset());
+        prop_assert_eq!(found.len(), list.len());
+        for c in &found {
+            let sum: f64 = c.reasons.iter().map(|r| r.weight).sum();
+            prop_assert!((sum - c.score).abs() < 1e-9, "{:?}", c);
+            prop_assert!((0.0..=1.0).contains(&c.score));
+            prop_assert!(c.seconds_before_onset >= 0 || c.score <= 0.1, "{:?}", c);
+        }
+        prop_assert!(found.is_sorted_by(|a, b| a.score >= b.score));
+    }
+}
