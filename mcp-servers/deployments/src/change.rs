@@ -67,7 +67,11 @@ pub fn task_fields(task: &TaskDefinition) -> Fields {
     open(&mut fields, "memory", task.memory.as_deref());
     open(&mut fields, "task_role", task.task_role_arn.as_deref());
     open(&mut fields, "execution_role", task.execution_role_arn.as_deref());
-    open(&mut fields, "network_mode", task.network_mode.as_ref().map(|mode| mode.as_str()));
+    open(
+        &mut fields,
+        "network_mode",
+        task.network_mode.as_ref().map(aws_sdk_ecs::types::NetworkMode::as_str),
+    );
     for container in task.container_definitions() {
         container_fields(&mut fields, container);
     }

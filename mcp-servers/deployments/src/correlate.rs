@@ -7,6 +7,7 @@
 //! nobody can argue with one at 2 AM.
 
 use jiff::{SignedDuration, Timestamp};
+use midwatch_mcp::Time;
 use midwatch_policy::ServiceName;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -41,12 +42,11 @@ pub struct Candidate {
     /// The deployment.
     pub deployment_id: String,
     /// Whose deployment it is.
-    #[schemars(with = "String")]
     pub service: ServiceName,
     /// How far it got.
     pub status: Status,
     /// When it began.
-    #[schemars(with = "String")]
+    #[schemars(with = "Time")]
     pub started_at: Timestamp,
     /// Seconds from its start to the onset; negative when it started after the onset.
     pub seconds_before_onset: i64,

@@ -4,6 +4,7 @@
 //! count from ECS `known` is false and `healthy` absent.
 
 use jiff::Timestamp;
+use midwatch_mcp::Time;
 use midwatch_policy::ServiceName;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -37,7 +38,7 @@ pub struct StoppedTask {
     /// Id of the task.
     pub task_id: String,
     /// When it stopped.
-    #[schemars(with = "String")]
+    #[schemars(with = "Time")]
     pub stopped_at: Timestamp,
     /// The reasons ECS gave for the task and its containers.
     pub reason: String,
@@ -55,7 +56,7 @@ pub struct Event {
     #[serde(rename = "ref")]
     pub reference: String,
     /// When it was written.
-    #[schemars(with = "String")]
+    #[schemars(with = "Time")]
     pub at: Timestamp,
     /// What it says.
     pub message: String,
@@ -68,7 +69,6 @@ pub struct Health {
     #[serde(rename = "ref")]
     pub reference: String,
     /// The service of the catalog.
-    #[schemars(with = "String")]
     pub service: ServiceName,
     /// Whether its tasks could be counted at all. False says nothing about its health.
     pub known: bool,

@@ -1,1 +1,19 @@
-fn main() {}
+//! Serves the deployments tools to any MCP client, on stdio or streamable HTTP.
+
+use clap::Parser;
+use midwatch_deployments::{DeploymentsServer, IAM_POLICY};
+use midwatch_mcp::ServeArgs;
+
+/// MCP server: deployments by CodeDeploy and ECS, what they changed, how well they fit an onset,
+/// and whether a service's tasks live. Reads only.
+#[derive(Parser)]
+#[command(name = "midwatch-deployments", version)]
+struct Args {
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    Args::parse().serve.run(IAM_POLICY, |ctx| Ok(DeploymentsServer::new(ctx))).await
+}

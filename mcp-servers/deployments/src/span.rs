@@ -1,7 +1,7 @@
 //! Lengths of time in words.
 
 /// `45 s`, `3 min`, `3 min 20 s`, `2 h 5 min`, `3 days`.
-pub fn span(seconds: i64) -> String {
+pub(crate) fn span(seconds: i64) -> String {
     let (minutes, hours) = (seconds / 60, seconds / 3600);
     match seconds {
         ..120 => format!("{seconds} s"),

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{deployment::Kind, provenance::Provenance};
+use crate::deployment::Kind;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_795_226_400 + seconds).unwrap()
@@ -13,22 +13,12 @@ fn name(text: &str) -> ServiceName {
 
 /// A deployment of `api` that began and ended this many seconds from the onset.
 fn deployment(id: &str, begun: i64, ended: Option<i64>) -> Deployment {
+    let status = if ended.is_some() { Status::Succeeded } else { Status::InProgress };
     Deployment {
-        reference: Deployment::reference_of(id),
-        kind: Kind::CodeDeploy,
-        deployment_id: id.to_owned(),
-        service: name("api"),
-        status: if ended.is_some() { Status::Succeeded } else { Status::InProgress },
-        aws_status: String::new(),
-        created_at: at(begun),
         completed_at: ended.map(at),
         revision: format!("rev-{id}"),
         previous_revision: Some("rev-0".to_owned()),
-        creator: None,
-        description: None,
-        rollback_of: None,
-        status_reason: None,
-        provenance: Provenance::default(),
+        ..Deployment::new(Kind::CodeDeploy, id, &name("api"), status, at(begun))
     }
 }
 
