@@ -119,7 +119,7 @@ impl Cutter {
         let headings = self.headings();
         match self.done.last_mut() {
             Some(last) if last.text.is_empty() && last.headings == headings => {
-                text.clone_into(&mut last.text)
+                text.clone_into(&mut last.text);
             }
             _ => self.done.push(Chunk { headings, text: text.to_owned() }),
         }
