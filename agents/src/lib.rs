@@ -5,14 +5,21 @@
 
 pub mod brief;
 pub mod budget;
+pub mod causes;
 pub mod events;
 pub mod evidence;
 pub mod finding;
 pub mod model;
+pub mod playbook;
 pub mod prices;
 pub mod route;
 pub mod run;
+pub mod signals;
 pub mod specialist;
 pub mod sweep;
 pub mod task;
 pub mod tools;
+pub mod view;
+
+#[cfg(test)]
+mod fixture;

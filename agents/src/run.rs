@@ -126,3 +126,8 @@ pub struct Proposal {
     /// What it rests on.
     pub evidence: Vec<EvidenceId>,
 }
+
+/// The virtual tool that ends an investigation or a remediation.
+pub const CONCLUDE: &str = "conclude";
+/// The virtual tool that ends routing.
+pub const ROUTE: &str = "route";

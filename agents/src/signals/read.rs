@@ -1,0 +1,366 @@
+//! Observations in, signals out.
+
+use midwatch_policy::Timestamp;
+
+use super::{
+    DependencySignal, DeploymentSignal, PatternSignal, RunbookSignal, Scene, ScreenedSignal, Signals,
+    text::{ErrorClass, classify, named_parties, throttled_resource},
+};
+use crate::{
+    brief::DeploymentStatus,
+    view::{
+        Alarm, AlarmHistory, AlarmList, ChangedFields, Correlation, Deployment, DeploymentList,
+        ErrorPatterns, Health, MetricWindow, Observation, Pattern, RunbookHit, RunbookHits,
+    },
+};
+
+pub(super) fn read(scene: &Scene, observations: &[Observation]) -> Signals {
+    let mut signals = Signals { scene: scene.clone(), ..Signals::default() };
+    for name in &scene.depends_on {
+        dependency(&mut signals, name, Declared::Yes);
+    }
+    for observation in observations {
+        take(&mut signals, observation);
+    }
+    finish(&mut signals);
+    signals
+}
+
+fn take(signals: &mut Signals, observation: &Observation) {
+    let about = observation.service().map(str::to_owned);
+    let own = match (&about, &signals.scene.service) {
+        (Some(about), Some(own)) => about == own,
+        _ => true,
+    };
+    match observation.tool.as_str() {
+        "error_patterns" => {
+            if let Some(view) = observation.view::<ErrorPatterns>() {
+                take_patterns(signals, view, own, about.as_deref());
+            }
+        }
+        "get_alarm" => {
+            if let Some(alarm) = observation.view::<Alarm>()
+                && (alarm.name == signals.scene.alarm || (signals.alarm.is_none() && own))
+            {
+                signals.alarm = Some(alarm);
+            }
+        }
+        "alarm_history" => {
+            if let Some(history) = observation.view::<AlarmHistory>()
+                && (history.alarm_name == signals.scene.alarm || (signals.history.is_none() && own))
+            {
+                signals.history = Some(history);
+            }
+        }
+        "list_alarms" => {
+            if let Some(list) = observation.view::<AlarmList>() {
+                take_alarms(signals, list, own, about.as_deref());
+            }
+        }
+        "metric_window" => {
+            if let Some(metric) = observation.view::<MetricWindow>() {
+                let role = observation.args.get("role").and_then(|role| role.as_str());
+                take_metric(signals, metric, role, own, about.as_deref());
+            }
+        }
+        "service_health" => {
+            if let Some(health) = observation.view::<Health>() {
+                if own {
+                    signals.health = Some(health);
+                } else if let Some(name) = about {
+                    dependency(signals, &name, Declared::No).health = Some(health);
+                }
+            }
+        }
+        "list_deployments" => {
+            if let Some(list) = observation.view::<DeploymentList>() {
+                signals.deployments_read |= own;
+                for found in list.deployments {
+                    take_deployment(signals, found, about.as_deref());
+                }
+            }
+        }
+        "correlate" => {
+            if let Some(correlation) = observation.view::<Correlation>() {
+                take_correlation(signals, correlation, about.as_deref());
+            }
+        }
+        "what_changed" => {
+            if let Some(changed) = observation.view::<ChangedFields>()
+                && let Some(signal) = find_deployment(signals, &changed.deployment_id)
+            {
+                signal.changed = Some(changed);
+            }
+        }
+        "search_runbooks" => {
+            if let Some(hits) = observation.view::<RunbookHits>() {
+                for hit in hits.hits {
+                    take_runbook(signals, hit);
+                }
+            }
+        }
+        "get_runbook" => {
+            if let Some(hit) = observation.view::<RunbookHit>() {
+                take_runbook(signals, hit);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn take_patterns(signals: &mut Signals, view: ErrorPatterns, own: bool, about: Option<&str>) {
+    for pattern in &view.patterns {
+        let examples = pattern.examples.iter().filter_map(|e| e.evidence.clone());
+        if let Some(evidence) = pattern.evidence.clone().or_else(|| examples.into_iter().next()) {
+            for finding in &pattern.screened {
+                let found = ScreenedSignal { evidence: evidence.clone(), finding: finding.clone() };
+                if !signals.screened.contains(&found) {
+                    signals.screened.push(found);
+                }
+            }
+        }
+    }
+    let relevant = view.patterns.iter().filter(|p| is_relevant(p));
+    if own {
+        for pattern in relevant {
+            let signal = pattern_signal(&signals.scene, pattern);
+            // A later, narrower look at the same pattern does not count its lines twice.
+            match signals.patterns.iter_mut().find(|known| known.template == signal.template) {
+                Some(known) if known.count < signal.count => *known = signal,
+                Some(_) => {}
+                None => signals.patterns.push(signal),
+            }
+        }
+        if signals.errors.is_none() {
+            signals.errors = view.errors;
+        }
+        if signals.activity.is_none() {
+            signals.activity = view.activity;
+        }
+    } else if let Some(name) = about {
+        let worst = relevant
+            .max_by_key(|p| p.count)
+            .and_then(|p| Some((p.evidence.clone()?, p.count, p.onset.or(p.first_seen))));
+        let dependency = dependency(signals, name, Declared::No);
+        dependency.errors = view.errors;
+        dependency.activity = view.activity;
+        dependency.worst = worst;
+    }
+}
+
+/// New or grown, and an error: what is as frequent as before is noise.
+fn is_relevant(pattern: &Pattern) -> bool {
+    let level = pattern.level.to_uppercase();
+    let changed = match pattern.change.as_str() {
+        "new" | "grew" => true,
+        "steady" | "shrank" | "gone" => false,
+        _ => pattern.count > pattern.baseline_count.saturating_mul(2),
+    };
+    changed && pattern.count > 0 && !matches!(level.as_str(), "INFO" | "DEBUG" | "TRACE")
+}
+
+fn pattern_signal(scene: &Scene, pattern: &Pattern) -> PatternSignal {
+    let mut text = format!("{} {}", pattern.exception.as_deref().unwrap_or_default(), pattern.template);
+    // A line that tries to instruct is no witness: of its text only what the miner keeps counts,
+    // and it names nobody.
+    let screened = !pattern.screened.is_empty();
+    if !screened {
+        for example in pattern.examples.iter().take(3) {
+            text.push('\n');
+            text.push_str(&example.message);
+        }
+    }
+    let class = if screened { ErrorClass::Program } else { classify(&text) };
+    let names = match class {
+        ErrorClass::Call | ErrorClass::Timeout | ErrorClass::Limit | ErrorClass::Throttling => {
+            named_parties(&text, scene.service.as_deref(), &scene.depends_on)
+        }
+        ErrorClass::Memory | ErrorClass::Program => Vec::new(),
+    };
+    let resource =
+        (class == ErrorClass::Throttling).then(|| throttled_resource(&text, &scene.depends_on)).flatten();
+    let example = pattern
+        .examples
+        .iter()
+        .find(|e| !e.log_stream.is_empty() && !e.log_group.is_empty())
+        .and_then(|e| Some((e.log_group.clone(), e.log_stream.clone(), e.timestamp?)));
+    PatternSignal {
+        evidence: pattern.evidence.clone().unwrap_or_default(),
+        template: pattern.template.clone(),
+        text,
+        class,
+        names,
+        resource,
+        count: pattern.count,
+        baseline_count: pattern.baseline_count,
+        is_new: pattern.change == "new" || pattern.baseline_count == 0,
+        ongoing: pattern.status != "ceased",
+        first_seen: pattern.first_seen,
+        onset: pattern.onset,
+        example,
+    }
+}
+
+fn take_alarms(signals: &mut Signals, list: AlarmList, own: bool, about: Option<&str>) {
+    for alarm in list.alarms {
+        let whose = alarm.service.clone().or_else(|| about.map(str::to_owned));
+        let mine = match (&whose, &signals.scene.service) {
+            (Some(whose), Some(mine)) => whose == mine,
+            _ => own,
+        };
+        if let (false, Some(name)) = (mine, whose) {
+            dependency(signals, &name, Declared::No).alarms.push(alarm);
+        }
+    }
+}
+
+fn take_metric(
+    signals: &mut Signals,
+    metric: MetricWindow,
+    role: Option<&str>,
+    own: bool,
+    about: Option<&str>,
+) {
+    match (role, own, about) {
+        (Some("traffic"), true, _) => signals.traffic = Some(metric),
+        (Some("errors"), true, _) => signals.error_metric = Some(metric),
+        (Some("traffic"), false, Some(name)) => {
+            dependency(signals, name, Declared::No).traffic = Some(metric);
+        }
+        (_, true, _) => signals.metrics.push(metric),
+        _ => {}
+    }
+}
+
+fn take_deployment(signals: &mut Signals, found: Deployment, about: Option<&str>) {
+    let whose = found.service.clone().or_else(|| about.map(str::to_owned));
+    let own = whose.is_none() || whose == signals.scene.service || signals.scene.service.is_none();
+    match find_deployment(signals, &found.deployment_id) {
+        Some(known) => known.deployment = found,
+        None => signals.deployments.push(DeploymentSignal {
+            deployment: found,
+            own,
+            candidate: None,
+            changed: None,
+        }),
+    }
+}
+
+fn take_correlation(signals: &mut Signals, correlation: Correlation, about: Option<&str>) {
+    for candidate in correlation.candidates {
+        if find_deployment(signals, &candidate.deployment_id).is_none() {
+            let deployment = Deployment {
+                evidence: candidate.evidence.clone(),
+                deployment_id: candidate.deployment_id.clone(),
+                service: candidate.service.clone(),
+                status: candidate.status.unwrap_or(DeploymentStatus::Unknown),
+                created_at: candidate.started_at,
+                completed_at: None,
+                revision: String::new(),
+                previous_revision: None,
+                creator: None,
+                description: None,
+            };
+            take_deployment(signals, deployment, about);
+        }
+        if let Some(signal) = find_deployment(signals, &candidate.deployment_id) {
+            signal.candidate = Some(candidate);
+        }
+    }
+}
+
+fn find_deployment<'s>(signals: &'s mut Signals, id: &str) -> Option<&'s mut DeploymentSignal> {
+    signals.deployments.iter_mut().find(|known| known.deployment.deployment_id == id)
+}
+
+fn take_runbook(signals: &mut Signals, hit: RunbookHit) {
+    if hit.runbook_id.is_empty() {
+        return;
+    }
+    match signals.runbooks.iter_mut().find(|known| known.hit.runbook_id == hit.runbook_id) {
+        Some(known) => {
+            let contract = known.hit.contract.clone();
+            let better = hit.score > known.hit.score;
+            if better {
+                known.hit = hit;
+            } else if known.hit.contract.is_none() {
+                known.hit.contract = hit.contract;
+            }
+            if known.hit.contract.is_none() {
+                known.hit.contract = contract;
+            }
+        }
+        None => signals.runbooks.push(RunbookSignal { hit, matched: None }),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Declared {
+    Yes,
+    No,
+}
+
+fn dependency<'s>(signals: &'s mut Signals, name: &str, declared: Declared) -> &'s mut DependencySignal {
+    let at = signals.dependencies.iter().position(|d| d.name == name).unwrap_or_else(|| {
+        signals.dependencies.push(DependencySignal { name: name.to_owned(), ..DependencySignal::default() });
+        signals.dependencies.len() - 1
+    });
+    // The index was just found or made.
+    #[allow(clippy::indexing_slicing)]
+    let found = &mut signals.dependencies[at];
+    if matches!(declared, Declared::Yes) {
+        found.declared = true;
+    }
+    found
+}
+
+fn finish(signals: &mut Signals) {
+    signals.patterns.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.template.cmp(&b.template)));
+    let names: Vec<String> = signals.patterns.iter().flat_map(|p| p.names.clone()).collect();
+    for name in names {
+        dependency(signals, &name, Declared::No);
+    }
+    signals.deployments.sort_by_key(|d| std::cmp::Reverse(d.started_at()));
+    for runbook in &mut signals.runbooks {
+        runbook.matched = runbook.hit.contract.as_ref().and_then(|contract| {
+            let for_us = contract.services.is_empty()
+                || signals.scene.service.as_ref().is_none_or(|own| contract.services.contains(own));
+            let mut pairs =
+                signals.patterns.iter().flat_map(|p| contract.signatures.iter().map(move |s| (p, s)));
+            let found = pairs.find(|(p, s)| {
+                !s.trim().is_empty() && p.text.to_lowercase().contains(&s.trim().to_lowercase())
+            })?;
+            for_us.then(|| (found.0.evidence.clone(), found.1.clone()))
+        });
+    }
+    signals.runbooks.sort_by(|a, b| {
+        b.matched.is_some().cmp(&a.matched.is_some()).then_with(|| b.hit.score.total_cmp(&a.hit.score))
+    });
+    signals.onset = onset(signals);
+}
+
+/// The first sign of trouble: a new pattern's first line, a grown pattern's rise, the errors' rise;
+/// without logs, the error metric's rise or the silence, at last the alarm itself.
+fn onset(signals: &Signals) -> Option<Timestamp> {
+    let total = signals.lines();
+    // A pattern of a few stray lines does not date the incident.
+    let weighty = |p: &&PatternSignal| p.count.saturating_mul(20) >= total;
+    let of_patterns = signals
+        .patterns
+        .iter()
+        .filter(weighty)
+        .filter_map(|p| if p.is_new { p.first_seen.or(p.onset) } else { p.onset })
+        .min();
+    let of_errors =
+        signals.errors.as_ref().filter(|e| e.total > e.baseline_total).and_then(|e| e.onset.or(e.first_seen));
+    let of_metric = signals.error_metric.as_ref().filter(|m| m.change == "up").and_then(|m| m.onset);
+    let of_silence = signals.traffic.as_ref().filter(|m| m.change == "stopped").and_then(|m| m.onset);
+    of_patterns.or(of_errors).or(of_metric).or(of_silence).or(Some(signals.scene.fired_at))
+}
+
+impl DeploymentSignal {
+    /// When it began.
+    pub fn started_at(&self) -> Option<Timestamp> {
+        self.deployment.created_at.or_else(|| self.candidate.as_ref()?.started_at)
+    }
+}
