@@ -1,5 +1,14 @@
 //! A small server behind the kit, called over the duplex and over HTTP.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::format_push_string,
+    clippy::needless_pass_by_value,
+    reason = "a test"
+)]
+
 use std::{
     net::SocketAddr,
     sync::{

@@ -1,1 +1,36 @@
 //! MCP server for CloudWatch Logs: patterns, onset, baselines, bounded Logs Insights.
+//!
+//! The server computes, so that the model need not read: lines become templates with counts, a
+//! comparison with a baseline and an onset. Mining, comparison and onset are pure functions of the
+//! lines; only [`LogsServer`] talks to AWS. Text from logs is redacted and screened before it leaves.
+//!
+//! Handing raw lines to the model was rejected: it is dear, it misses what lies beyond the first
+//! page, and it puts whatever an attacker can log into the prompt.
+
+mod change;
+mod clean;
+mod context;
+mod events;
+mod insights;
+mod line;
+mod mask;
+mod miner;
+mod onset;
+mod patterns;
+mod query;
+mod reading;
+mod report;
+mod server;
+mod shapes;
+
+pub use change::Change;
+pub use line::Level;
+pub use onset::Status;
+pub use server::{LogsConfig, LogsServer};
+pub use shapes::{
+    Activity, ContextEvent, ErrorPatterns, ErrorPatternsArgs, Example, LogContext, LogContextArgs, LogQuery,
+    LogQueryArgs, Minute, Pattern, Series, Statistics,
+};
+
+/// The least IAM policy the server works with.
+pub const IAM_POLICY: &str = include_str!("iam.json");

@@ -1,0 +1,206 @@
+//! Logs Insights, politely: a few queries at once, polled slowly, stopped when nobody waits.
+
+use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
+
+use aws_sdk_cloudwatchlogs::{
+    Client,
+    types::{QueryStatistics, QueryStatus, ResultField},
+};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use jiff::{SignedDuration, civil::DateTime};
+use midwatch_mcp::{AwsResult, ErrorKind, ToolError, Window};
+use midwatch_policy::{Clock, Timestamp};
+
+/// How long a query may run before it is stopped and what it found so far is taken.
+const DEADLINE: SignedDuration = SignedDuration::from_secs(45);
+const FIRST_POLL: Duration = Duration::from_millis(150);
+const SLOWEST_POLL: Duration = Duration::from_millis(1200);
+
+/// The rates an account shares with its people: five requests a second, with a small burst.
+#[derive(Debug)]
+pub(crate) struct Rates {
+    start: DefaultDirectRateLimiter,
+    poll: DefaultDirectRateLimiter,
+    read: DefaultDirectRateLimiter,
+}
+
+impl Rates {
+    pub(crate) fn new() -> Self {
+        let rate = |per_second: u32, burst: u32| {
+            let n = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+            RateLimiter::direct(Quota::per_second(n(per_second)).allow_burst(n(burst)))
+        };
+        Self { start: rate(5, 10), poll: rate(8, 16), read: rate(5, 10) }
+    }
+
+    /// Waits for leave to read events.
+    pub(crate) async fn read(&self) {
+        self.read.until_ready().await;
+    }
+}
+
+/// One row: values by field, all text.
+pub(crate) type Row = BTreeMap<String, String>;
+
+/// What a query found.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Answer {
+    pub(crate) rows: Vec<Row>,
+    /// Columns in the order of the first row.
+    pub(crate) columns: Vec<String>,
+    pub(crate) matched: u64,
+    pub(crate) scanned: u64,
+    pub(crate) bytes: u64,
+    /// Why this is not all there is to find.
+    pub(crate) partial: Option<&'static str>,
+}
+
+/// Runs queries for one account and region.
+#[derive(Debug, Clone)]
+pub(crate) struct Insights {
+    pub(crate) client: Client,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rates: Arc<Rates>,
+}
+
+impl Insights {
+    /// Runs one query to its end, or to the deadline.
+    pub(crate) async fn run(
+        &self,
+        groups: &[String],
+        window: Window,
+        query: &str,
+    ) -> Result<Answer, ToolError> {
+        self.rates.start.until_ready().await;
+        let started = self
+            .client
+            .start_query()
+            .set_log_group_names(Some(groups.to_vec()))
+            .start_time(window.from.as_second())
+            .end_time(last_second(window.to))
+            .query_string(query)
+            .send()
+            .await
+            .aws("logs:StartQuery")?;
+        let id = started.query_id().ok_or_else(|| ToolError::internal("StartQuery gave no query id"))?;
+        let mut running = Running { client: self.client.clone(), id: Some(id.to_owned()) };
+
+        let begun = self.clock.now();
+        let mut pause = FIRST_POLL;
+        loop {
+            self.clock.sleep(pause).await;
+            pause = (pause * 3 / 2).min(SLOWEST_POLL);
+            self.rates.poll.until_ready().await;
+            let results =
+                self.client.get_query_results().query_id(id).send().await.aws("logs:GetQueryResults")?;
+            let answer = |partial| Answer {
+                rows: results.results().iter().map(|row| row_of(row)).collect(),
+                columns: results.results().first().map(|row| columns_of(row)).unwrap_or_default(),
+                matched: whole(results.statistics().map_or(0.0, QueryStatistics::records_matched)),
+                scanned: whole(results.statistics().map_or(0.0, QueryStatistics::records_scanned)),
+                bytes: whole(results.statistics().map_or(0.0, QueryStatistics::bytes_scanned)),
+                partial,
+            };
+            let failed = |message: &str| {
+                ToolError::new(ErrorKind::Unavailable, message, "ask once more, or for a narrower window")
+            };
+            match results.status() {
+                Some(QueryStatus::Complete) => {
+                    running.id = None;
+                    return Ok(answer(None));
+                }
+                Some(QueryStatus::Failed) => {
+                    running.id = None;
+                    return Err(failed("the Logs Insights query failed"));
+                }
+                Some(QueryStatus::Cancelled) => {
+                    running.id = None;
+                    return Err(failed("someone stopped the Logs Insights query"));
+                }
+                Some(QueryStatus::Timeout) => {
+                    running.id = None;
+                    return Ok(answer(Some("the query timed out at AWS: these are the results up to then")));
+                }
+                _ if self.clock.now().duration_since(begun) > DEADLINE => {
+                    // `running` stops the query when it is dropped.
+                    return Ok(answer(Some(
+                        "the query was stopped after 45 s: these are the results up to then",
+                    )));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A query that is still running at AWS. Dropped, it is stopped: whether the deadline passed, the
+/// caller cancelled, or polling failed.
+struct Running {
+    client: Client,
+    id: Option<String>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let (Some(id), Ok(runtime)) = (self.id.take(), tokio::runtime::Handle::try_current()) {
+            let client = self.client.clone();
+            runtime.spawn(async move {
+                if let Err(error) = client.stop_query().query_id(id).send().await.aws("logs:StopQuery") {
+                    tracing::debug!(%error, "a query could not be stopped");
+                }
+            });
+        }
+    }
+}
+
+/// The range of StartQuery is inclusive and counts whole seconds. Rather one second too many, which
+/// whoever reads single events leaves out again, than the last one lost.
+fn last_second(to: Timestamp) -> i64 {
+    if to.subsec_nanosecond() == 0 { to.as_second() } else { to.as_second() + 1 }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped; counts are whole")]
+pub(crate) fn whole(count: f64) -> u64 {
+    count.clamp(0.0, 9e15) as u64
+}
+
+fn row_of(fields: &[ResultField]) -> Row {
+    fields
+        .iter()
+        .filter_map(|f| Some((f.field()?.to_owned(), f.value().unwrap_or_default().to_owned())))
+        .collect()
+}
+
+fn columns_of(fields: &[ResultField]) -> Vec<String> {
+    fields.iter().filter_map(|f| f.field()).filter(|name| *name != "@ptr").map(str::to_owned).collect()
+}
+
+/// A time as Insights writes it: `2026-11-21 06:25:00.796`, or milliseconds since 1970.
+pub(crate) fn time_of(text: &str) -> Option<Timestamp> {
+    if let Ok(millis) = text.parse::<f64>() {
+        #[allow(clippy::cast_possible_truncation, reason = "out of range is refused by jiff")]
+        return Timestamp::from_millisecond(millis as i64).ok();
+    }
+    let civil: DateTime = text.trim_end_matches('Z').parse().ok()?;
+    civil.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_insights_are_utc() {
+        let expected: Timestamp = "2026-11-21T06:25:00.796Z".parse().unwrap();
+        assert_eq!(time_of("2026-11-21 06:25:00.796"), Some(expected));
+        assert_eq!(time_of("1795242300796"), Some(expected));
+        assert_eq!(time_of("1.795242300796E12"), Some(expected));
+        assert_eq!(time_of("soon"), None);
+    }
+
+    #[test]
+    fn the_last_second_of_a_window_is_asked_for() {
+        assert_eq!(last_second("1970-01-01T00:01:00Z".parse().unwrap()), 60);
+        assert_eq!(last_second("1970-01-01T00:01:00.5Z".parse().unwrap()), 61);
+    }
+}

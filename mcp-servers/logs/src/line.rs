@@ -1,0 +1,423 @@
+//! Reading one log event: how bad it is, which exception it names, and what in it is worth mining.
+//!
+//! Levels come from JSON and logfmt fields, from the head of a text line, from HTTP status fields,
+//! and only where none of these exists from words. An explicit level always wins: an INFO line
+//! that mentions an error is no error.
+
+use std::{borrow::Cow, fmt::Write as _, sync::LazyLock};
+
+use regex::Regex;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// How bad a line is. Anything below a warning is not looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Level {
+    /// A warning; throttling often hides here.
+    Warn,
+    /// An error.
+    Error,
+    /// The process, or what it was doing, ended.
+    Fatal,
+}
+
+/// What a log event says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Line<'a> {
+    pub(crate) level: Level,
+    /// Simple name of the innermost exception that is named.
+    pub(crate) exception: Option<String>,
+    /// The part that is mined: the message without time, level and stack.
+    pub(crate) text: Cow<'a, str>,
+}
+
+/// What the level fields and words of a line amount to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rank {
+    Quiet,
+    Loud(Level),
+}
+
+/// What one way of reading makes of an event.
+enum Read<'a> {
+    /// It is not of the form that this way reads.
+    Foreign,
+    /// No warning or error.
+    Quiet,
+    Loud(Line<'a>),
+}
+
+impl<'a> Read<'a> {
+    fn of(line: Option<Line<'a>>) -> Self {
+        line.map_or(Self::Quiet, Self::Loud)
+    }
+
+    /// What it is, where `other` reads what is foreign.
+    fn or_else(self, other: impl FnOnce() -> Option<Line<'a>>) -> Option<Line<'a>> {
+        match self {
+            Self::Foreign => other(),
+            Self::Quiet => None,
+            Self::Loud(line) => Some(line),
+        }
+    }
+}
+
+/// Words that make a line worth fetching: a superset of what [`read`] reports, as a regular
+/// expression that both Logs Insights and the `regex` crate understand.
+pub(crate) const CANDIDATE: &str = r#"(?i)error|exception|fatal|critical|severe|panic|traceback|warn|fail|throttl|refused|timed out|out of memory|oom|killed|emerg|\bcrit\b|\berr\b|level"?[=:] ?"?[456]0\b|status[_ ]?(code)?"? ?[=:] ?"?5\d\d|HTTP\/[0-9.]+"? 5\d\d|^[EFW]\d{4} "#;
+/// As [`CANDIDATE`], without what is only ever a warning.
+pub(crate) const ERROR_CANDIDATE: &str = r#"(?i)error|exception|fatal|critical|severe|panic|traceback|out of memory|oom|emerg|\bcrit\b|\berr\b|level"?[=:] ?"?[56]0\b|status[_ ]?(code)?"? ?[=:] ?"?5\d\d|HTTP\/[0-9.]+"? 5\d\d|^[EF]\d{4} "#;
+
+macro_rules! pattern {
+    ($name:ident, $text:expr) => {
+        static $name: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new($text).ok());
+    };
+}
+
+pattern!(
+    UPPER_LEVEL,
+    r#"(?:^|[\s\[(<|:"=])(FATAL|CRITICAL|CRIT|SEVERE|EMERGENCY|EMERG|ALERT|PANIC|ERROR|ERR|WARNING|WARN|NOTICE|INFORMATION|INFO|DEBUG|TRACE|FINE|VERBOSE)(?:[\s\])>|:",-]|$)"#
+);
+pattern!(
+    MARKED_LEVEL,
+    r"(?i)(?:^|\s)(?:[\[<(](fatal|critical|crit|severe|emerg|alert|panic|error|err|warning|warn|notice|info|debug|trace)[\]>)]|(crit|fail|warn|info|dbug|trce|error|fatal|warning|panic):\s)"
+);
+pattern!(KLOG, r"^([IWEF])\d{4} \d\d:\d\d:\d\d");
+pattern!(
+    ACCESS_STATUS,
+    r#"(?i)HTTP/\d(?:\.\d)?"?\s+([1-5]\d\d)\b|\bstatus(?:[_ ]?code)?"?\s*[=:]\s*"?([1-5]\d\d)\b"#
+);
+pattern!(
+    EXCEPTION,
+    r"\b(?:[A-Za-z_$][\w$]*(?:\.|::))*([A-Z][\w$]*(?:Exception|Error|Throwable|Fault|Failure))\b"
+);
+pattern!(
+    STRONG,
+    r"(?i)\b(?:unhandled|uncaught|panicked|panic:|fatal|traceback|segmentation fault|segfault|out of memory|oom-?kill\w*|oomkilled|task timed out|errors?|failed|failure|refused|timed out|aborted|unavailable|exhausted|crash\w*)\b"
+);
+pattern!(WEAK, r"(?i)\b(?:warn(?:ing)?|throttl\w*|retry(?:ing)?|deprecated|degraded|slow)\b");
+pattern!(HARMLESS, r"(?i)\b(?:no|0|zero|without)\s+(?:errors?|failures?|warnings?)\b|\berrors?[=:]\s*0\b");
+
+fn found(pattern: Option<&Regex>, text: &str) -> bool {
+    pattern.is_some_and(|regex| regex.is_match(text))
+}
+
+/// Reads one event. `None` for what is no warning or error, and for the loose lines of a stack
+/// trace whose head is an event of its own.
+pub(crate) fn read(message: &str) -> Option<Line<'_>> {
+    let text = message.trim();
+    if text.is_empty() || is_continuation(message) {
+        return None;
+    }
+    json_in(text).map_or(Read::Foreign, |map| from_json(&map, 0)).or_else(|| from_text(text))
+}
+
+/// A loose line of a stack trace: its head was logged as an event of its own.
+fn is_continuation(message: &str) -> bool {
+    let text = message.trim_start();
+    let indented = text.len() < message.len();
+    text.starts_with("Caused by:")
+        || text.starts_with("at ") && (indented || text.contains('('))
+        || text.starts_with("... ") && text.ends_with("more")
+        || indented && text.starts_with("File \"")
+}
+
+/// The JSON object that a line is, or ends with after a short head.
+fn json_in(text: &str) -> Option<Map<String, Value>> {
+    let at = text.find('{').filter(|at| *at <= 120)?;
+    text.ends_with('}').then(|| serde_json::from_str(text.get(at..)?).ok()).flatten()
+}
+
+/// Foreign is a JSON object without anything we know; it is then read as text.
+fn from_json(map: &Map<String, Value>, depth: u8) -> Read<'static> {
+    let mut level = None;
+    let mut message: Option<(u8, &str)> = None;
+    let mut status = None;
+    let mut exception = None;
+    let mut detail = None;
+    for (key, value) in map {
+        let key: String =
+            key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+        match (key.as_str(), value) {
+            (
+                "level" | "severity" | "loglevel" | "lvl" | "levelname" | "severitytext" | "priority",
+                value,
+            ) => {
+                level = level.or_else(|| level_of(value));
+            }
+            ("log", Value::Object(inner)) => level = level.or_else(|| inner.get("level").and_then(level_of)),
+            ("message" | "msg", Value::String(text)) => message = best(message, 0, text),
+            ("errormessage" | "event" | "body" | "text" | "log", Value::String(text)) => {
+                message = best(message, 1, text);
+            }
+            ("status" | "statuscode" | "httpstatus" | "responsestatus" | "httpstatuscode", value) => {
+                status = status.or_else(|| number(value));
+            }
+            ("http" | "response" | "res", Value::Object(inner)) => {
+                let keys = ["status_code", "status", "statusCode"];
+                status = status.or_else(|| keys.iter().find_map(|key| inner.get(*key)).and_then(number));
+            }
+            ("errortype" | "exceptionclass" | "exceptiontype" | "errorname", Value::String(text)) => {
+                exception = Some(text.clone());
+            }
+            ("error" | "err" | "exception" | "cause" | "thrown", value) => detail = detail.or(Some(value)),
+            ("stack" | "stacktrace" | "trace", Value::String(text)) if detail.is_none() => {
+                detail = Some(value);
+            }
+            _ => {}
+        }
+    }
+    if level.is_none() && depth == 0 {
+        // What a container runtime wraps around the real line.
+        if let Some((_, inner)) = message
+            && map.len() <= 6
+            && status.is_none()
+            && detail.is_none()
+            && exception.is_none()
+        {
+            let inner = inner.trim();
+            let read = json_in(inner).map_or(Read::Foreign, |map| from_json(&map, 1));
+            return Read::of(read.or_else(|| owned(from_text(inner))));
+        }
+    }
+    let (named, said) = detail.map_or((None, None), detail_of);
+    let exception = exception.or(named).map(|name| simple(&name).to_owned());
+    let head = message.map_or("", |(_, text)| first_line(text));
+    let level = match (level, status) {
+        (Some(Rank::Loud(level)), _) => level,
+        (_, Some(500..=599)) => Level::Error,
+        (Some(Rank::Quiet), _) => return Read::Quiet,
+        (None, _) if detail.is_some() || exception.is_some() => Level::Error,
+        (None, _) if message.is_some() => return Read::of(owned(from_text(head))),
+        (None, _) => return Read::Foreign,
+    };
+    let mut text = head.to_owned();
+    if let Some(said) = said.filter(|said| !said.is_empty() && !text.contains(said.as_str())) {
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&said);
+    }
+    if let Some(status) = status.filter(|status| *status >= 500)
+        && !text.contains(&status.to_string())
+    {
+        let _ = write!(text, " status={status}"); // cannot fail on a String
+    }
+    if text.trim().is_empty() {
+        text = exception.clone().unwrap_or_else(|| "(no message)".to_owned());
+    }
+    let exception = exception.or_else(|| exception_in(message.map_or("", |(_, text)| text)));
+    Read::Loud(Line { level, exception, text: Cow::Owned(text) })
+}
+
+fn best<'v>(known: Option<(u8, &'v str)>, rank: u8, text: &'v str) -> Option<(u8, &'v str)> {
+    match known {
+        Some((better, _)) if better <= rank => known,
+        _ => Some((rank, text)),
+    }
+}
+
+fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())
+}
+
+/// Name and message of an `error`-like field, whether it is an object or a text.
+fn detail_of(value: &Value) -> (Option<String>, Option<String>) {
+    let text = |map: &Map<String, Value>, keys: &[&str]| {
+        keys.iter().find_map(|key| map.get(*key)).and_then(Value::as_str).map(str::to_owned)
+    };
+    match value {
+        Value::Object(map) => {
+            let name = text(map, &["type", "class", "name", "kind", "class_name", "exception_class", "code"]);
+            let said = text(map, &["message", "msg", "exception_message", "reason"]);
+            let stack = text(map, &["stack", "stack_trace", "stacktrace"]);
+            let name =
+                stack.as_deref().and_then(caused_by).or(name).or_else(|| exception_in(stack.as_deref()?));
+            (name, said.map(|said| first_line(&said).to_owned()))
+        }
+        Value::String(text) => {
+            (caused_by(text).or_else(|| exception_in(text)), Some(first_line(text).to_owned()))
+        }
+        _ => (None, None),
+    }
+}
+
+fn level_of(value: &Value) -> Option<Rank> {
+    match value {
+        Value::String(text) => level_word(text.trim()).or_else(|| level_number(text.trim().parse().ok()?)),
+        Value::Number(number) => level_number(number.as_u64()?),
+        _ => None,
+    }
+}
+
+/// Pino and bunyan count 10 (trace) to 60 (fatal).
+const fn level_number(number: u64) -> Option<Rank> {
+    match number {
+        60 => Some(Rank::Loud(Level::Fatal)),
+        50 => Some(Rank::Loud(Level::Error)),
+        40 => Some(Rank::Loud(Level::Warn)),
+        10 | 20 | 30 => Some(Rank::Quiet),
+        _ => None,
+    }
+}
+
+fn level_word(word: &str) -> Option<Rank> {
+    Some(match word.to_ascii_lowercase().as_str() {
+        "fatal" | "critical" | "crit" | "emergency" | "emerg" | "alert" | "panic" | "dpanic" | "f" => {
+            Rank::Loud(Level::Fatal)
+        }
+        "error" | "err" | "severe" | "fail" | "e" | "eror" => Rank::Loud(Level::Error),
+        "warning" | "warn" | "w" => Rank::Loud(Level::Warn),
+        "notice" | "info" | "information" | "debug" | "trace" | "fine" | "verbose" | "dbug" | "trce"
+        | "i" | "finer" | "finest" | "config" | "default" => Rank::Quiet,
+        _ => return None,
+    })
+}
+
+fn from_text(text: &str) -> Option<Line<'_>> {
+    logfmt(text).or_else(|| from_words(text))
+}
+
+fn from_words(text: &str) -> Option<Line<'_>> {
+    let first = first_line(text);
+    let (rank, rest) = leveled(first);
+    let rank = rank.or_else(|| {
+        let status = ACCESS_STATUS.as_ref()?.captures(first)?;
+        let status = status.get(1).or_else(|| status.get(2))?.as_str();
+        Some(if status.starts_with('5') { Rank::Loud(Level::Error) } else { Rank::Quiet })
+    });
+    let level = match rank {
+        Some(Rank::Loud(level)) => level,
+        None if found(HARMLESS.as_ref(), first) => return None,
+        None if found(STRONG.as_ref(), text) || exception_in(text).is_some() => Level::Error,
+        None if found(WEAK.as_ref(), first) => Level::Warn,
+        Some(Rank::Quiet) | None => return None,
+    };
+    let exception = caused_by(text).or_else(|| exception_in(text));
+    Some(Line { level, exception, text: mined(text, rest) })
+}
+
+/// The level at the head of a line, and what follows it.
+fn leveled(first: &str) -> (Option<Rank>, &str) {
+    let head = first.get(..first.floor_char_boundary(160)).unwrap_or(first);
+    if let Some(letter) = KLOG.as_ref().and_then(|regex| regex.captures(head)?.get(1)) {
+        return (level_word(letter.as_str()), first);
+    }
+    let upper = UPPER_LEVEL.as_ref().and_then(|regex| regex.captures(head)?.get(1));
+    let marked = MARKED_LEVEL.as_ref().and_then(|regex| {
+        let captures = regex.captures(head)?;
+        captures.get(1).or_else(|| captures.get(2))
+    });
+    let level = match (upper, marked) {
+        (Some(a), Some(b)) => Some(if a.start() <= b.start() { a } else { b }),
+        (a, b) => a.or(b),
+    };
+    match level {
+        Some(level) => {
+            let rest = first.get(level.end()..).unwrap_or_default();
+            let rest = rest.trim_start_matches(|c: char| c.is_whitespace() || "])>|:\",-".contains(c));
+            (level_word(level.as_str()), if rest.is_empty() { first } else { rest })
+        }
+        None => (None, first),
+    }
+}
+
+/// What is mined of a text event: its first line, and what its stack says it is really about.
+fn mined<'a>(text: &'a str, rest: &'a str) -> Cow<'a, str> {
+    if let Some((head, trace)) = text.split_once("Traceback (most recent call last)") {
+        let last = trace.lines().rev().find(|line| !line.trim().is_empty() && !line.starts_with([' ', '\t']));
+        let last = last.unwrap_or("Traceback").trim();
+        let head = first_line(head).trim();
+        return if head.is_empty() {
+            Cow::Borrowed(last)
+        } else {
+            Cow::Owned(format!("{}: {last}", leveled(head).1))
+        };
+    }
+    let more = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("Caused by:"))
+        .next_back()
+        .or_else(|| {
+            text.lines().nth(1).filter(|line| !line.starts_with([' ', '\t']) && exception_in(line).is_some())
+        })
+        .map(str::trim)
+        .filter(|more| !rest.contains(more));
+    match more {
+        Some(more) => Cow::Owned(format!("{rest}: {more}")),
+        None => Cow::Borrowed(rest),
+    }
+}
+
+/// `level=error msg="…" err=…`
+fn logfmt(text: &str) -> Read<'static> {
+    let field = |names: &[&str]| names.iter().find_map(|name| logfmt_field(text, name));
+    let level = match field(&["level", "lvl", "severity"]).and_then(level_word) {
+        Some(Rank::Loud(level)) => level,
+        Some(Rank::Quiet) => return Read::Quiet,
+        None => return Read::Foreign,
+    };
+    let Some(message) = field(&["msg", "message"]) else { return Read::Foreign };
+    let mut mined = message.to_owned();
+    if let Some(error) = field(&["err", "error"]).filter(|error| !message.contains(error)) {
+        mined.push_str(": ");
+        mined.push_str(error);
+    }
+    Read::Loud(Line { level, exception: exception_in(text), text: Cow::Owned(mined) })
+}
+
+fn logfmt_field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let at = text.match_indices(name).find_map(|(at, _)| {
+        let free = at == 0 || text.get(..at)?.ends_with(' ');
+        let value = text.get(at + name.len()..)?.strip_prefix('=')?;
+        free.then_some(value)
+    })?;
+    match at.strip_prefix('"') {
+        Some(quoted) => {
+            let mut escaped = false;
+            let end = quoted.char_indices().find(|(_, c)| {
+                let ends = *c == '"' && !escaped;
+                escaped = *c == '\\' && !escaped;
+                ends
+            });
+            quoted.get(..end.map_or(quoted.len(), |(at, _)| at))
+        }
+        None => at.split_whitespace().next(),
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().map(str::trim_end).find(|line| !line.trim().is_empty()).unwrap_or_default()
+}
+
+fn caused_by(text: &str) -> Option<String> {
+    let line = text.lines().filter_map(|line| line.trim_start().strip_prefix("Caused by:")).next_back()?;
+    exception_in(line)
+}
+
+fn exception_in(text: &str) -> Option<String> {
+    // Python names the exception last, below its trace.
+    let text = match text.split_once("Traceback (most recent call last)") {
+        Some((_, trace)) => {
+            trace.lines().rev().find(|l| !l.trim().is_empty() && !l.starts_with([' ', '\t']))?
+        }
+        None => text,
+    };
+    let text = text.get(..text.floor_char_boundary(4096)).unwrap_or(text);
+    Some(EXCEPTION.as_ref()?.captures(text)?.get(1)?.as_str().to_owned())
+}
+
+fn simple(name: &str) -> &str {
+    name.rsplit(['.', ':', '\\']).next().unwrap_or(name)
+}
+
+fn owned(line: Option<Line<'_>>) -> Option<Line<'static>> {
+    let Line { level, exception, text } = line?;
+    Some(Line { level, exception, text: Cow::Owned(text.into_owned()) })
+}
+
+#[cfg(test)]
+#[path = "line_tests.rs"]
+mod tests;

@@ -1,0 +1,149 @@
+use super::*;
+
+fn got(message: &str) -> Option<(Level, Option<String>, String)> {
+    read(message).map(|line| (line.level, line.exception, line.text.into_owned()))
+}
+
+fn level(message: &str) -> Option<Level> {
+    read(message).map(|line| line.level)
+}
+
+#[test]
+fn text_levels_are_recognised_wherever_loggers_put_them() {
+    for (message, expected) in [
+        (
+            "2026-11-21 02:01:07,123 [http-nio-8080-exec-3] ERROR c.a.Checkout - pool exhausted",
+            Some(Level::Error),
+        ),
+        ("2026-11-21T02:01:07Z WARN throttled", Some(Level::Warn)),
+        ("[2026-11-21T02:01:07Z] [error] upstream closed", Some(Level::Error)),
+        ("ERROR:root:cannot connect", Some(Level::Error)),
+        ("Nov 21, 2026 2:01:07 AM org.acme.Main run SEVERE: stopped", Some(Level::Error)),
+        ("E1121 02:01:07.000001 1 reflector.go:138] list failed", Some(Level::Error)),
+        ("I1121 02:01:07.000001 1 reflector.go:138] error rate is 0", None),
+        ("fail: Acme.Worker[0] stopped", Some(Level::Error)),
+        ("<CRITICAL> disk", Some(Level::Fatal)),
+        ("2026-11-21 INFO retry after Error: none", None),
+        ("DEBUG ERROR in the name of a flag", None),
+        ("level=error msg=\"cannot charge\" err=\"timeout\"", Some(Level::Error)),
+        ("level=info msg=\"error budget is fine\"", None),
+        ("10.0.0.1 - - [21/Nov/2026:02:01:07 +0000] \"GET /pay HTTP/1.1\" 503 12", Some(Level::Error)),
+        ("10.0.0.1 - - [21/Nov/2026:02:01:07 +0000] \"GET /error HTTP/1.1\" 200 12", None),
+        ("request done status=502 in 12ms", Some(Level::Error)),
+        ("panic: runtime error: index out of range", Some(Level::Fatal)),
+        ("thread 'main' panicked at src/main.rs:1:1", Some(Level::Error)),
+        ("Task timed out after 3.00 seconds", Some(Level::Error)),
+        ("Out of memory: Killed process 12 (java)", Some(Level::Error)),
+        ("finished with 0 errors", None),
+        ("completed without failures", None),
+        ("request throttled, retrying in 50ms", Some(Level::Warn)),
+        ("user alice logged in", None),
+        ("", None),
+    ] {
+        assert_eq!(level(message), expected, "{message}");
+    }
+}
+
+#[test]
+fn json_lines_are_read_by_their_fields() {
+    let line = r#"{"timestamp":"2026-11-21T02:01:07Z","level":"ERROR","message":"checkout failed","error":{"type":"java.sql.SQLTransientConnectionException","message":"pool exhausted"},"requestId":"a1"}"#;
+    assert_eq!(
+        got(line),
+        Some((
+            Level::Error,
+            Some("SQLTransientConnectionException".into()),
+            "checkout failed: pool exhausted".into()
+        ))
+    );
+    for (message, expected) in [
+        (r#"{"level":50,"msg":"boom"}"#, Some(Level::Error)),
+        (r#"{"level":30,"msg":"an error was avoided"}"#, None),
+        (r#"{"severity":"CRITICAL","message":"x"}"#, Some(Level::Fatal)),
+        (r#"{"log.level":"warn","message":"slow"}"#, Some(Level::Warn)),
+        (r#"{"log":{"level":"error"},"message":"x"}"#, Some(Level::Error)),
+        (r#"{"path":"/a","status":503}"#, Some(Level::Error)),
+        (r#"{"level":"info","path":"/a","status":500}"#, Some(Level::Error)),
+        (r#"{"level":"info","path":"/a","status":404}"#, None),
+        (r#"{"log":"2026-11-21 ERROR cannot bind\n","stream":"stderr"}"#, Some(Level::Error)),
+        (r#"{"log":"{\"level\":\"error\",\"msg\":\"inner\"}\n","stream":"stdout"}"#, Some(Level::Error)),
+        (r#"{"errorType":"KeyError","errorMessage":"'id'","stackTrace":["a"]}"#, Some(Level::Error)),
+        (r#"{"latency":12}"#, None),
+        (
+            "2026-11-21T02:01:07Z\tabc\tERROR\t{\"errorType\":\"Error\",\"errorMessage\":\"x\"}",
+            Some(Level::Error),
+        ),
+        (r#"{"level":"error""#, Some(Level::Error)),
+    ] {
+        assert_eq!(level(message), expected, "{message}");
+    }
+}
+
+#[test]
+fn a_stack_trace_is_one_event_named_by_its_root() {
+    let java = "2026-11-21 ERROR c.a.Web - request failed\njava.lang.IllegalStateException: wrapped\n\tat a.B.c(B.java:1)\nCaused by: com.zaxxer.PoolTimeoutException: no connection after 30000ms\n\tat d.E.f(E.java:2)\n\t... 12 more";
+    assert_eq!(
+        got(java),
+        Some((
+            Level::Error,
+            Some("PoolTimeoutException".into()),
+            "c.a.Web - request failed: com.zaxxer.PoolTimeoutException: no connection after 30000ms".into()
+        ))
+    );
+    let python = "Traceback (most recent call last):\n  File \"a.py\", line 1, in <module>\n    f()\nbotocore.errorfactory.ThroughputExceededException: slow down";
+    assert_eq!(
+        got(python),
+        Some((
+            Level::Error,
+            Some("ThroughputExceededException".into()),
+            "botocore.errorfactory.ThroughputExceededException: slow down".into()
+        ))
+    );
+    for loose in ["\tat a.B.c(B.java:1)", "Caused by: a.B: c", "\t... 12 more", "  File \"a.py\", line 1"] {
+        assert_eq!(got(loose), None, "{loose}");
+    }
+}
+
+#[test]
+fn whatever_is_reported_was_fetched() {
+    let candidate = Regex::new(CANDIDATE).unwrap();
+    for message in [
+        "2026-11-21 ERROR a",
+        "SEVERE: a",
+        r#"{"level":50,"msg":"boom"}"#,
+        r#"{"status":503}"#,
+        "10.0.0.1 \"GET /pay HTTP/1.1\" 503 12",
+        "WARN a",
+        "connection refused",
+        "Task timed out after 3 seconds",
+        "E1121 02:01:07.000001 1 a",
+        "request throttled",
+    ] {
+        assert!(read(message).is_some(), "{message}");
+        assert!(candidate.is_match(message), "{message}");
+    }
+}
+
+#[test]
+fn every_pattern_compiles() {
+    for pattern in [&UPPER_LEVEL, &MARKED_LEVEL, &KLOG, &ACCESS_STATUS, &EXCEPTION, &STRONG, &WEAK, &HARMLESS]
+    {
+        assert!(pattern.is_some());
+    }
+    assert!(Regex::new(CANDIDATE).is_ok() && Regex::new(ERROR_CANDIDATE).is_ok());
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_read_without_panic(text in "\\PC{0,200}(\n\\PC{0,80}){0,3}") {
+        let _ = read(&text);
+    }
+
+    #[test]
+    fn any_json_is_read_without_panic(
+        key in "(level|log|message|error|status|msg|stack)",
+        value in "(\"\\w{0,20}\"|[0-9]{1,4}|\\{\\}|\\[\\]|null)",
+        other in "\\w{0,20}",
+    ) {
+        let _ = read(&format!("{{\"{key}\":{value},\"message\":\"{other}\"}}"));
+    }
+}

@@ -1,0 +1,247 @@
+//! From the lines of a window and its baseline to patterns, ranked. Pure.
+
+use std::collections::BTreeMap;
+
+use midwatch_mcp::{Time, Window, reference};
+use midwatch_policy::Timestamp;
+
+use crate::{
+    change::{Change, compare},
+    clean::clean,
+    events::Event,
+    line::{self, Level},
+    miner::{Miner, TemplateId},
+    onset::{Tick, onset, status},
+    shapes::{Example, Minute, Pattern, Series},
+};
+
+/// Bytes of a template and of an example that leave the server.
+const TEMPLATE_BYTES: usize = 400;
+const EXAMPLE_BYTES: usize = 700;
+
+/// The window and what it is compared with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span {
+    pub(crate) now: Window,
+    pub(crate) before: Window,
+}
+
+/// A kind of line, as found by mining. Its counts may later be replaced by counts of all lines.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) group: String,
+    pub(crate) level: Level,
+    exception: Option<String>,
+    template: String,
+    pub(crate) now: Vec<Tick>,
+    pub(crate) before: Vec<Tick>,
+    /// First, middle and last of the window; of the baseline where the window has none.
+    examples: Vec<Event>,
+    /// A regular expression that all lines of the sample that are of this kind match, and no other
+    /// line of the sample does. Absent where there is none.
+    pub(crate) regex: Option<String>,
+}
+
+impl Found {
+    fn count(ticks: &[Tick]) -> u64 {
+        ticks.iter().map(|tick| tick.n).sum()
+    }
+
+    /// New and grown first, then by how bad and how many.
+    fn rank(&self, span: Span) -> (u8, std::cmp::Reverse<Level>, std::cmp::Reverse<u64>) {
+        let (now, before) = (Self::count(&self.now), Self::count(&self.before));
+        let compared = compare(now, span.now.seconds(), before, span.before.seconds());
+        let rank = match compared.change {
+            Change::New | Change::Grew if compared.is_clear() => 0,
+            Change::New | Change::Grew => 1,
+            Change::Steady => 2,
+            Change::Shrank => 3,
+            Change::Gone => 4,
+        };
+        (rank, std::cmp::Reverse(self.level), std::cmp::Reverse(now.max(before)))
+    }
+}
+
+/// Sorts by relevance.
+pub(crate) fn rank(found: &mut [Found], span: Span) {
+    found.sort_by_cached_key(|pattern| (pattern.rank(span), pattern.template.clone()));
+}
+
+/// Mines the lines of one group.
+pub(crate) fn mine(group: &str, now: &[Event], before: &[Event], with_regex: bool) -> Vec<Found> {
+    let mut miner = Miner::new();
+    let mut kinds: BTreeMap<TemplateId, (Vec<&Event>, Vec<&Event>)> = BTreeMap::new();
+    for event in now {
+        if let Some(line) = line::read(&event.message) {
+            kinds.entry(miner.add(&line)).or_default().0.push(event);
+        }
+    }
+    for event in before {
+        if let Some(line) = line::read(&event.message) {
+            kinds.entry(miner.add(&line)).or_default().1.push(event);
+        }
+    }
+    let ticks = |events: &[&Event]| events.iter().map(|event| Tick { at: event.at, n: 1 }).collect();
+    kinds
+        .iter()
+        .filter_map(|(id, (now, before))| {
+            let (level, exception) = miner.kind(*id)?;
+            let template = miner.text(*id);
+            let shown = if now.is_empty() { before } else { now };
+            let regex = if with_regex { regex_of(&template, *id, &kinds) } else { None };
+            Some(Found {
+                group: group.to_owned(),
+                level,
+                exception: exception.map(str::to_owned),
+                template,
+                now: ticks(now),
+                before: ticks(before),
+                examples: spread(shown),
+                regex,
+            })
+        })
+        .collect()
+}
+
+/// First, middle and last, each once.
+fn spread(events: &[&Event]) -> Vec<Event> {
+    let mut picks = vec![0, events.len() / 2, events.len().saturating_sub(1)];
+    picks.dedup();
+    let mut out: Vec<Event> = Vec::new();
+    for event in picks.into_iter().filter_map(|at| events.get(at)) {
+        if !out.contains(event) {
+            out.push((*event).clone());
+        }
+    }
+    out
+}
+
+/// The literal parts of a template as a regular expression, if it tells the sample's lines apart.
+fn regex_of(
+    template: &str,
+    id: TemplateId,
+    kinds: &BTreeMap<TemplateId, (Vec<&Event>, Vec<&Event>)>,
+) -> Option<String> {
+    let mut pieces: Vec<&str> = Vec::new();
+    let mut rest = template;
+    while let Some((piece, tail)) = rest.split_once('<') {
+        pieces.push(piece);
+        // Masks are the only short words in angle brackets.
+        rest = tail.split_once('>').filter(|(name, _)| name.len() <= 5).map_or(tail, |(_, after)| after);
+    }
+    pieces.push(rest);
+    let pieces: Vec<String> = pieces
+        .into_iter()
+        .flat_map(|piece| piece.split(['"', '\\', '/', '\'']))
+        .map(str::trim)
+        .filter(|piece| piece.len() >= 3)
+        .take(6)
+        .map(regex::escape)
+        .collect();
+    if pieces.iter().map(String::len).sum::<usize>() < 6 {
+        return None;
+    }
+    let text = pieces.join(".*");
+    let regex = regex::Regex::new(&text).ok()?;
+    let all = |kind: &(Vec<&Event>, Vec<&Event>)| {
+        kind.0.iter().chain(&kind.1).copied().cloned().collect::<Vec<_>>()
+    };
+    let own = kinds.get(&id)?;
+    let tells_apart = own.0.iter().chain(&own.1).all(|event| regex.is_match(&event.message))
+        && kinds
+            .iter()
+            .filter(|(other, _)| **other != id)
+            .all(|(_, kind)| !all(kind).iter().any(|event| regex.is_match(&event.message)));
+    tells_apart.then_some(text)
+}
+
+/// Everything of these levels, in order of time.
+pub(crate) fn ticks_of(found: &[Found], levels: &[Level], side: fn(&Found) -> &Vec<Tick>) -> Vec<Tick> {
+    let mut ticks: Vec<Tick> =
+        found.iter().filter(|f| levels.contains(&f.level)).flat_map(|f| side(f).iter().copied()).collect();
+    ticks.sort_by_key(|tick| tick.at);
+    ticks
+}
+
+/// A series as it goes out.
+pub(crate) fn series(name: &str, now: &[Tick], before: &[Tick], span: Span) -> Series {
+    let mut minutes: BTreeMap<i64, u64> = BTreeMap::new();
+    for tick in now {
+        *minutes.entry(tick.at.as_second().div_euclid(60) * 60).or_default() += tick.n;
+    }
+    Series {
+        reference: name.to_owned(),
+        total: Found::count(now),
+        baseline_total: Found::count(before),
+        first_seen: now.first().map(|tick| tick.at.into()),
+        last_seen: now.last().map(|tick| tick.at.into()),
+        onset: onset(span.now, now, span.before, before).map(Time),
+        per_minute: minutes
+            .into_iter()
+            .map(|(second, count)| Minute { at: Time::from_millis(second.saturating_mul(1000)), count })
+            .collect(),
+    }
+}
+
+/// A pattern as it goes out, and how many values were redacted in it.
+pub(crate) fn pattern(found: &Found, span: Span) -> (Pattern, usize) {
+    let (now, before) = (Found::count(&found.now), Found::count(&found.before));
+    let compared = compare(now, span.now.seconds(), before, span.before.seconds());
+    let onset = onset(span.now, &found.now, span.before, &found.before);
+    let first: Option<Timestamp> = found.now.first().map(|tick| tick.at);
+    let last = found.now.last().map(|tick| tick.at);
+    let template = clean(&found.template, TEMPLATE_BYTES);
+    let mut redacted = template.redacted;
+    let mut marks = template.marks;
+    let examples = found
+        .examples
+        .iter()
+        .map(|event| {
+            let message = clean(&event.message, EXAMPLE_BYTES);
+            redacted += message.redacted;
+            marks.extend(message.marks);
+            Example {
+                reference: event_reference(&found.group, event),
+                timestamp: event.at.into(),
+                log_group: found.group.clone(),
+                log_stream: event.stream.clone(),
+                message: message.text,
+            }
+        })
+        .collect();
+    marks.sort_unstable();
+    marks.dedup();
+    let level = found.level;
+    let exception = found.exception.clone().unwrap_or_default();
+    let pattern = Pattern {
+        reference: reference("pat", &[&found.group, &format!("{level:?}"), &exception, &found.template]),
+        template: template.text,
+        level,
+        exception: found.exception.clone(),
+        count: now,
+        baseline_count: before,
+        change: compared.change,
+        chance: (compared.chance * 1e6).round() / 1e6,
+        first_seen: first.map(Time),
+        last_seen: last.map(Time),
+        onset: onset.map(Time),
+        status: match last {
+            Some(last) => status(onset.or(first).unwrap_or(last), last, now, span.now.to),
+            None => crate::onset::Status::Ceased,
+        },
+        log_group: found.group.clone(),
+        examples,
+        screened: marks.iter().map(|mark| mark.as_str().to_owned()).collect(),
+    };
+    (pattern, redacted)
+}
+
+/// The same event has the same reference, however it was read.
+pub(crate) fn event_reference(group: &str, event: &Event) -> String {
+    let at = event.at.as_millisecond().to_string();
+    reference(&format!("log:{group}/"), &[&event.stream, &at, &event.message]).replacen("/:", "/", 1)
+}
+
+#[cfg(test)]
+#[path = "patterns_tests.rs"]
+mod tests;

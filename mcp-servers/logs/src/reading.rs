@@ -1,0 +1,199 @@
+//! Reading one log group over one window, by the cheapest way that works.
+//!
+//! Small windows are read whole with FilterLogEvents, which costs nothing per byte. Others go
+//! through Logs Insights: lines that look like trouble, and counts of all lines. Where Insights is
+//! missing or forbidden, FilterLogEvents stands in, and a note says so.
+
+use midwatch_mcp::{ErrorKind, ToolError, Window};
+use midwatch_policy::{SignedDuration, Timestamp};
+
+use crate::{
+    events::{self, Event},
+    insights::{Answer, Insights, time_of},
+    line,
+    onset::Tick,
+};
+
+/// Lines that Insights returns at once; more are sampled.
+pub(crate) const MOST_LINES: usize = 10_000;
+/// Pieces of the window that a sample is spread over.
+const SLICES: i32 = 6;
+/// Pages that FilterLogEvents may take in place of Insights.
+const FALLBACK_PAGES: usize = 20;
+const DIRECT_PAGES: usize = 6;
+
+/// What one group logged in one window.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    /// Lines that may be warnings or errors, in order of time.
+    pub(crate) lines: Vec<Event>,
+    /// These are only some of them.
+    pub(crate) sampled: bool,
+    /// Lines of any kind.
+    pub(crate) total: u64,
+    /// The last line of any kind.
+    pub(crate) last: Option<Timestamp>,
+    /// What the reader should know.
+    pub(crate) notes: Vec<String>,
+}
+
+/// How to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// The window is small: read everything.
+    Direct,
+    /// Let Insights filter.
+    Query,
+}
+
+/// Reads a window.
+pub(crate) async fn read(
+    insights: &Insights,
+    group: &str,
+    window: Window,
+    way: Way,
+) -> Result<Reading, ToolError> {
+    if way == Way::Direct {
+        let events = events::read(&insights.client, &insights.rates, group, window, DIRECT_PAGES).await?;
+        if events.whole {
+            return Ok(of_events(events));
+        }
+    }
+    match query(insights, group, window).await {
+        Err(error) if matches!(error.kind, ErrorKind::Unavailable | ErrorKind::AccessDenied) => {
+            let found = events::read(&insights.client, &insights.rates, group, window, FALLBACK_PAGES).await;
+            let Ok(events) = found else { return Err(error) };
+            let mut reading = of_events(events);
+            reading.notes.push(format!("`{group}` was read without Logs Insights: {}", error.message));
+            if reading.sampled {
+                reading.notes.push(format!(
+                    "only the first {} events of `{group}` could be read: counts are those of the part that was read",
+                    reading.total
+                ));
+            }
+            Ok(reading)
+        }
+        other => other,
+    }
+}
+
+fn of_events(events: events::Events) -> Reading {
+    Reading {
+        total: events.events.len() as u64,
+        last: events.events.last().map(|event| event.at),
+        lines: events.events.into_iter().filter(|event| line::read(&event.message).is_some()).collect(),
+        sampled: !events.whole,
+        notes: Vec::new(),
+    }
+}
+
+async fn query(insights: &Insights, group: &str, window: Window) -> Result<Reading, ToolError> {
+    let groups = [group.to_owned()];
+    let wanted = lines_query(MOST_LINES);
+    let (lines, counts) = tokio::try_join!(
+        insights.run(&groups, window, &wanted),
+        insights.run(
+            &groups,
+            window,
+            "stats count(*) as n, max(@timestamp) as latest by bin(1m) | limit 10000"
+        ),
+    )?;
+    let mut reading = Reading::default();
+    for row in &counts.rows {
+        reading.total += row.get("n").and_then(|n| n.parse::<f64>().ok()).map_or(0, crate::insights::whole);
+        let latest = row.get("latest").or_else(|| row.get("bin(1m)")).and_then(|text| time_of(text));
+        reading.last = reading.last.max(latest);
+    }
+    let all = usize::try_from(lines.matched).is_ok_and(|matched| matched <= lines.rows.len());
+    reading.notes.extend(lines.partial.or(counts.partial).map(|why| format!("`{group}`: {why}")));
+    reading.lines = events_of(&lines, window);
+    if !all && lines.rows.len() >= MOST_LINES {
+        reading.sampled = true;
+        reading.lines = sample(insights, &groups, window).await?;
+    } else if lines.partial.is_some() {
+        reading.sampled = true;
+    }
+    Ok(reading)
+}
+
+fn lines_query(limit: usize) -> String {
+    format!(
+        "fields @timestamp, @message, @logStream | filter @message like /{}/ | sort @timestamp asc | limit {limit}",
+        line::CANDIDATE
+    )
+}
+
+/// A sample from all over the window rather than its first lines.
+async fn sample(insights: &Insights, groups: &[String], window: Window) -> Result<Vec<Event>, ToolError> {
+    let step = window.span() / SLICES;
+    let query = lines_query(MOST_LINES / usize::try_from(SLICES).unwrap_or(1));
+    let slice = |n: i32| Window {
+        from: window.from.checked_add(step * n).unwrap_or(window.from),
+        to: if n + 1 == SLICES {
+            window.to
+        } else {
+            window.from.checked_add(step * (n + 1)).unwrap_or(window.to)
+        },
+    };
+    let runs = (0..SLICES).map(|n| {
+        let query = &query;
+        async move { insights.run(groups, slice(n), query).await.map(|answer| events_of(&answer, slice(n))) }
+    });
+    let mut lines: Vec<Event> = futures::future::try_join_all(runs).await?.into_iter().flatten().collect();
+    lines.sort_by_key(|event| event.at);
+    Ok(lines)
+}
+
+fn events_of(answer: &Answer, window: Window) -> Vec<Event> {
+    let field = |row: &crate::insights::Row, name: &str| row.get(name).cloned().unwrap_or_default();
+    let mut events: Vec<Event> = answer
+        .rows
+        .iter()
+        .filter_map(|row| {
+            Some(Event {
+                at: time_of(row.get("@timestamp")?)?,
+                stream: field(row, "@logStream"),
+                message: field(row, "@message"),
+            })
+        })
+        .filter(|event| window.contains(event.at))
+        .collect();
+    events.sort_by_key(|event| event.at);
+    events
+}
+
+/// Counts by minute of the lines that match a regular expression. For when a sample was read.
+pub(crate) async fn count(
+    insights: &Insights,
+    group: &str,
+    window: Window,
+    regex: &str,
+) -> Result<Vec<Tick>, ToolError> {
+    let query = format!("filter @message like /{regex}/ | stats count(*) as n by bin(1m) | limit 10000");
+    let answer = insights.run(&[group.to_owned()], window, &query).await?;
+    let mut ticks: Vec<Tick> = answer
+        .rows
+        .iter()
+        .filter_map(|row| {
+            let n = row.get("n")?.parse::<f64>().ok().map(crate::insights::whole)?;
+            Some(Tick { at: time_of(row.get("bin(1m)")?)?.max(window.from), n })
+        })
+        .collect();
+    ticks.retain(|tick| window.contains(tick.at));
+    ticks.sort_by_key(|tick| tick.at);
+    Ok(ticks)
+}
+
+/// The part of an hour, a day, … that a window is, for cost estimates.
+pub(crate) fn share_of_age(
+    window: Window,
+    created: Timestamp,
+    now: Timestamp,
+    retention_days: Option<i32>,
+) -> f64 {
+    let mut age = now.duration_since(created);
+    if let Some(days) = retention_days.filter(|days| *days > 0) {
+        age = age.min(SignedDuration::from_hours(24 * i64::from(days)));
+    }
+    (window.seconds() / age.as_secs_f64().max(1.0)).clamp(0.0, 1.0)
+}

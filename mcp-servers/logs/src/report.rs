@@ -1,0 +1,308 @@
+//! The tool `error_patterns`: which groups, how to read them, and putting the answer together.
+
+use futures::future::join_all;
+use midwatch_mcp::{AwsResult, ErrorKind, MAX_RESULT_BYTES, Time, ToolError, Window, fit};
+use midwatch_policy::{SignedDuration, Timestamp};
+
+use crate::{
+    clean::redaction_note,
+    insights::Insights,
+    line::{ERROR_CANDIDATE, Level},
+    onset::{Tick, is_quiet},
+    patterns::{self, Found, Span},
+    reading::{self, Reading, Way},
+    server::LogsServer,
+    shapes::{Activity, ErrorPatterns, ErrorPatternsArgs},
+};
+
+const MAX_WINDOW: SignedDuration = SignedDuration::from_hours(24);
+/// A group that holds about this little in the window is read whole.
+const SMALL_BYTES: f64 = 2e6;
+/// Patterns whose lines are counted by queries of their own when a sample was read.
+const COUNTED: usize = 10;
+
+/// One group, read.
+struct GroupRead {
+    group: String,
+    insights: Insights,
+    now: Reading,
+    before: Reading,
+}
+
+pub(crate) async fn error_patterns(
+    server: &LogsServer,
+    args: ErrorPatternsArgs,
+) -> Result<ErrorPatterns, ToolError> {
+    let asked = Window::new(args.from, args.to, MAX_WINDOW)?;
+    let before = asked.baseline(args.baseline_from, args.baseline_to, MAX_WINDOW)?;
+    let present = server.ctx().clock.now();
+    if asked.from >= present {
+        return Err(ToolError::invalid(
+            format!("the window begins at {}, after the present ({present})", asked.from),
+            "ask for a window that has begun",
+        ));
+    }
+    let span = Span { now: Window { to: asked.to.min(present), ..asked }, before };
+    let groups = server.groups(args.service.as_deref(), &args.log_groups)?;
+    let mut notes = Vec::new();
+
+    let reads = join_all(groups.iter().map(|group| read_group(server, group, span, present))).await;
+    let mut read: Vec<GroupRead> = Vec::new();
+    let mut failed: Option<ToolError> = None;
+    for (group, outcome) in groups.iter().zip(reads) {
+        match outcome {
+            Ok(one) => read.push(one),
+            Err(error) => {
+                notes.push(format!("`{group}` could not be read: {}; {}", error.message, error.mend));
+                failed.get_or_insert(error);
+            }
+        }
+    }
+    if read.is_empty() {
+        return Err(failed.unwrap_or_else(|| ToolError::internal("no group was read")));
+    }
+    for one in &read {
+        notes.extend(one.now.notes.iter().cloned());
+        notes.extend(one.before.notes.iter().filter(|note| !one.now.notes.contains(note)).cloned());
+    }
+
+    let sampled = read.iter().any(|one| one.now.sampled || one.before.sampled);
+    let mut found: Vec<Found> = read
+        .iter()
+        .flat_map(|one| patterns::mine(&one.group, &one.now.lines, &one.before.lines, sampled))
+        .collect();
+    patterns::rank(&mut found, span);
+    let mut errors = [sum(&found, |f| &f.now, true), sum(&found, |f| &f.before, true)];
+    let warnings = [sum(&found, |f| &f.now, false), sum(&found, |f| &f.before, false)];
+    if sampled {
+        recount(&read, &mut found, &mut errors, span, &mut notes).await;
+        patterns::rank(&mut found, span);
+    }
+
+    let limit = args.limit.unwrap_or(10).clamp(1, 30) as usize;
+    if found.len() > limit {
+        notes.push(format!("{} further patterns are not shown (limit {limit})", found.len() - limit));
+    }
+    let mut redacted = 0;
+    let shown = found
+        .iter()
+        .take(limit)
+        .map(|one| {
+            let (pattern, count) = patterns::pattern(one, span);
+            redacted += count;
+            pattern
+        })
+        .collect();
+    notes.extend(redaction_note(redacted));
+    let subject = args.service.clone().unwrap_or_else(|| groups.join(","));
+    let [errors_now, errors_before] = errors;
+    let [warnings_now, warnings_before] = warnings;
+    let mut result = ErrorPatterns {
+        log_groups: read.iter().map(|one| one.group.clone()).collect(),
+        from: Time(span.now.from),
+        to: Time(span.now.to),
+        baseline_from: Time(before.from),
+        baseline_to: Time(before.to),
+        sampled,
+        lines_read: read.iter().map(|one| (one.now.lines.len() + one.before.lines.len()) as u64).sum(),
+        errors: patterns::series(&format!("errors:{subject}"), &errors_now, &errors_before, span),
+        warnings: patterns::series(&format!("warnings:{subject}"), &warnings_now, &warnings_before, span),
+        activity: activity(&subject, &read, span),
+        patterns: shown,
+        notes,
+    };
+    if result.activity.quiet {
+        result
+            .notes
+            .push("the service is quiet: that it logs no errors does not mean that it is healthy".to_owned());
+    }
+    let steps = fit(&mut result, MAX_RESULT_BYTES, |result| {
+        let fullest = result.patterns.iter_mut().rev().find(|pattern| pattern.examples.len() > 1);
+        match fullest {
+            Some(pattern) => pattern.examples.pop().is_some(),
+            None => result.patterns.pop().is_some(),
+        }
+    });
+    if steps > 0 {
+        result.notes.push("examples or patterns were left out to keep the result small".to_owned());
+    }
+    Ok(result)
+}
+
+async fn read_group(
+    server: &LogsServer,
+    group: &str,
+    span: Span,
+    present: Timestamp,
+) -> Result<GroupRead, ToolError> {
+    let insights = server.insights(group).await?;
+    let size = server.size(&insights.client, group).await?;
+    let bytes = size.map(|size| size.bytes_in(span.now, present) + size.bytes_in(span.before, present));
+    if let Some(bytes) = bytes {
+        // Lines and counts are two passes over the same bytes.
+        server
+            .afford(
+                &insights,
+                &[group.to_owned()],
+                Window { from: span.before.from.min(span.now.from), to: span.now.to },
+                bytes * 2.0,
+            )
+            .await?;
+    }
+    let way = match bytes {
+        Some(bytes) if bytes > 0.0 && bytes < SMALL_BYTES => Way::Direct,
+        _ => Way::Query,
+    };
+    let (now, before) = tokio::try_join!(
+        reading::read(&insights, group, span.now, way),
+        reading::read(&insights, group, span.before, way),
+    )?;
+    Ok(GroupRead { group: group.to_owned(), insights, now, before })
+}
+
+fn sum(found: &[Found], side: fn(&Found) -> &Vec<Tick>, errors: bool) -> Vec<Tick> {
+    let levels: &[Level] = if errors { &[Level::Error, Level::Fatal] } else { &[Level::Warn] };
+    patterns::ticks_of(found, levels, side)
+}
+
+/// Replaces the counts of a sample by counts of all lines: for errors in total, and for the most
+/// relevant patterns one by one. What could not be counted is noted as a lower bound.
+async fn recount(
+    read: &[GroupRead],
+    found: &mut [Found],
+    errors: &mut [Vec<Tick>; 2],
+    span: Span,
+    notes: &mut Vec<String>,
+) {
+    notes.push("too many lines to read all: templates come from a sample, counts from Logs Insights, times are to the minute".to_owned());
+    let totals = join_all(read.iter().flat_map(|one| {
+        [span.now, span.before]
+            .map(|window| reading::count(&one.insights, &one.group, window, ERROR_CANDIDATE))
+    }))
+    .await;
+    let mut counted = [Vec::new(), Vec::new()];
+    let mut whole = true;
+    for (n, ticks) in totals.into_iter().enumerate() {
+        match ticks {
+            Ok(ticks) => counted.get_mut(n % 2).map_or((), |side| side.extend(ticks)),
+            Err(_) => whole = false,
+        }
+    }
+    if whole {
+        for side in &mut counted {
+            side.sort_by_key(|tick| tick.at);
+        }
+        *errors = counted;
+        notes.push("errors in total are lines that contain an error word or level".to_owned());
+    } else {
+        notes.push("errors in total could not be counted: the number is a lower bound".to_owned());
+    }
+    let counts = join_all(found.iter().take(COUNTED).map(|one| async move {
+        let insights = &read.iter().find(|read| read.group == one.group)?.insights;
+        let regex = one.regex.as_deref()?;
+        let (now, before) = tokio::join!(
+            reading::count(insights, &one.group, span.now, regex),
+            reading::count(insights, &one.group, span.before, regex),
+        );
+        Some((now.ok()?, before.ok()?))
+    }))
+    .await;
+    let mut bounds = found.len().saturating_sub(COUNTED);
+    for (one, count) in found.iter_mut().zip(counts) {
+        match count {
+            Some((now, before)) => (one.now, one.before) = (now, before),
+            None => bounds += 1,
+        }
+    }
+    if bounds > 0 {
+        notes.push(format!("{bounds} patterns could not be counted: their numbers are lower bounds"));
+    }
+}
+
+fn activity(subject: &str, read: &[GroupRead], span: Span) -> Activity {
+    let lines = read.iter().map(|one| one.now.total).sum();
+    let baseline_lines = read.iter().map(|one| one.before.total).sum();
+    let last = read.iter().filter_map(|one| one.now.last).max();
+    Activity {
+        reference: format!("activity:{subject}"),
+        lines,
+        baseline_lines,
+        last_line: last.map(Time),
+        quiet: is_quiet(span.now, lines, last, span.before, baseline_lines),
+    }
+}
+
+/// How much a group holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    stored: f64,
+    created: Timestamp,
+    retention_days: Option<i32>,
+}
+
+impl Size {
+    /// About how many of its bytes lie in a window, if they came evenly.
+    pub(crate) fn bytes_in(self, window: Window, present: Timestamp) -> f64 {
+        self.stored * reading::share_of_age(window, self.created, present, self.retention_days)
+    }
+}
+
+impl LogsServer {
+    /// How much a group holds; `None` when that cannot be asked. A group that does not exist is an
+    /// error that names similar ones.
+    pub(crate) async fn size(
+        &self,
+        client: &aws_sdk_cloudwatchlogs::Client,
+        group: &str,
+    ) -> Result<Option<Size>, ToolError> {
+        let prefix: String = group.chars().take(group.chars().count().saturating_sub(1).max(1)).collect();
+        let described = client
+            .describe_log_groups()
+            .log_group_name_prefix(group)
+            .limit(50)
+            .send()
+            .await
+            .aws("logs:DescribeLogGroups");
+        let found = match described {
+            Ok(found) => found,
+            Err(error) if matches!(error.kind, ErrorKind::ExpiredCredentials) => return Err(error),
+            // Without this permission the size stays unknown; reading tells whether the group exists.
+            Err(_) => return Ok(None),
+        };
+        if let Some(own) = found.log_groups().iter().find(|known| known.log_group_name() == Some(group)) {
+            return Ok(Some(Size {
+                stored: own.stored_bytes().unwrap_or_default() as f64,
+                created: Time::from_millis(own.creation_time().unwrap_or_default()).0,
+                retention_days: own.retention_in_days(),
+            }));
+        }
+        let similar = self.similar(client, group, &prefix).await;
+        let mend = if similar.is_empty() {
+            "check the name, the region and the account in the catalog".to_owned()
+        } else {
+            format!("check the name; there are: {}", similar.join(", "))
+        };
+        Err(ToolError::not_found(format!("no log group `{group}`"), mend))
+    }
+
+    /// Groups whose name contains the last part of this one's.
+    async fn similar(
+        &self,
+        client: &aws_sdk_cloudwatchlogs::Client,
+        group: &str,
+        prefix: &str,
+    ) -> Vec<String> {
+        let part = group.rsplit('/').find(|part| !part.is_empty()).unwrap_or(prefix);
+        let part: String = part.chars().take(64).collect();
+        match client.describe_log_groups().log_group_name_pattern(part).limit(10).send().await {
+            Ok(found) => found
+                .log_groups()
+                .iter()
+                .filter_map(|g| g.log_group_name())
+                .take(8)
+                .map(str::to_owned)
+                .collect(),
+            Err(_) => Vec::new(),
+        }
+    }
+}
