@@ -10,7 +10,9 @@ mod catalog;
 mod cause;
 mod clock;
 mod id;
+mod permit;
 mod redact;
+mod rules;
 mod runbook;
 mod screen;
 
@@ -23,6 +25,14 @@ pub use cause::{CauseKind, Verdict};
 pub use clock::{Clock, FixedClock};
 pub use id::{AwsName, EvidenceId, IdError, IncidentId, PermitId, RequestId, ServiceName};
 pub use jiff::{SignedDuration, Timestamp};
+pub use permit::{
+    Approver, Authorised, Claims, Demand, Digest, DigestError, KeyError, PermitError, PermitToken, PublicKey,
+    PublicKeys, SignError, SigningKey, VerifiedPermit, sign, verify,
+};
 pub use redact::{Redacted, SecretKind, redact};
+pub use rules::{
+    Ask, Attested, Caller, CallerKind, Claimed, Decision, Explanation, Rules, RulesError, RulesProblem,
+    ToolCall, ToolClass, unmet,
+};
 pub use runbook::{ContractError, RunbookContract, Verification};
 pub use screen::{Mark, MarkKind, screen};
