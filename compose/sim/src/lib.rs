@@ -13,4 +13,5 @@ mod world;
 pub use scenario::{
     Answer, Approver, Expected, ExpectedAction, ExpectedCause, Outcome, Problem, Scenario, ScenarioError,
 };
+pub use wire::{Mind, Prank};
 pub use world::{Mutation, RealTime, World, WorldError};

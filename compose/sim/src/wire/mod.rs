@@ -14,6 +14,7 @@ pub(crate) mod retrieve;
 mod server;
 mod sts;
 
+pub use bedrock::{Mind, Prank};
 pub(crate) use cbor::timestamp;
 pub(crate) use error::WireError;
 pub(crate) use inject::{Injection, Misbehaviour};

@@ -1,6 +1,7 @@
 //! A running world: state, clock, server.
 
 mod clock;
+mod overrides;
 #[cfg(test)]
 pub(crate) mod played;
 mod state;
@@ -23,7 +24,7 @@ pub(crate) use state::State;
 
 use crate::{
     scenario::{Approver, Expected, Scenario},
-    wire,
+    wire::{self, retrieve::RetrieveApi},
 };
 
 /// Why a world could not be started.
@@ -59,7 +60,12 @@ impl World {
         let failed = |source| WorldError::Listen { addr, source };
         let listener = TcpListener::bind(addr).await.map_err(failed)?;
         let endpoint = format!("http://{}", listener.local_addr().map_err(failed)?);
-        let shared = Shared::new(scenario.state());
+        let mut state = scenario.state();
+        match RetrieveApi::load(scenario.runbooks()) {
+            Ok(api) => state.retrieve_api = api,
+            Err(error) => tracing::warn!(%error, "the knowledge base has no runbooks"),
+        }
+        let shared = Shared::new(state);
         let stop = CancellationToken::new();
         tokio::spawn(wire::serve(listener, Arc::clone(&shared), stop.clone()));
         let moving = clock::drive(Arc::downgrade(&shared));

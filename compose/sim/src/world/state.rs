@@ -92,7 +92,7 @@ impl State {
     /// How long a call takes and what goes wrong with it.
     pub(crate) fn arrive(&mut self, request: &Request) -> (i64, Option<Misbehaviour>) {
         let name = call_name(request);
-        let latency = self.latency_ms.get(&name).copied().unwrap_or_else(|| usual_latency(&name));
+        let latency = self.latency(&name);
         let now_ms = self.now_ms;
         // Every injection counts the call; the first that strikes decides.
         let mut struck = None;
@@ -105,6 +105,11 @@ impl State {
             Some(Misbehaviour::Slow { ms } | Misbehaviour::TimeOut { ms }) => (latency + ms, struck),
             _ => (latency, struck),
         }
+    }
+
+    /// How many milliseconds a call such as `logs:StartQuery` takes.
+    pub(crate) fn latency(&self, name: &str) -> i64 {
+        self.latency_ms.get(name).copied().unwrap_or_else(|| usual_latency(name))
     }
 
     /// Has a call answered, and remembers it if it changes the world.

@@ -5,6 +5,8 @@
 //! caller that takes a running query for a finished one gets counts that are too low, as it would
 //! from the service.
 
+mod job;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Deserialize;
@@ -12,119 +14,22 @@ use serde_json::{Value, json};
 
 use super::{WireError, group_name, invalid, not_found, page::page};
 use crate::{
-    insights::{self, MAX_LIMIT, Outcome, Query, Record},
+    insights::{self, MAX_LIMIT, Outcome},
     world::State,
 };
+use job::{Job, Status, records};
 
 /// Queries of an account that may be under way at once.
 const CONCURRENT: usize = 100;
 const MAX_GROUPS: usize = 50;
-/// Time in the queue, time of the smallest query, and bytes read in a millisecond.
-const QUEUED_MS: i64 = 60;
+/// Time of the smallest query, and bytes read in a millisecond.
 const LEAST_MS: i64 = 350;
 const BYTES_PER_MS: u64 = 500_000;
-const TIMEOUT_MS: i64 = 60 * 60_000;
 
 /// All queries so far, by id.
 #[derive(Debug, Default)]
 pub(super) struct Queries {
     jobs: BTreeMap<String, Job>,
-}
-
-#[derive(Debug)]
-struct Job {
-    order: usize,
-    text: String,
-    query: Query,
-    limit: Option<usize>,
-    groups: Vec<String>,
-    from_ms: i64,
-    until_ms: i64,
-    started_ms: i64,
-    /// How long it takes, from its start.
-    takes_ms: i64,
-    cancelled_ms: Option<i64>,
-    finished: Option<Outcome>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Status {
-    Scheduled,
-    Running,
-    Complete,
-    Cancelled,
-    Timeout,
-}
-
-impl Status {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Scheduled => "Scheduled",
-            Self::Running => "Running",
-            Self::Complete => "Complete",
-            Self::Cancelled => "Cancelled",
-            Self::Timeout => "Timeout",
-        }
-    }
-
-    const fn under_way(self) -> bool {
-        matches!(self, Self::Scheduled | Self::Running)
-    }
-}
-
-impl Job {
-    fn status(&self, now_ms: i64) -> Status {
-        let age = now_ms.saturating_sub(self.started_ms);
-        match self.cancelled_ms {
-            Some(_) => Status::Cancelled,
-            None if age < QUEUED_MS => Status::Scheduled,
-            None if age < self.takes_ms.min(TIMEOUT_MS) => Status::Running,
-            None if self.takes_ms > TIMEOUT_MS => Status::Timeout,
-            None => Status::Complete,
-        }
-    }
-
-    /// How much of the records has been read, from 0 to 1.
-    fn progress(&self, now_ms: i64) -> f64 {
-        let at = self.cancelled_ms.unwrap_or(now_ms);
-        let age = at.saturating_sub(self.started_ms).clamp(0, TIMEOUT_MS);
-        let working = (age - QUEUED_MS).max(0) as f64;
-        (working / (self.takes_ms - QUEUED_MS).max(1) as f64).clamp(0.0, 1.0)
-    }
-
-    fn evaluate(&self, state: &State, progress: f64) -> Outcome {
-        let all: Vec<Record<'_>> = records(state, &self.groups, self.from_ms, self.until_ms, self.started_ms);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a length")]
-        let read = (all.len() as f64 * progress).floor() as usize;
-        self.query.run(all.into_iter().take(read), self.limit)
-    }
-}
-
-/// What had arrived in some groups at a time. A huge group charges more than its lines have.
-fn records<'s>(state: &'s State, groups: &[String], from: i64, until: i64, visible: i64) -> Vec<Record<'s>> {
-    let mut all = Vec::new();
-    for group in groups {
-        let factor = state.logs.scan_factor(group);
-        all.extend(state.logs.events(group, from, until, visible).map(|event| {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "bytes, not negative"
-            )]
-            let bytes = (event.message.len() as f64 * factor) as u64;
-            Record {
-                account: state.account(),
-                group: &event.group,
-                stream: &event.stream,
-                timestamp_ms: event.timestamp_ms,
-                ingestion_ms: event.ingestion_ms,
-                message: &event.message,
-                id: event.id,
-                bytes,
-            }
-        }));
-    }
-    all
 }
 
 #[derive(Debug, Deserialize)]
