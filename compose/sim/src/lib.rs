@@ -3,9 +3,12 @@
 //! [`Scenario`] is an incident in a directory; [`World`] plays it on a loopback port, with a clock
 //! of its own, and reacts to what is done to it. Nothing here knows how incidents are handled.
 
+mod background;
 pub mod insights;
 pub mod logs;
+mod random;
 mod scenario;
+mod template;
 mod time;
 mod wire;
 mod world;

@@ -1,1 +1,79 @@
-fn main() {}
+//! `midwatch-sim`: serves a scenario as a process of its own, or checks scenarios.
+
+use std::{
+    io::Write as _,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use midwatch_sim::{Scenario, World};
+
+/// A world that plays incident scenarios behind the wire protocols of AWS.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve a scenario until the process is ended; prints its endpoint and the alarm.
+    Serve {
+        /// Directory with a scenario.toml.
+        dir: PathBuf,
+        /// Port to listen on; 0 takes a free one.
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+        /// Let the world run at the speed of real time instead of moving when its callers wait.
+        #[arg(long)]
+        real_time: bool,
+    },
+    /// Check scenarios: errors with file, line and remedy, and warnings about what would surprise.
+    Check {
+        /// Directories with a scenario.toml.
+        #[arg(required = true)]
+        dirs: Vec<PathBuf>,
+    },
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    match Arguments::parse().command {
+        Command::Serve { dir, port, real_time } => serve(&dir, port, real_time).await,
+        Command::Check { dirs } => check(&dirs),
+    }
+}
+
+async fn serve(dir: &std::path::Path, port: u16, real_time: bool) -> anyhow::Result<ExitCode> {
+    let world = World::start_on(Scenario::load(dir)?, SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
+    let _pace = real_time.then(|| world.run_at_real_time());
+    let hello = serde_json::json!({"endpoint": world.endpoint(), "alarm": world.alarm_event()});
+    writeln!(std::io::stdout(), "{hello}")?;
+    tokio::signal::ctrl_c().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(dirs: &[PathBuf]) -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    let mut code = ExitCode::SUCCESS;
+    for dir in dirs {
+        match Scenario::load(dir) {
+            Ok(scenario) => {
+                let warnings = scenario.warnings();
+                writeln!(out, "{}: ok, {}", scenario.id(), scenario.title())?;
+                for warning in warnings {
+                    writeln!(out, "  warning: {warning}")?;
+                }
+            }
+            Err(error) => {
+                code = ExitCode::FAILURE;
+                writeln!(out, "{error}")?;
+            }
+        }
+    }
+    Ok(code)
+}

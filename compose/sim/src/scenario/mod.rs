@@ -1,15 +1,30 @@
 //! A scenario: one incident as a directory, `scenario.toml` with runbooks beside it.
+//!
+//! The file is read strictly (`raw`), then resolved (`resolve` and what it calls) into a `spec`
+//! that cannot be wrong. Every problem names file, line and remedy; what TOML itself finds comes
+//! alone, everything after it all at once.
 
 mod expected;
+mod judge;
+mod raw;
+mod reader;
+mod resolve;
+mod runbooks;
+pub(crate) mod spec;
+mod timeline;
+mod variant;
+mod warnings;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use midwatch_policy::Catalog;
-use serde_json::Value;
+use midwatch_policy::{Catalog, RunbookContract};
 
 pub use expected::{Answer, Approver, Expected, ExpectedAction, ExpectedCause, Outcome};
-
-use crate::world::State;
+pub(crate) use runbooks::Runbooks;
+use spec::Spec;
 
 /// Why a scenario cannot be played: every problem that was found.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,12 +40,18 @@ pub struct ScenarioError {
 pub struct Problem {
     /// The file it is in.
     pub file: PathBuf,
-    /// The line, from 1; 0 where the file as a whole is meant.
+    /// The line, from 1.
     pub line: usize,
     /// What is wrong.
     pub message: String,
     /// How to mend it.
     pub remedy: String,
+}
+
+impl From<Problem> for ScenarioError {
+    fn from(problem: Problem) -> Self {
+        Self { problems: vec![problem] }
+    }
 }
 
 /// A parsed and checked scenario.
@@ -39,25 +60,104 @@ pub struct Scenario {
     dir: PathBuf,
     id: String,
     title: String,
+    /// The file as it was written; variants are made from it.
+    text: String,
+    runbooks_dir: PathBuf,
+    runbooks: Vec<(String, String)>,
+    /// Runbooks that differ from those in the directory have to be written before use.
+    changed: bool,
     catalog: Catalog,
     approver: Approver,
     expected: Expected,
+    spec: Arc<Spec>,
 }
 
 impl Scenario {
-    /// Loads the scenario in a directory.
+    /// Loads the scenario in a directory, or of a `scenario.toml` that is named itself.
     pub fn load(dir: &Path) -> Result<Self, ScenarioError> {
-        Err(ScenarioError {
-            problems: vec![Problem {
-                file: dir.join("scenario.toml"),
-                line: 0,
-                message: "scenarios cannot be read by this version".to_owned(),
-                remedy: "use a later one".to_owned(),
-            }],
-        })
+        let dir = if dir.is_file() { dir.parent().unwrap_or(dir) } else { dir };
+        let file = dir.join("scenario.toml");
+        let text = std::fs::read_to_string(&file).map_err(|why| Problem {
+            file: file.clone(),
+            line: 1,
+            message: format!("cannot be read: {why}"),
+            remedy: "a scenario is a directory with a scenario.toml in it".to_owned(),
+        })?;
+        let id = std::fs::canonicalize(dir)
+            .ok()
+            .and_then(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()))
+            .unwrap_or_else(|| "scenario".to_owned());
+        Self::parse(dir, &id, text, None)
     }
 
-    /// Its id: the name of its directory.
+    /// Parses the text of a scenario; `runbooks` replaces those of its directory.
+    fn parse(
+        dir: &Path,
+        id: &str,
+        text: String,
+        runbooks: Option<Vec<(String, String)>>,
+    ) -> Result<Self, ScenarioError> {
+        let file = dir.join("scenario.toml");
+        let raw: raw::RawScenario = toml::from_str(&text).map_err(|why| Problem {
+            file: file.clone(),
+            line: why.span().map_or(1, |span| reader::line_of(&text, span.start)),
+            message: why.message().trim().replace('\n', " "),
+            remedy: "the keys are listed in compose/scenarios/README.md".to_owned(),
+        })?;
+        let named = raw.runbooks.as_ref();
+        let runbooks_dir = dir.join(named.map_or("runbooks", |name| name.get_ref().as_str()));
+        let mut problems = Vec::new();
+        if let Some(name) = named
+            && !runbooks_dir.is_dir()
+        {
+            problems.push(Problem {
+                file: file.clone(),
+                line: reader::line_of(&text, name.span().start),
+                message: format!("there is no directory `{}`", name.get_ref()),
+                remedy: "name the directory with the runbooks, relative to scenario.toml".to_owned(),
+            });
+        }
+        let changed = runbooks.is_some();
+        let list = runbooks.map_or_else(|| runbooks::read(&runbooks_dir), Ok).map_err(|why| Problem {
+            file: runbooks_dir.clone(),
+            line: 1,
+            message: format!("runbooks cannot be read: {why}"),
+            remedy: "they are UTF-8 Markdown files".to_owned(),
+        })?;
+        for (name, runbook) in &list {
+            if let Err(why) = RunbookContract::split(runbook) {
+                let detail = std::error::Error::source(&why).map(ToString::to_string).unwrap_or_default();
+                problems.push(Problem {
+                    file: runbooks_dir.join(name),
+                    line: 1,
+                    message: format!("{why}: {}", detail.trim().replace('\n', " ")),
+                    remedy: "see `Runbooks` in compose/scenarios/README.md for the front matter".to_owned(),
+                });
+            }
+        }
+        match resolve::resolve(raw, id, &file, &text) {
+            Ok(resolved) if problems.is_empty() => Ok(Self {
+                dir: dir.to_owned(),
+                id: id.to_owned(),
+                title: resolved.title,
+                runbooks_dir,
+                runbooks: list,
+                changed,
+                catalog: resolved.catalog,
+                approver: resolved.approver,
+                expected: resolved.expected,
+                spec: Arc::new(resolved.spec),
+                text,
+            }),
+            Ok(_) => Err(ScenarioError { problems }),
+            Err(more) => {
+                problems.extend(more);
+                Err(ScenarioError { problems })
+            }
+        }
+    }
+
+    /// Its id: the name of its directory; a variant's has its seed behind it.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -72,11 +172,6 @@ impl Scenario {
         &self.catalog
     }
 
-    /// The directory with its runbooks.
-    pub fn runbooks(&self) -> &Path {
-        &self.dir
-    }
-
     /// What the person who is asked does.
     pub fn approver(&self) -> &Approver {
         &self.approver
@@ -87,13 +182,16 @@ impl Scenario {
         &self.expected
     }
 
-    /// The alarm that starts the incident, in the shape of an EventBridge event.
-    pub fn alarm_event(&self) -> Value {
-        Value::Null
+    pub(crate) fn spec(&self) -> Arc<Spec> {
+        Arc::clone(&self.spec)
     }
 
-    /// The state in which its world begins.
-    pub(crate) fn state(&self) -> State {
-        State::new(0, "123456789012", "us-east-1")
+    /// A directory with its runbooks.
+    pub(crate) fn place_runbooks(&self) -> std::io::Result<Runbooks> {
+        if self.changed || !self.runbooks_dir.is_dir() {
+            runbooks::write(&self.runbooks)
+        } else {
+            Ok(Runbooks::Kept(self.runbooks_dir.clone()))
+        }
     }
 }

@@ -7,8 +7,13 @@
 
 pub(crate) mod bedrock;
 mod cbor;
+mod cloudwatch;
+mod codedeploy;
+mod ecs;
 mod error;
+mod expression;
 mod inject;
+mod input;
 pub(crate) mod logs;
 pub(crate) mod retrieve;
 mod server;
@@ -97,7 +102,9 @@ pub(crate) fn handle(state: &mut State, request: &Request) -> Result<WireBody, W
     let resource = request.resource.as_deref().unwrap_or_default();
     match request.api {
         Api::Logs => logs::handle(state, op, input),
-        Api::CloudWatch | Api::CodeDeploy | Api::Ecs => Err(WireError::unknown_operation(op)),
+        Api::CloudWatch => cloudwatch::handle(state, op, input),
+        Api::CodeDeploy => codedeploy::handle(state, op, input),
+        Api::Ecs => ecs::handle(state, op, input),
         Api::Sts => sts::handle(state, op, input),
         Api::Bedrock => bedrock::handle(state, op, resource, input),
         Api::BedrockAgent => retrieve::handle(state, op, resource, input),

@@ -1,10 +1,17 @@
 //! A running world: state, clock, server.
 
+pub(crate) mod alarm;
 mod clock;
+pub(crate) mod codedeploy;
+pub(crate) mod ecs;
+pub(crate) mod event;
+mod fault;
+pub(crate) mod metrics;
 mod overrides;
 #[cfg(test)]
 pub(crate) mod played;
 mod state;
+pub(crate) mod traffic;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -23,13 +30,16 @@ pub use state::Mutation;
 pub(crate) use state::State;
 
 use crate::{
-    scenario::{Approver, Expected, Scenario},
+    scenario::{Approver, Expected, Runbooks, Scenario},
     wire::{self, retrieve::RetrieveApi},
 };
 
 /// Why a world could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum WorldError {
+    /// The runbooks of a variant cannot be written.
+    #[error("cannot write the runbooks of the variant")]
+    Runbooks(#[from] std::io::Error),
     /// The port cannot be listened on.
     #[error("cannot listen on {addr}")]
     Listen {
@@ -46,6 +56,8 @@ pub struct World {
     shared: Arc<Shared>,
     scenario: Arc<Scenario>,
     endpoint: String,
+    event: Value,
+    runbooks: Runbooks,
     _stop: DropGuard,
 }
 
@@ -60,8 +72,10 @@ impl World {
         let failed = |source| WorldError::Listen { addr, source };
         let listener = TcpListener::bind(addr).await.map_err(failed)?;
         let endpoint = format!("http://{}", listener.local_addr().map_err(failed)?);
-        let mut state = scenario.state();
-        match RetrieveApi::load(scenario.runbooks()) {
+        let mut state = State::begin(scenario.spec());
+        let event = event::alarm(&state);
+        let runbooks = scenario.place_runbooks()?;
+        match RetrieveApi::load(runbooks.path()) {
             Ok(api) => state.retrieve_api = api,
             Err(error) => tracing::warn!(%error, "the knowledge base has no runbooks"),
         }
@@ -70,7 +84,7 @@ impl World {
         tokio::spawn(wire::serve(listener, Arc::clone(&shared), stop.clone()));
         let moving = clock::drive(Arc::downgrade(&shared));
         tokio::spawn(stop.clone().run_until_cancelled_owned(moving));
-        Ok(Self { shared, scenario: Arc::new(scenario), endpoint, _stop: stop.drop_guard() })
+        Ok(Self { shared, scenario: Arc::new(scenario), endpoint, event, runbooks, _stop: stop.drop_guard() })
     }
 
     /// Where it answers, such as `http://127.0.0.1:40123`: the value for `AWS_ENDPOINT_URL`.
@@ -96,7 +110,7 @@ impl World {
 
     /// The alarm that starts the incident, in the shape of an EventBridge event.
     pub fn alarm_event(&self) -> Value {
-        self.scenario.alarm_event()
+        self.event.clone()
     }
 
     /// The catalog of its services.
@@ -106,7 +120,7 @@ impl World {
 
     /// The directory with its runbooks.
     pub fn runbooks(&self) -> &Path {
-        self.scenario.runbooks()
+        self.runbooks.path()
     }
 
     /// What the person who is asked does.

@@ -1,12 +1,21 @@
 //! Everything the world knows at one moment, and how it moves to a later one.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
 
+use super::{
+    alarm::{self, Alarm},
+    codedeploy::CodeDeploy,
+    ecs::Ecs,
+    fault::Faults,
+    metrics::MetricStore,
+    traffic::{self, TICK_MS},
+};
 use crate::{
     logs::LogStore,
+    scenario::spec::Spec,
     time,
     wire::{Injection, Misbehaviour, Request, WireBody, WireError, bedrock, logs, retrieve},
 };
@@ -27,14 +36,20 @@ pub struct Mutation {
 }
 
 /// The state of the world.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct State {
     now_ms: i64,
+    /// Start of the first tick that has not happened yet.
+    next_tick_ms: i64,
     requests: u64,
-    account: String,
-    region: String,
+    pub(crate) spec: Arc<Spec>,
+    due: Vec<(i64, usize, usize)>,
+    pub(crate) faults: Faults,
+    pub(crate) metrics: MetricStore,
+    pub(crate) alarms: Vec<Alarm>,
+    pub(crate) ecs: Ecs,
+    pub(crate) codedeploy: CodeDeploy,
     pub(crate) injections: Vec<Injection>,
-    pub(crate) latency_ms: BTreeMap<String, i64>,
     pub(crate) mutations: Vec<Mutation>,
     pub(crate) logs: LogStore,
     pub(crate) logs_api: logs::LogsApi,
@@ -60,9 +75,43 @@ const MUTATING: [&str; 13] = [
 ];
 
 impl State {
-    /// A world that stands at `now_ms`.
+    /// The world at the moment in which the alarm is delivered, with everything before it.
+    pub(crate) fn begin(spec: Arc<Spec>) -> Self {
+        let mut logs = LogStore::default();
+        for service in &spec.services {
+            let created_ms = spec.begin_ms - 200 * 86_400_000;
+            logs.create_group(&service.log_group, created_ms, service.log_group_bytes);
+        }
+        for (group, lines) in &spec.logs {
+            logs.create_group(group, spec.begin_ms, None);
+            logs.write(group, lines.iter().cloned());
+        }
+        let mut state = Self {
+            now_ms: spec.begin_ms,
+            next_tick_ms: spec.begin_ms,
+            requests: 0,
+            due: traffic::schedule(&spec),
+            faults: Faults::new(spec.faults.clone()),
+            metrics: MetricStore::default(),
+            alarms: spec.alarms.iter().map(|a| Alarm::new(a.clone(), spec.begin_ms)).collect(),
+            ecs: Ecs::new(&spec),
+            codedeploy: CodeDeploy::new(&spec),
+            injections: spec.injections.clone(),
+            mutations: Vec::new(),
+            logs,
+            logs_api: logs::LogsApi::default(),
+            bedrock_api: bedrock::BedrockApi::default(),
+            retrieve_api: retrieve::RetrieveApi::default(),
+            spec: Arc::clone(&spec),
+        };
+        state.advance_to(spec.start_ms);
+        state
+    }
+
+    /// An empty world that stands at `now_ms`.
+    #[cfg(test)]
     pub(crate) fn new(now_ms: i64, account: &str, region: &str) -> Self {
-        Self { now_ms, account: account.to_owned(), region: region.to_owned(), ..Self::default() }
+        Self::begin(Arc::new(Spec::empty(now_ms, account, region)))
     }
 
     /// Now, in Unix milliseconds.
@@ -71,11 +120,18 @@ impl State {
     }
 
     pub(crate) fn account(&self) -> &str {
-        &self.account
+        &self.spec.account
     }
 
     pub(crate) fn region(&self) -> &str {
-        &self.region
+        &self.spec.region
+    }
+
+    /// Counted lines that are due in a stretch of time: when, of which fault, which line.
+    pub(crate) fn due_lines(&self, from_ms: i64, to_ms: i64) -> &[(i64, usize, usize)] {
+        let start = self.due.partition_point(|(at, ..)| *at < from_ms);
+        let end = self.due.partition_point(|(at, ..)| *at < to_ms);
+        self.due.get(start..end).unwrap_or_default()
     }
 
     /// A fresh request id.
@@ -84,8 +140,27 @@ impl State {
         format!("00000000-0000-4000-8000-{:012x}", self.requests)
     }
 
-    /// Lets everything up to `to_ms` happen. Never goes back.
+    /// Lets everything up to `to_ms` happen, in order. Never goes back.
+    ///
+    /// A tick is played as soon as it begins: its lines lie in the future until their own time.
     pub(crate) fn advance_to(&mut self, to_ms: i64) {
+        let spec = Arc::clone(&self.spec);
+        while self.next_tick_ms <= to_ms {
+            let at_ms = self.next_tick_ms;
+            self.now_ms = self.now_ms.max(at_ms);
+            if at_ms >= spec.alarm_ms {
+                alarm::fire(self, &spec);
+            }
+            // Ten seconds after each full minute its datapoints are judged.
+            if at_ms.rem_euclid(time::MINUTE_MS) == TICK_MS {
+                alarm::evaluate(self, &spec, at_ms);
+            }
+            traffic::tick(self, &spec, at_ms);
+            self.next_tick_ms += TICK_MS;
+        }
+        if to_ms >= spec.alarm_ms {
+            alarm::fire(self, &spec);
+        }
         self.now_ms = self.now_ms.max(to_ms);
     }
 
@@ -109,7 +184,7 @@ impl State {
 
     /// How many milliseconds a call such as `logs:StartQuery` takes.
     pub(crate) fn latency(&self, name: &str) -> i64 {
-        self.latency_ms.get(name).copied().unwrap_or_else(|| usual_latency(name))
+        self.spec.latency_ms.get(name).copied().unwrap_or_else(|| usual_latency(name))
     }
 
     /// Has a call answered, and remembers it if it changes the world.

@@ -1,0 +1,193 @@
+//! A scenario as the world plays it: every default filled in, every time absolute (Unix
+//! milliseconds), every reference an index that is known to be right.
+
+use std::collections::BTreeMap;
+
+pub(crate) use super::raw::{
+    AlarmMetric, AlarmState, Comparison, Cure, DeployKind, DeploymentStatus, Level, LogStyle, Missing, Noise,
+    StopKind,
+};
+use crate::{logs::Line, template::Template, wire::Injection};
+
+/// The whole world at its beginning.
+#[derive(Debug, Clone)]
+pub(crate) struct Spec {
+    pub(crate) seed: u64,
+    pub(crate) account: String,
+    pub(crate) region: String,
+    /// When the alarm fires.
+    pub(crate) alarm_ms: i64,
+    /// Where the world stands when it is started.
+    pub(crate) start_ms: i64,
+    /// From when on there is background.
+    pub(crate) begin_ms: i64,
+    pub(crate) services: Vec<ServiceSpec>,
+    pub(crate) deployments: Vec<DeploymentSpec>,
+    pub(crate) faults: Vec<FaultSpec>,
+    /// The first is the one that starts the incident.
+    pub(crate) alarms: Vec<AlarmSpec>,
+    pub(crate) series: Vec<SeriesSpec>,
+    pub(crate) task_stops: Vec<TaskStopSpec>,
+    /// Explicit log lines by group.
+    pub(crate) logs: Vec<(String, Vec<Line>)>,
+    pub(crate) injections: Vec<Injection>,
+    pub(crate) latency_ms: BTreeMap<String, i64>,
+}
+
+impl Spec {
+    /// A world in which there is nothing.
+    #[cfg(test)]
+    pub(crate) fn empty(now_ms: i64, account: &str, region: &str) -> Self {
+        Self {
+            seed: 0,
+            account: account.to_owned(),
+            region: region.to_owned(),
+            alarm_ms: now_ms,
+            start_ms: now_ms,
+            begin_ms: now_ms,
+            services: Vec::new(),
+            deployments: Vec::new(),
+            faults: Vec::new(),
+            alarms: Vec::new(),
+            series: Vec::new(),
+            task_stops: Vec::new(),
+            logs: Vec::new(),
+            injections: Vec::new(),
+            latency_ms: BTreeMap::new(),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct ServiceSpec {
+    pub(crate) name: String,
+    pub(crate) cluster: String,
+    pub(crate) deploys_with: DeployKind,
+    /// The `CodeDeploy` deployment group; the application is called as the service.
+    pub(crate) deployment_group: String,
+    pub(crate) log_group: String,
+    pub(crate) log_group_bytes: Option<u64>,
+    pub(crate) log_style: LogStyle,
+    pub(crate) lines_per_minute: f64,
+    pub(crate) noise: Noise,
+    pub(crate) endpoints: Vec<String>,
+    pub(crate) requests_per_minute: f64,
+    pub(crate) error_share: f64,
+    pub(crate) latency_ms: f64,
+    pub(crate) cpu: f64,
+    pub(crate) memory: f64,
+    pub(crate) tasks: u32,
+    /// How long replacing all tasks takes.
+    pub(crate) replaced_in_ms: i64,
+    /// `LoadBalancer` and `TargetGroup` dimensions.
+    pub(crate) load_balancer: String,
+    pub(crate) target_group: String,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct DeploymentSpec {
+    pub(crate) service: usize,
+    /// As the author calls it: the `CodeDeploy` id or the last part of the ARN.
+    pub(crate) id: String,
+    pub(crate) kind: DeployKind,
+    pub(crate) at_ms: i64,
+    pub(crate) takes_ms: i64,
+    pub(crate) status: DeploymentStatus,
+    pub(crate) commit: String,
+    pub(crate) author: String,
+    pub(crate) pull_request: u32,
+    pub(crate) message: String,
+    /// Environment variables it sets, as the diff of revisions shows them.
+    pub(crate) env: BTreeMap<String, String>,
+    /// Not written by the author: what ran before.
+    pub(crate) routine: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct FaultSpec {
+    pub(crate) service: usize,
+    pub(crate) at_ms: i64,
+    pub(crate) until_ms: Option<i64>,
+    pub(crate) ramp_ms: i64,
+    /// The deployment that brought it.
+    pub(crate) deployment: Option<usize>,
+    /// The fault whose cure cures this one too.
+    pub(crate) follows: Option<usize>,
+    pub(crate) cured_by: Vec<Cure>,
+    pub(crate) eased_by: Vec<Cure>,
+    pub(crate) ease_to: f64,
+    pub(crate) regrows_ms: i64,
+    pub(crate) needs_tasks: u32,
+    pub(crate) error_share: f64,
+    pub(crate) latency_ms: f64,
+    pub(crate) traffic: f64,
+    /// No background lines while it lasts.
+    pub(crate) silent: bool,
+    pub(crate) cpu: Option<f64>,
+    pub(crate) memory: Option<f64>,
+    pub(crate) throttles: Option<(String, f64)>,
+    pub(crate) tasks_down: u32,
+    pub(crate) task_stops: Option<(i64, StopKind, Option<String>)>,
+    pub(crate) lines: Vec<LineSpec>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct LineSpec {
+    pub(crate) text: Template,
+    pub(crate) level: Level,
+    pub(crate) rate: Rate,
+    pub(crate) logger: Option<String>,
+    pub(crate) stack: Vec<Template>,
+    /// Written as it is, without level and time around it.
+    pub(crate) raw: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Rate {
+    /// So many a minute at full strength.
+    PerMinute(f64),
+    /// Exactly so many until the alarm, later at the same rate.
+    Count(u32),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct AlarmSpec {
+    pub(crate) name: String,
+    pub(crate) service: usize,
+    pub(crate) description: String,
+    pub(crate) source: AlarmSource,
+    pub(crate) stat: String,
+    pub(crate) comparison: Comparison,
+    pub(crate) threshold: f64,
+    pub(crate) period_s: i64,
+    pub(crate) periods: usize,
+    pub(crate) datapoints: usize,
+    pub(crate) missing: Missing,
+    pub(crate) history: Vec<(i64, AlarmState)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum AlarmSource {
+    Metric(AlarmMetric),
+    Series(usize),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct SeriesSpec {
+    pub(crate) name: String,
+    pub(crate) namespace: String,
+    pub(crate) dimensions: BTreeMap<String, String>,
+    pub(crate) base: f64,
+    pub(crate) noise: f64,
+    pub(crate) follows: Option<(usize, f64)>,
+    /// From each time on, that value instead of the base.
+    pub(crate) points: Vec<(i64, f64)>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct TaskStopSpec {
+    pub(crate) service: usize,
+    pub(crate) at_ms: i64,
+    pub(crate) kind: StopKind,
+    pub(crate) reason: Option<String>,
+}

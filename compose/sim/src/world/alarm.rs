@@ -1,0 +1,269 @@
+//! Alarms: they follow their metric by CloudWatch's rules, and keep their history.
+
+use serde_json::json;
+
+use super::{
+    State,
+    metrics::{MetricKey, Stat},
+    traffic::{ServiceMetrics, series_key, throttle_key},
+};
+use crate::{
+    scenario::spec::{AlarmMetric, AlarmSource, AlarmSpec, AlarmState, Comparison, Missing, Spec},
+    time,
+};
+
+/// One change of state.
+#[derive(Debug, Clone)]
+pub(crate) struct Transition {
+    pub(crate) at_ms: i64,
+    pub(crate) from: AlarmState,
+    pub(crate) to: AlarmState,
+    pub(crate) reason: String,
+    pub(crate) reason_data: String,
+}
+
+/// An alarm and what became of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Alarm {
+    pub(crate) spec: AlarmSpec,
+    pub(crate) state: AlarmState,
+    pub(crate) since_ms: i64,
+    pub(crate) reason: String,
+    pub(crate) reason_data: String,
+    pub(crate) history: Vec<Transition>,
+    /// Its metric does not breach where the scenario says that it fires: then it is in alarm for
+    /// as long as a fault of its service is in effect.
+    pub(crate) by_fault: bool,
+    fired: bool,
+}
+
+impl AlarmState {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::Alarm => "ALARM",
+            Self::InsufficientData => "INSUFFICIENT_DATA",
+        }
+    }
+}
+
+impl Comparison {
+    pub(crate) const fn api_name(self) -> &'static str {
+        match self {
+            Self::Greater => "GreaterThanThreshold",
+            Self::GreaterOrEqual => "GreaterThanOrEqualToThreshold",
+            Self::Less => "LessThanThreshold",
+            Self::LessOrEqual => "LessThanOrEqualToThreshold",
+        }
+    }
+
+    const fn prose(self) -> &'static str {
+        match self {
+            Self::Greater => "greater than",
+            Self::GreaterOrEqual => "greater than or equal to",
+            Self::Less => "less than",
+            Self::LessOrEqual => "less than or equal to",
+        }
+    }
+
+    fn breaches(self, value: f64, threshold: f64) -> bool {
+        match self {
+            Self::Greater => value > threshold,
+            Self::GreaterOrEqual => value >= threshold,
+            Self::Less => value < threshold,
+            Self::LessOrEqual => value <= threshold,
+        }
+    }
+}
+
+impl Missing {
+    pub(crate) const fn api_name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Ignore => "ignore",
+            Self::Breaching => "breaching",
+            Self::NotBreaching => "notBreaching",
+        }
+    }
+}
+
+/// The metrics an alarm reads, with ids. Two, with an expression over them, for a rate.
+pub(crate) fn metrics_of(alarm: &AlarmSpec, spec: &Spec) -> Vec<(&'static str, MetricKey, String)> {
+    let Some(service) = spec.services.get(alarm.service) else { return Vec::new() };
+    let keys = ServiceMetrics::of(service);
+    let one = |key| vec![("m1", key, alarm.stat.clone())];
+    match alarm.source {
+        AlarmSource::Series(n) => spec.series.get(n).map(|s| one(series_key(s))).unwrap_or_default(),
+        AlarmSource::Metric(metric) => match metric {
+            AlarmMetric::ErrorRate => {
+                vec![("errors", keys.errors, "Sum".to_owned()), ("requests", keys.requests, "Sum".to_owned())]
+            }
+            AlarmMetric::Errors => one(keys.errors),
+            AlarmMetric::Requests => one(keys.requests),
+            AlarmMetric::LatencyMs => one(keys.latency),
+            AlarmMetric::Cpu => one(keys.cpu),
+            AlarmMetric::Memory => one(keys.memory),
+            AlarmMetric::RunningTasks => one(keys.running),
+            AlarmMetric::Throttles => {
+                let table = spec.faults.iter().find_map(|f| f.throttles.as_ref()).map(|(table, _)| table);
+                one(throttle_key(table.map_or("table", String::as_str)))
+            }
+        },
+    }
+}
+
+/// The expression of an alarm on a rate.
+pub(crate) const RATE: &str = "100 * FILL(errors, 0) / requests";
+
+/// The alarm's values by period, `None` where there is no datapoint; oldest first.
+fn datapoints(state: &State, spec: &Spec, alarm: &AlarmSpec, now_ms: i64) -> Vec<(i64, Option<f64>)> {
+    let period_ms = alarm.period_s * 1000;
+    let end = now_ms.div_euclid(period_ms) * period_ms;
+    let begin = end - period_ms * i64::try_from(alarm.periods).unwrap_or(1);
+    let read = |key: &MetricKey, stat: &str| {
+        let stat = Stat::parse(stat).unwrap_or(Stat::Average);
+        state.metrics.statistic(key, stat, alarm.period_s, begin, end, now_ms)
+    };
+    let metrics = metrics_of(alarm, spec);
+    let values: Vec<(i64, f64)> = match metrics.as_slice() {
+        [(_, key, stat)] => read(key, stat),
+        [(_, errors, stat), (_, requests, _)] => {
+            let errors = read(errors, stat);
+            let errors_at = |at| errors.iter().find(|(t, _)| *t == at).map_or(0.0, |(_, v)| *v);
+            read(requests, stat).into_iter().map(|(at, n)| (at, 100.0 * errors_at(at) / n)).collect()
+        }
+        _ => Vec::new(),
+    };
+    (0..alarm.periods)
+        .map(|n| begin + period_ms * i64::try_from(n).unwrap_or(0))
+        .map(|at| (at, values.iter().find(|(t, _)| *t == at).map(|(_, v)| *v)))
+        .collect()
+}
+
+/// What the rules say of these datapoints; `None` means the state stays as it is.
+fn judge(alarm: &AlarmSpec, points: &[(i64, Option<f64>)]) -> Option<AlarmState> {
+    let present: Vec<bool> = points
+        .iter()
+        .filter_map(|(_, value)| value.map(|v| alarm.comparison.breaches(v, alarm.threshold)))
+        .collect();
+    let absent = points.len() - present.len();
+    if present.is_empty() {
+        match alarm.missing {
+            Missing::Missing => return Some(AlarmState::InsufficientData),
+            Missing::Ignore => return None,
+            Missing::Breaching | Missing::NotBreaching => {}
+        }
+    }
+    let breaching =
+        present.iter().filter(|b| **b).count() + if alarm.missing == Missing::Breaching { absent } else { 0 };
+    Some(if breaching >= alarm.datapoints { AlarmState::Alarm } else { AlarmState::Ok })
+}
+
+impl Alarm {
+    pub(crate) fn new(spec: AlarmSpec, begin_ms: i64) -> Self {
+        let mut alarm = Self {
+            state: AlarmState::Ok,
+            since_ms: begin_ms - 6 * 86_400_000,
+            reason: "Threshold Crossed: the last datapoints were within the threshold".to_owned(),
+            reason_data: "{}".to_owned(),
+            history: Vec::new(),
+            by_fault: false,
+            fired: false,
+            spec,
+        };
+        for (at_ms, to) in alarm.spec.history.clone() {
+            let reason = format!("Threshold Crossed: alarm went to {} by its datapoints", to.as_str());
+            alarm.change(at_ms, to, reason, "{}".to_owned());
+        }
+        alarm
+    }
+
+    fn change(&mut self, at_ms: i64, to: AlarmState, reason: String, reason_data: String) {
+        if to == self.state {
+            return;
+        }
+        self.history.push(Transition {
+            at_ms,
+            from: self.state,
+            to,
+            reason: reason.clone(),
+            reason_data: reason_data.clone(),
+        });
+        (self.state, self.since_ms, self.reason, self.reason_data) = (to, at_ms, reason, reason_data);
+    }
+
+    fn explain(&self, to: AlarmState, points: &[(i64, Option<f64>)], now_ms: i64) -> (String, String) {
+        let spec = &self.spec;
+        let shown: Vec<(i64, f64)> = points.iter().rev().filter_map(|(at, v)| Some((*at, (*v)?))).collect();
+        let texts: Vec<String> = shown
+            .iter()
+            .map(|(at, v)| format!("{v} ({})", time::timestamp(*at).strftime("%d/%m/%y %H:%M:%S")))
+            .collect();
+        let verb = if to == AlarmState::Alarm { "were" } else { "were not" };
+        let reason = if to == AlarmState::InsufficientData {
+            "Insufficient Data: no datapoints were received for the evaluation periods.".to_owned()
+        } else {
+            format!(
+                "Threshold Crossed: {} out of the last {} datapoints [{}] {verb} {} the threshold ({:?}) \
+                 (minimum {} datapoint{} for {} transition).",
+                shown.len(),
+                spec.periods,
+                texts.join(", "),
+                spec.comparison.prose(),
+                spec.threshold,
+                spec.datapoints,
+                if spec.datapoints == 1 { "" } else { "s" },
+                if to == AlarmState::Alarm { "OK -> ALARM" } else { "ALARM -> OK" },
+            )
+        };
+        let data = json!({
+            "version": "1.0",
+            "queryDate": time::alarm_text(now_ms),
+            "startDate": time::alarm_text(points.first().map_or(now_ms, |(at, _)| *at)),
+            "period": spec.period_s,
+            "recentDatapoints": shown.iter().rev().map(|(_, v)| *v).collect::<Vec<_>>(),
+            "threshold": spec.threshold,
+        });
+        (reason, data.to_string())
+    }
+}
+
+/// Fires the alarm that starts the incident, at its time.
+pub(crate) fn fire(state: &mut State, spec: &Spec) {
+    let Some(mut alarm) = state.alarms.first().cloned() else { return };
+    if alarm.fired {
+        return;
+    }
+    alarm.fired = true;
+    let points = datapoints(state, spec, &alarm.spec, spec.alarm_ms);
+    alarm.by_fault = judge(&alarm.spec, &points) != Some(AlarmState::Alarm);
+    let (reason, data) = alarm.explain(AlarmState::Alarm, &points, spec.alarm_ms);
+    alarm.change(spec.alarm_ms, AlarmState::Alarm, reason, data);
+    if let Some(slot) = state.alarms.first_mut() {
+        *slot = alarm;
+    }
+}
+
+/// Evaluates every alarm.
+pub(crate) fn evaluate(state: &mut State, spec: &Spec, now_ms: i64) {
+    for index in 0..state.alarms.len() {
+        let Some(alarm) = state.alarms.get(index) else { continue };
+        // Before its time, the first alarm only has the history that the scenario writes.
+        let settled = spec.begin_ms + alarm.spec.period_s * 1000 * (alarm.spec.periods as i64 + 1);
+        if index == 0 && !alarm.fired || now_ms < settled || alarm.since_ms > now_ms {
+            continue;
+        }
+        let points = datapoints(state, spec, &alarm.spec, now_ms);
+        let verdict = if alarm.by_fault {
+            let on = state.faults.any(alarm.spec.service, now_ms);
+            Some(if on { AlarmState::Alarm } else { AlarmState::Ok })
+        } else {
+            judge(&alarm.spec, &points)
+        };
+        let Some(to) = verdict.filter(|to| *to != alarm.state) else { continue };
+        let (reason, data) = alarm.explain(to, &points, now_ms);
+        if let Some(alarm) = state.alarms.get_mut(index) {
+            alarm.change(now_ms, to, reason, data);
+        }
+    }
+}
