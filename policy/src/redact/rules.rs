@@ -1,81 +1,86 @@
 //! The shapes of secrets. Each rule names the span of the secret itself.
 //!
-//! One pass of a [`RegexSet`] says which rules can match at all; an ordinary line stops there.
-//! Patterns are ASCII-only (`(?-u)`) where they can be: a Unicode `\b` would leave the fast path.
+//! One pass of a small [`RegexSet`] of hints says which rules can match at all; an ordinary line
+//! stops there. Everything is matched as ASCII over bytes, which is ten times as fast as Unicode
+//! classes; each span begins and ends beside an ASCII character, so it never cuts another one.
 
-use std::{ops::Range, sync::LazyLock};
+use std::{
+    ops::Range,
+    sync::{LazyLock, OnceLock},
+};
 
-use regex::{Regex, RegexSet};
+use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 use super::{Found, SecretKind};
 
-const AWS_KEY_ID: &str = r"(?-u:\b)(?:AKIA|ASIA|ABIA)[A-Z0-9]{16}(?-u:\b)";
+const AWS_KEY_ID: &str = r"\b(?:AKIA|ASIA|ABIA)[A-Z0-9]{16}\b";
 /// A secret access key close behind its id, as in CSV exports and `id:secret` pairs.
 const AWS_PAIR: &str = r"(?:AKIA|ASIA|ABIA)[A-Z0-9]{16}[^A-Za-z0-9/+]{1,8}(?:[A-Za-z_]{1,24}[^A-Za-z0-9/+]{1,6})?(?P<secret>[A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+]|$)";
-const TOKEN: &str = r"(?-u:\b)(?:eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){0,3}|v[1-4]\.(?:public|local)\.[A-Za-z0-9_-]{20,}(?:\.[A-Za-z0-9_-]+)?)";
-const BEARER: &str = r"(?i)(?-u:\b)bearer(?:\s+|%20|:\s*)(?P<secret>[A-Za-z0-9._~+/=-]{8,})";
-const AUTHORIZATION: &str = r#"(?i)(?-u:\b)(?:proxy-)?authorization\\{0,3}["']?\s{0,4}[:=]\s{0,4}\\{0,3}["']?(?:(?:basic|bearer|digest|token|negotiate|apikey)\s+)?(?P<secret>[A-Za-z0-9._~+/=:-]{6,})"#;
+const TOKEN: &str = r"\b(?:eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){0,3}|v[1-4]\.(?:public|local)\.[A-Za-z0-9_-]{20,}(?:\.[A-Za-z0-9_-]+)?)";
+const BEARER: &str = r"(?i)\bbearer(?:\s+|%20|:\s*)(?P<secret>[A-Za-z0-9._~+/=-]{8,})";
+const AUTHORIZATION: &str = r#"(?i)\b(?:proxy-)?authorization\\{0,3}["']?\s{0,4}[:=]\s{0,4}\\{0,3}["']?(?:(?:basic|bearer|digest|token|negotiate|apikey)\s+)?(?P<secret>[A-Za-z0-9._~+/=:-]{6,})"#;
 const SIGNATURE: &str =
-    r"(?i)(?-u:\b)(?:x-amz-signature|x-amz-security-token|signature|sig)=(?P<secret>[A-Za-z0-9%+/=_-]{32,})";
-const COOKIE: &str = r#"(?i)(?-u:\b)(?:set-)?cookie\\{0,3}["']?\s{0,4}[:=]\s{0,4}\\{0,3}["']?[A-Za-z0-9_.-]{1,64}=(?P<secret>[^\s"'\\][^\r\n"'\\]*)"#;
-const SESSION_COOKIE: &str = r"(?i)(?-u:\b)(?:jsessionid|phpsessid|asp\.net_sessionid|connect\.sid)=(?P<secret>[A-Za-z0-9%._~!+/-]{8,})";
-const URL_PASSWORD: &str =
-    r#"(?-u:\b)[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s/:@"'<>]{0,256}:(?P<secret>[^\s/"'<>]{1,512})@"#;
-const JDBC_ORACLE: &str = r"(?i)jdbc:oracle:[a-z]{1,8}:[^\s/@]{1,128}/(?P<secret>[^\s@/]{1,128})@";
-const API_KEY: &str = r"(?-u:\b)(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{22,}|glpat-[A-Za-z0-9_-]{20,}|xox[a-z]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{10,}|[srp]k_(?:live|test)_[A-Za-z0-9]{10,}|whsec_[A-Za-z0-9+/=]{20,}|AIza[A-Za-z0-9_-]{35}|ya29\.[A-Za-z0-9_-]{20,}|npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{40,}|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{30,}|do[opr]_v1_[a-f0-9]{60,}|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}|hv[sb]\.[A-Za-z0-9_-]{20,}|dapi[a-f0-9]{32}|PMAK-[a-f0-9-]{30,}|lin_api_[A-Za-z0-9]{30,}|AGE-SECRET-KEY-1[A-Z0-9]{50,}|hooks\.slack\.com/services/[A-Za-z0-9/]{20,})";
-const SK_KEY: &str = r"(?-u:\b)sk-(?P<secret>[A-Za-z0-9_-]{20,})";
-const EMAIL: &str =
-    r"(?P<secret>[A-Za-z0-9._%+'-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}\.){1,8}[A-Za-z]{2,24})";
-const CARD: &str = r"(?-u:\b)(?:[2-6][0-9]{15}|3[47][0-9]{13}|[2-6][0-9]{3}(?:[ -][0-9]{4}){3}|3[47][0-9]{2}[ -][0-9]{6}[ -][0-9]{5})(?-u:\b)";
+    r"(?i)\b(?:x-amz-signature|x-amz-security-token|signature|sig)=(?P<secret>[A-Za-z0-9%+/=_-]{32,})";
+const COOKIE: &str = r#"(?i)\b(?:set-)?cookie\\{0,3}["']?\s{0,4}[:=]\s{0,4}\\{0,3}["']?[A-Za-z0-9_.-]+=(?P<secret>[^\s"'\\][^\r\n"'\\]*)"#;
+const SESSION_COOKIE: &str =
+    r"(?i)\b(?:jsessionid|phpsessid|asp\.net_sessionid|connect\.sid)=(?P<secret>[A-Za-z0-9%._~!+/-]{8,})";
+const URL_PASSWORD: &str = r#"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@"'<>]*:(?P<secret>[^\s/"'<>]+)@"#;
+const JDBC_ORACLE: &str = r"(?i)jdbc:oracle:[a-z]+:[^\s/@]+/(?P<secret>[^\s@/]+)@";
+const API_KEY: &str = r"\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{22,}|glpat-[A-Za-z0-9_-]{20,}|xox[a-z]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{10,}|[srp]k_(?:live|test)_[A-Za-z0-9]{10,}|whsec_[A-Za-z0-9+/=]{20,}|AIza[A-Za-z0-9_-]{35}|ya29\.[A-Za-z0-9_-]{20,}|npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{40,}|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{30,}|do[opr]_v1_[a-f0-9]{60,}|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}|hv[sb]\.[A-Za-z0-9_-]{20,}|dapi[a-f0-9]{32}|PMAK-[a-f0-9-]{30,}|lin_api_[A-Za-z0-9]{30,}|AGE-SECRET-KEY-1[A-Z0-9]{50,}|hooks\.slack\.com/services/[A-Za-z0-9/]{20,})";
+const API_KEY_HINT: &str = r"gh[pousr]_|github_pat_|glpat-|xox[a-z]-|xapp-|k_live_|k_test_|whsec_|AIza|ya29\.|npm_|pypi-|SG\.|hf_|_v1_|shp(?:at|ca|pa|ss)_|hv[sb]\.|dapi|PMAK-|lin_api_|AGE-SECRET|hooks\.slack";
+const SK_KEY: &str = r"\bsk-(?P<secret>[A-Za-z0-9_-]{20,})";
+const EMAIL: &str = r"(?P<secret>[A-Za-z0-9._%+'-]+@(?:[A-Za-z0-9][A-Za-z0-9-]*\.)+[A-Za-z]{2,24})";
+const CARD: &str = r"\b(?:[2-6][0-9]{15}|3[47][0-9]{13}|[2-6][0-9]{3}(?:[ -][0-9]{4}){3}|3[47][0-9]{2}[ -][0-9]{6}[ -][0-9]{5})\b";
 const KEY: &str = r#"(?i)(?P<key>passwords?|passwd|passphrase|passcode|pwd|secrets?|(?:secret|api|access|private|shared|account|signing|encryption|master|license|service|storage|subscription)[_ .-]?key|apikey|tokens?|credentials?|auth|connection[_ -]?string)[0-9]{0,2}\\{0,3}["'`\]]?\s{0,4}(?:=>|:=|={1,2}|:)\s{0,4}"#;
-const FLAG: &str = r"(?i)(?:^|\s)--?[a-z0-9-]{0,24}(?:password|passwd|secret|token|api-?key|secret-key)\s{1,4}(?P<secret>[^\s=-][^\s]{3,})";
-const XML: &str = r"(?i)<[a-z0-9:._-]{0,32}(?:password|passwd|pwd|secret|token|apikey|api[_-]key)(?:\s[^<>]{0,128})?>\s{0,4}(?P<secret>[^<>\s][^<>]{0,4096})</";
+const FLAG: &str = r"(?i)(?:^|\s)--?[a-z0-9-]*(?:password|passwd|secret|token|api-?key|secret-key)\s{1,4}(?P<secret>[^\s=-][^\s]{3,})";
+const XML: &str = r"(?i)<[a-z0-9:._-]*(?:password|passwd|pwd|secret|token|apikey|api[_-]key)(?:\s[^<>]*)?>\s{0,4}(?P<secret>[^<>\s][^<>]*)</";
 const PEM: &str = "PRIVATE KEY";
 /// A line that is nothing but base64: the body of a key whose lines came as separate events.
 const PEM_BODY: &str = r"(?m)^[ \t]*(?P<secret>[A-Za-z0-9+/]{60,76}={0,2})[ \t]*\r?$";
 
 type Check = fn(&str, Range<usize>) -> Option<Range<usize>>;
 
-/// Pattern, kind, and what has to hold besides; a rule finds the group `secret` or the whole.
-const RULES: [(&str, SecretKind, Check); 18] = [
-    (AWS_PAIR, SecretKind::AwsSecret, always),
-    (AWS_KEY_ID, SecretKind::AwsKeyId, always),
-    (TOKEN, SecretKind::Token, always),
-    (AUTHORIZATION, SecretKind::Bearer, header_value),
-    (BEARER, SecretKind::Bearer, header_value),
-    (SIGNATURE, SecretKind::Bearer, always),
-    (COOKIE, SecretKind::Bearer, always),
-    (SESSION_COOKIE, SecretKind::Bearer, always),
-    (URL_PASSWORD, SecretKind::Password, always),
-    (JDBC_ORACLE, SecretKind::Password, always),
-    (API_KEY, SecretKind::ApiKey, always),
-    (SK_KEY, SecretKind::ApiKey, has_digit),
-    (EMAIL, SecretKind::Email, address),
-    (CARD, SecretKind::Card, card),
-    (FLAG, SecretKind::Password, not_prose),
-    (XML, SecretKind::Password, always),
-    (PEM_BODY, SecretKind::PrivateKey, base64_body),
-    (KEY, SecretKind::Password, named_value),
+/// What a text has to contain for the rule to be tried, the pattern, the kind, and what has to
+/// hold besides. A rule finds the group `secret`, or the whole.
+const RULES: [(&str, &str, SecretKind, Check); 18] = [
+    (r"AKIA|ASIA|ABIA", AWS_PAIR, SecretKind::AwsSecret, always),
+    (r"AKIA|ASIA|ABIA", AWS_KEY_ID, SecretKind::AwsKeyId, always),
+    (r"eyJ|v[1-4]\.(?:public|local)", TOKEN, SecretKind::Token, always),
+    (r"(?i)authorization", AUTHORIZATION, SecretKind::Bearer, header_value),
+    (r"(?i)bearer", BEARER, SecretKind::Bearer, header_value),
+    (r"(?i)(?:sig|signature|token)=", SIGNATURE, SecretKind::Bearer, always),
+    (r"(?i)cookie", COOKIE, SecretKind::Bearer, always),
+    (r"(?i)sessid=|sessionid=|connect\.sid=", SESSION_COOKIE, SecretKind::Bearer, always),
+    (r"://", URL_PASSWORD, SecretKind::Password, always),
+    (r"(?i)jdbc:oracle", JDBC_ORACLE, SecretKind::Password, always),
+    (API_KEY_HINT, API_KEY, SecretKind::ApiKey, always),
+    (r"sk-", SK_KEY, SecretKind::ApiKey, has_digit),
+    (r"@", EMAIL, SecretKind::Email, address),
+    (r"[0-9]{4}[ -]?[0-9]{4}", CARD, SecretKind::Card, card),
+    (r"(?i)-[a-z0-9-]*(?:passw|secret|token|key)", FLAG, SecretKind::Password, not_prose),
+    (r"</", XML, SecretKind::Password, always),
+    (r"[A-Za-z0-9+/]{60}", PEM_BODY, SecretKind::PrivateKey, base64_body),
+    (r"(?i)pass|pwd|secret|key|token|credential|auth|connection", KEY, SecretKind::Password, named_value),
 ];
 
-static COMPILED: LazyLock<Vec<Regex>> = LazyLock::new(|| RULES.iter().map(|rule| compile(rule.0)).collect());
-static WHICH: LazyLock<RegexSet> = LazyLock::new(which);
+static COMPILED: [OnceLock<Regex>; RULES.len()] = [const { OnceLock::new() }; RULES.len()];
+static HINTS: LazyLock<RegexSet> = LazyLock::new(hints);
 static PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| compile(r"\[redacted:[a-z_]{1,24}\]"));
 
 #[expect(clippy::expect_used, reason = "constant patterns; the tests compile every one")]
 fn compile(pattern: &str) -> Regex {
-    Regex::new(pattern).expect("pattern compiles")
+    RegexBuilder::new(pattern).unicode(false).build().expect("pattern compiles")
 }
 
 #[expect(clippy::expect_used, reason = "constant patterns; the tests compile every one")]
-fn which() -> RegexSet {
-    RegexSet::new(RULES.iter().map(|rule| rule.0)).expect("patterns compile")
+fn hints() -> RegexSet {
+    RegexSetBuilder::new(RULES.iter().map(|rule| rule.0)).unicode(false).build().expect("hints compile")
 }
 
 /// Placeholders that an earlier pass left, in order.
 pub(super) fn placeholders(text: &str) -> Vec<Range<usize>> {
     if text.contains("[redacted:") {
-        PLACEHOLDER.find_iter(text).map(|found| found.range()).collect()
+        PLACEHOLDER.find_iter(text.as_bytes()).map(|found| found.range()).collect()
     } else {
         Vec::new()
     }
@@ -87,12 +92,14 @@ pub(super) fn find(text: &str) -> Vec<Found> {
     if text.contains(PEM) {
         private_keys(text, &mut found);
     }
-    for index in WHICH.matches(text) {
-        let (Some((_, kind, check)), Some(pattern)) = (RULES.get(index), COMPILED.get(index)) else {
+    for index in HINTS.matches(text.as_bytes()) {
+        let (Some((_, pattern, kind, check)), Some(compiled)) = (RULES.get(index), COMPILED.get(index))
+        else {
             continue;
         };
+        let compiled = compiled.get_or_init(|| compile(pattern));
         let mut at = 0;
-        while let Some(captures) = pattern.captures_at(text, at) {
+        while let Some(captures) = compiled.captures_at(text.as_bytes(), at) {
             let Some(whole) = captures.get(0) else { break };
             let span = captures.name("secret").unwrap_or(whole).range();
             // A key is followed by its value, which is not part of the match.
@@ -123,11 +130,11 @@ fn private_keys(text: &str, found: &mut Vec<Found>) {
     static BODY: LazyLock<Regex> = LazyLock::new(|| compile(r"\A(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]{16,})+"));
     let mut at = 0;
     let mut ends = true;
-    while let Some(begin) = BEGIN.find_at(text, at) {
-        let end = if ends { END.find_at(text, begin.end()).map(|end| end.end()) } else { None };
+    while let Some(begin) = BEGIN.find_at(text.as_bytes(), at) {
+        let end = if ends { END.find_at(text.as_bytes(), begin.end()).map(|end| end.end()) } else { None };
         ends = end.is_some();
         let rest = text.get(begin.end()..).unwrap_or_default();
-        let body = || BODY.find(rest).map_or(begin.end(), |body| begin.end() + body.end());
+        let body = || BODY.find(rest.as_bytes()).map_or(begin.end(), |body| begin.end() + body.end());
         at = end.unwrap_or_else(body);
         found.push(Found { at: begin.start()..at, kind: SecretKind::PrivateKey });
     }

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use base64::{Engine as _, engine::general_purpose};
-use regex::Regex;
+use regex::bytes::Regex;
 
 use super::{Mark, MarkKind, fold, patterns};
 
@@ -23,18 +23,22 @@ static ASCII85: LazyLock<Regex> = LazyLock::new(|| patterns::compile(r"<~[!-uz\s
 
 /// Marks every encoded run whose plain text speaks to its reader.
 pub(super) fn find(text: &str, marks: &mut Vec<Mark>) {
-    let decoders: [(&Regex, Decode); 7] = [
-        (&BASE64, base64),
-        (&HEX, hexadecimal),
-        (&BINARY, binary),
-        (&UNICODE, unicode),
-        (&PERCENT, percent),
-        (&ENTITY, entity),
-        (&ASCII85, ascii85),
+    let decoders: [(&str, &Regex, Decode); 7] = [
+        ("", &BASE64, base64),
+        ("", &HEX, hexadecimal),
+        ("01", &BINARY, binary),
+        ("\\u", &UNICODE, unicode),
+        ("%", &PERCENT, percent),
+        ("&#", &ENTITY, entity),
+        ("<~", &ASCII85, ascii85),
     ];
-    for (pattern, decode) in decoders {
-        for run in pattern.find_iter(text) {
-            let Some(plain) = decode(run.as_str()).and_then(|bytes| String::from_utf8(bytes).ok()) else {
+    for (hint, pattern, decode) in decoders {
+        if !text.contains(hint) {
+            continue;
+        }
+        for run in pattern.find_iter(text.as_bytes()) {
+            let Ok(encoded) = std::str::from_utf8(run.as_bytes()) else { continue };
+            let Some(plain) = decode(encoded).and_then(|bytes| String::from_utf8(bytes).ok()) else {
                 continue;
             };
             let words = plain.chars().filter(|c| c.is_alphabetic() || *c == ' ').count();

@@ -3,9 +3,9 @@
 //! Each pattern needs two things at once (a verb *and* its object, an addressee *and* a demand):
 //! single words such as `ignore`, `system` or `override` are ordinary in logs.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
-use regex::{Regex, RegexSet};
+use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 use super::{Mark, MarkKind, fold::View};
 
@@ -172,14 +172,14 @@ const STRONG: usize = 6;
 
 struct Compiled {
     which: RegexSet,
-    each: Vec<(Regex, MarkKind)>,
+    each: Vec<(String, OnceLock<Regex>, MarkKind)>,
 }
 
 static COMPILED: LazyLock<Compiled> = LazyLock::new(|| {
     let list = patterns();
     Compiled {
         which: compile_set(list.iter().map(|(pattern, _)| pattern.as_str())),
-        each: list.iter().map(|(pattern, kind)| (compile(pattern), *kind)).collect(),
+        each: list.into_iter().map(|(pattern, kind)| (pattern, OnceLock::new(), kind)).collect(),
     }
 });
 static STRONGEST: LazyLock<RegexSet> =
@@ -190,24 +190,20 @@ static WRITTEN_ESCAPE: LazyLock<Regex> =
 
 #[expect(clippy::expect_used, reason = "constant patterns; the tests compile every one")]
 pub(super) fn compile(pattern: &str) -> Regex {
-    Regex::new(&ascii(pattern)).expect("pattern compiles")
+    RegexBuilder::new(pattern).unicode(false).build().expect("pattern compiles")
 }
 
 #[expect(clippy::expect_used, reason = "constant patterns; the tests compile every one")]
 fn compile_set<'a>(patterns: impl Iterator<Item = &'a str>) -> RegexSet {
-    RegexSet::new(patterns.map(ascii)).expect("patterns compile")
-}
-
-/// Word boundaries of ASCII: folded text has no others that matter, and they are far faster.
-fn ascii(pattern: &str) -> String {
-    pattern.replace(r"\b", r"(?-u:\b)")
+    RegexSetBuilder::new(patterns).unicode(false).build().expect("patterns compile")
 }
 
 /// Marks everything that matches; `as_kind` replaces the kinds.
 pub(super) fn find(view: &View, as_kind: Option<MarkKind>, marks: &mut Vec<Mark>) {
-    for index in COMPILED.which.matches(&view.text) {
-        let Some((pattern, kind)) = COMPILED.each.get(index) else { continue };
-        for found in pattern.find_iter(&view.text) {
+    for index in COMPILED.which.matches(view.text.as_bytes()) {
+        let Some((pattern, compiled, kind)) = COMPILED.each.get(index) else { continue };
+        let compiled = compiled.get_or_init(|| compile(pattern));
+        for found in compiled.find_iter(view.text.as_bytes()) {
             let (start, end) = view.original(found.start(), found.end());
             marks.push(Mark { kind: as_kind.unwrap_or(*kind), start, end });
         }
@@ -216,10 +212,10 @@ pub(super) fn find(view: &View, as_kind: Option<MarkKind>, marks: &mut Vec<Mark>
 
 /// Marks the whole view as disguised where one of the strongest patterns matches.
 pub(super) fn find_strong(view: &View, marks: &mut Vec<Mark>) {
-    if STRONGEST.is_match(&view.text) {
+    if STRONGEST.is_match(view.text.as_bytes()) {
         find(view, Some(MarkKind::Disguised), marks);
     }
-    if let Some(found) = RUN_TOGETHER.find(&view.text) {
+    if let Some(found) = RUN_TOGETHER.find(view.text.as_bytes()) {
         let (start, end) = view.original(found.start(), found.end());
         marks.push(Mark { kind: MarkKind::Disguised, start, end });
     }
@@ -227,7 +223,7 @@ pub(super) fn find_strong(view: &View, marks: &mut Vec<Mark>) {
 
 /// Terminal sequences that are written out as text.
 pub(super) fn find_written_escape(text: &str, marks: &mut Vec<Mark>) {
-    if let Some(found) = WRITTEN_ESCAPE.find(text) {
+    if let Some(found) = WRITTEN_ESCAPE.find(text.as_bytes()) {
         marks.push(Mark { kind: MarkKind::Hidden, start: found.start(), end: found.end() });
     }
 }
