@@ -40,7 +40,7 @@ pub struct RouteDraft {
     pub claims: Vec<ClaimDraft>,
 }
 
-/// A checked decision. Without an answer from the router it is `investigate`.
+/// A checked decision. Where the router's model does not decide, rules do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RouteDecision {
     /// Where to.

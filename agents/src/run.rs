@@ -3,6 +3,15 @@
 //! A run never fails: whatever the model, the tools or the limits do, it ends with a conclusion
 //! and says how it ended. What a model did not conclude is concluded from the evidence by rules.
 
+mod calls;
+mod cap;
+mod conclude;
+mod conversation;
+mod drive;
+mod entry;
+mod schema;
+mod turn;
+
 use std::time::Duration;
 
 use midwatch_policy::{Action, Clock, EvidenceId, Timestamp};
@@ -16,6 +25,8 @@ use crate::{
     model::{Guardrail, Model, ModelErrorKind, Usage},
     tools::Tools,
 };
+
+pub use entry::{investigate, remediate, route};
 
 /// What a run works with.
 #[derive(Clone)]
@@ -131,3 +142,6 @@ pub struct Proposal {
 pub const CONCLUDE: &str = "conclude";
 /// The virtual tool that ends routing.
 pub const ROUTE: &str = "route";
+
+#[cfg(test)]
+mod tests;

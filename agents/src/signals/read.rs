@@ -202,7 +202,7 @@ fn pattern_signal(scene: &Scene, pattern: &Pattern) -> PatternSignal {
 }
 
 fn take_alarms(signals: &mut Signals, list: AlarmList, own: bool, about: Option<&str>) {
-    for alarm in list.alarms {
+    for alarm in list.alarms.into_iter().filter(|alarm| !alarm.name.is_empty()) {
         let whose = alarm.service.clone().or_else(|| about.map(str::to_owned));
         let mine = match (&whose, &signals.scene.service) {
             (Some(whose), Some(mine)) => whose == mine,
@@ -247,7 +247,7 @@ fn take_deployment(signals: &mut Signals, found: Deployment, about: Option<&str>
 }
 
 fn take_correlation(signals: &mut Signals, correlation: Correlation, about: Option<&str>) {
-    for candidate in correlation.candidates {
+    for candidate in correlation.candidates.into_iter().filter(|c| !c.deployment_id.is_empty()) {
         if find_deployment(signals, &candidate.deployment_id).is_none() {
             let deployment = Deployment {
                 evidence: candidate.evidence.clone(),

@@ -1,0 +1,168 @@
+//! The conversation of a run: a pinned head (task, sweep or brief), then a window of calls and
+//! results. What falls out of the window keeps its evidence ids, so it can still be cited.
+
+use serde_json::{Value, json};
+
+use super::cap::cap;
+use crate::{
+    model::{
+        CachePoint, Content, Inference, Message, ModelRequest, Role, SystemBlock, ToolChoice, ToolConfig,
+        ToolEntry, ToolResult, ToolResultContent, ToolSpec, ToolStatus,
+    },
+    specialist::Specialist,
+};
+
+/// Bytes of one tool result that a model is shown.
+const RESULT: usize = 24_000;
+/// Bytes of one part of the sweep that a model is shown.
+const SWEEP_PART: usize = 12_000;
+/// Bytes of all tool results in the window.
+const WINDOW: usize = 120_000;
+
+/// What is sent, turn after turn.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    system: Vec<SystemBlock>,
+    tools: Vec<ToolEntry>,
+    messages: Vec<Message>,
+    window: usize,
+    max_tokens: u32,
+}
+
+impl Conversation {
+    pub(super) fn new(specialist: &Specialist, documents: &[Value], tools: Vec<ToolSpec>) -> Self {
+        let mut head: Vec<Content> = documents.iter().map(|d| Content::document(&cap_parts(d))).collect();
+        head.push(Content::CachePoint(CachePoint::default()));
+        let mut entries: Vec<ToolEntry> = tools.into_iter().map(ToolEntry::ToolSpec).collect();
+        entries.push(ToolEntry::CachePoint(CachePoint::default()));
+        Self {
+            system: vec![
+                SystemBlock::Text(specialist.prompt.clone()),
+                SystemBlock::CachePoint(CachePoint::default()),
+            ],
+            tools: entries,
+            messages: vec![Message::user(head)],
+            window: WINDOW,
+            max_tokens: specialist.max_output_tokens,
+        }
+    }
+
+    /// The next request; `must` is the tool the model has to call, if it has to.
+    pub(super) fn request(&self, model: &str, must: Option<&str>) -> ModelRequest {
+        ModelRequest {
+            model_id: model.to_owned(),
+            system: self.system.clone(),
+            messages: self.messages.clone(),
+            inference: Inference {
+                max_tokens: Some(self.max_tokens),
+                temperature: Some(0.0),
+                ..Inference::default()
+            },
+            tools: Some(ToolConfig {
+                tools: self.tools.clone(),
+                tool_choice: must.map(|name| ToolChoice::Tool { name: name.to_owned() }),
+            }),
+            ..ModelRequest::default()
+        }
+    }
+
+    /// What the model said.
+    pub(super) fn said(&mut self, message: Message) {
+        self.messages.push(message);
+    }
+
+    /// What our side says; joined to what it said last, since two messages of one side in a row are
+    /// refused.
+    pub(super) fn tell(&mut self, content: Vec<Content>) {
+        match self.messages.last_mut() {
+            Some(last) if last.role == Role::User => last.content.extend(content),
+            _ => self.messages.push(Message::user(content)),
+        }
+        self.slide();
+    }
+
+    /// Makes room after the provider said that the conversation does not fit. False when there is
+    /// nothing left to leave out.
+    pub(super) fn shrink(&mut self) -> bool {
+        let before = self.window;
+        self.window /= 3;
+        self.slide();
+        before > 6_000
+    }
+
+    /// Leaves out the oldest results until the rest fits the window.
+    fn slide(&mut self) {
+        let mut bytes: usize = self.messages.iter().flat_map(Message::tool_results).map(size).sum();
+        let newest = self.messages.len().saturating_sub(1);
+        for message in self.messages.iter_mut().take(newest) {
+            for block in &mut message.content {
+                let Content::ToolResult(result) = block else { continue };
+                if bytes <= self.window {
+                    return;
+                }
+                let before = size(result);
+                let small = left_out(result);
+                if size(&small) < before {
+                    bytes = bytes - before + size(&small);
+                    *result = small;
+                }
+            }
+        }
+    }
+}
+
+fn size(result: &ToolResult) -> usize {
+    serde_json::to_string(result).map_or(0, |text| text.len())
+}
+
+fn left_out(result: &ToolResult) -> ToolResult {
+    let evidence = result.content.iter().find_map(|content| match content {
+        ToolResultContent::Json(body) => body.get("result")?.get("evidence").cloned(),
+        ToolResultContent::Text(_) => None,
+    });
+    let note = json!({ "left_out": "an older result, left out to save room", "evidence": evidence });
+    ToolResult { content: vec![ToolResultContent::Json(note)], ..result.clone() }
+}
+
+/// A result for the model, marked as what it is: data from outside.
+pub(super) fn outside(id: &str, server: &str, tool: &str, result: &Value, note: Option<&str>) -> Content {
+    let mut body = json!({
+        "origin": { "server": server, "tool": tool },
+        "untrusted": true,
+        "result": cap(result, RESULT),
+    });
+    if let (Some(note), Some(body)) = (note, body.as_object_mut()) {
+        body.insert("note".to_owned(), json!(note));
+    }
+    tool_result(id, body, ToolStatus::Success)
+}
+
+/// An error for the model.
+pub(super) fn error(id: &str, kind: &str, message: &str, mend: Option<&str>) -> Content {
+    let mut error = json!({ "kind": kind, "message": cap(&json!(message), 1_000) });
+    if let (Some(mend), Some(error)) = (mend, error.as_object_mut()) {
+        error.insert("mend".to_owned(), json!(mend));
+    }
+    tool_result(id, json!({ "error": error }), ToolStatus::Error)
+}
+
+fn tool_result(id: &str, body: Value, status: ToolStatus) -> Content {
+    Content::ToolResult(ToolResult {
+        tool_use_id: id.to_owned(),
+        content: vec![ToolResultContent::Json(body)],
+        status: Some(status),
+    })
+}
+
+/// The sweep with each part capped by itself, so that one huge part does not cost the others.
+fn cap_parts(document: &Value) -> Value {
+    let mut document = document.clone();
+    if let Some(parts) = document.get_mut("parts").and_then(Value::as_array_mut) {
+        for part in parts {
+            if let Some(result) = part.get_mut("result") {
+                *result = cap(result, SWEEP_PART);
+            }
+        }
+    }
+    document
+}
