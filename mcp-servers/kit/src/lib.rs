@@ -14,6 +14,7 @@
 
 mod aws;
 mod aws_error;
+mod clean;
 mod cli;
 mod clock;
 mod connect;
@@ -28,6 +29,7 @@ pub use aws::{Aws, AwsSettings, Roles};
 pub use aws_config::SdkConfig;
 pub use aws_credential_types::Credentials;
 pub use aws_error::AwsResult;
+pub use clean::{Clean, clean, redaction_note};
 pub use cli::{ServeArgs, start_tracing};
 pub use clock::SystemClock;
 pub use connect::{Client, ConnectError, connect_in_process, serve_stdio};

@@ -1,10 +1,9 @@
 //! The tool `log_context`: what else a stream logged around one event.
 
 use aws_sdk_cloudwatchlogs::types::OutputLogEvent;
-use midwatch_mcp::{AwsResult, MAX_RESULT_BYTES, Time, ToolError, fit};
+use midwatch_mcp::{AwsResult, MAX_RESULT_BYTES, Time, ToolError, clean, fit, redaction_note};
 
 use crate::{
-    clean::{clean, redaction_note},
     events::Event,
     patterns::event_reference,
     server::LogsServer,

@@ -8,7 +8,6 @@
 //! page, and it puts whatever an attacker can log into the prompt.
 
 mod change;
-mod clean;
 mod context;
 mod events;
 mod insights;

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use midwatch_mcp::{Time, Window, reference};
+use midwatch_mcp::{Time, Window, clean, reference};
 use midwatch_policy::Timestamp;
 
 use crate::{
     change::{Change, compare},
-    clean::clean,
     events::Event,
     line::{self, Level},
     miner::{Miner, TemplateId},

@@ -1,10 +1,9 @@
 //! The tool `log_query`: one bounded Logs Insights query.
 
-use midwatch_mcp::{MAX_RESULT_BYTES, ToolError, Window, fit, reference};
+use midwatch_mcp::{MAX_RESULT_BYTES, ToolError, Window, clean, fit, redaction_note, reference};
 use midwatch_policy::SignedDuration;
 
 use crate::{
-    clean::{clean, redaction_note},
     server::LogsServer,
     shapes::{LogQuery, LogQueryArgs, Statistics},
 };

@@ -1,11 +1,10 @@
 //! The tool `error_patterns`: which groups, how to read them, and putting the answer together.
 
 use futures::future::join_all;
-use midwatch_mcp::{AwsResult, ErrorKind, MAX_RESULT_BYTES, Time, ToolError, Window, fit};
+use midwatch_mcp::{AwsResult, ErrorKind, MAX_RESULT_BYTES, Time, ToolError, Window, fit, redaction_note};
 use midwatch_policy::{SignedDuration, Timestamp};
 
 use crate::{
-    clean::redaction_note,
     insights::Insights,
     line::{ERROR_CANDIDATE, Level},
     onset::{Tick, is_quiet},

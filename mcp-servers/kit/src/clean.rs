@@ -1,21 +1,23 @@
 //! Cleaning text before it leaves: secrets and personal data out, instructions to agents marked.
 
-use midwatch_mcp::clip;
 use midwatch_policy::{MarkKind, redact, screen};
+
+use crate::output::clip;
 
 /// A text that may leave the server, and what was found in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Clean {
-    pub(crate) text: String,
+pub struct Clean {
+    /// The text, redacted and clipped.
+    pub text: String,
     /// Kinds of screening marks, each once.
-    pub(crate) marks: Vec<MarkKind>,
+    pub marks: Vec<MarkKind>,
     /// How many values were redacted.
-    pub(crate) redacted: usize,
+    pub redacted: usize,
 }
 
 /// Screens and redacts a text, then clips it: a secret is not cut in half and so missed. Only what
 /// could still show after clipping is looked at, so that a megabyte of one event costs nothing.
-pub(crate) fn clean(text: &str, max: usize) -> Clean {
+pub fn clean(text: &str, max: usize) -> Clean {
     let text = text.trim_end();
     let near = text.get(..text.floor_char_boundary(max * 4 + 1024)).unwrap_or(text);
     let mut marks: Vec<MarkKind> = screen(near).into_iter().map(|mark| mark.kind).collect();
@@ -33,7 +35,7 @@ pub(crate) fn clean(text: &str, max: usize) -> Clean {
 }
 
 /// The note that says what was redacted, if anything was.
-pub(crate) fn redaction_note(count: usize) -> Option<String> {
+pub fn redaction_note(count: usize) -> Option<String> {
     (count > 0).then(|| format!("{count} secret or personal values were redacted"))
 }
 

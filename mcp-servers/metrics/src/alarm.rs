@@ -1,0 +1,239 @@
+//! The tool `get_alarm`, and reading alarms of every kind.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_cloudwatch::{
+    Client,
+    types::{AlarmType, CompositeAlarm, Dimension, MetricAlarm, MetricStat},
+};
+use midwatch_mcp::{AwsResult, Time, ToolError, clean, redaction_note};
+
+use crate::{
+    server::MetricsServer,
+    shapes::{Alarm, AlarmState, AlarmSummary, GetAlarmArgs, Metric},
+};
+
+const REASON_BYTES: usize = 600;
+const DESCRIPTION_BYTES: usize = 1500;
+
+/// An alarm as CloudWatch describes it.
+#[derive(Debug, Clone)]
+pub(crate) enum Described {
+    /// Of a metric or of metric math.
+    Metric(Box<MetricAlarm>),
+    /// Of other alarms.
+    Composite(Box<CompositeAlarm>),
+}
+
+pub(crate) async fn get_alarm(server: &MetricsServer, args: GetAlarmArgs) -> Result<Alarm, ToolError> {
+    let owner = server.owner(args.service.as_deref(), &args.alarm_name)?;
+    let client = server.client(owner).await?;
+    match describe(&client, &args.alarm_name).await? {
+        Described::Metric(alarm) => Ok(of_metric(&alarm)),
+        Described::Composite(alarm) => {
+            let mut out = of_composite(&alarm);
+            match children(&client, &args.alarm_name).await {
+                Ok(found) => out.children = found,
+                Err(error) => out.notes.push(format!("its children could not be read: {}", error.message)),
+            }
+            Ok(out)
+        }
+    }
+}
+
+/// The alarm of exactly that name.
+pub(crate) async fn describe(client: &Client, name: &str) -> Result<Described, ToolError> {
+    let found = client
+        .describe_alarms()
+        .alarm_names(name)
+        .alarm_types(AlarmType::MetricAlarm)
+        .alarm_types(AlarmType::CompositeAlarm)
+        .send()
+        .await
+        .aws("cloudwatch:DescribeAlarms")?;
+    if let Some(alarm) = found.composite_alarms().iter().find(|alarm| alarm.alarm_name() == Some(name)) {
+        return Ok(Described::Composite(Box::new(alarm.clone())));
+    }
+    if let Some(alarm) = found.metric_alarms().iter().find(|alarm| alarm.alarm_name() == Some(name)) {
+        return Ok(Described::Metric(Box::new(alarm.clone())));
+    }
+    let similar = similar(client, name).await;
+    let mend = if similar.is_empty() {
+        "check the name, the region and the account".to_owned()
+    } else {
+        format!("check the name; there are: {}", similar.join(", "))
+    };
+    Err(ToolError::not_found(format!("no alarm `{}`", midwatch_mcp::clip(name, 120)), mend))
+}
+
+/// Alarms whose name begins like this one's.
+async fn similar(client: &Client, name: &str) -> Vec<String> {
+    let prefix: String = name.chars().take((name.chars().count() / 2).max(3)).collect();
+    match client.describe_alarms().alarm_name_prefix(prefix).max_records(10).send().await {
+        Ok(found) => {
+            found.metric_alarms().iter().filter_map(|a| a.alarm_name()).take(8).map(str::to_owned).collect()
+        }
+        Err(_) => Vec::new(),
+    }
+}
+
+async fn children(client: &Client, name: &str) -> Result<Vec<AlarmSummary>, ToolError> {
+    let found = client
+        .describe_alarms()
+        .children_of_alarm_name(name)
+        .alarm_types(AlarmType::MetricAlarm)
+        .alarm_types(AlarmType::CompositeAlarm)
+        .send()
+        .await
+        .aws("cloudwatch:DescribeAlarms")?;
+    let mut all: Vec<AlarmSummary> = found.metric_alarms().iter().map(summary_of_metric).collect();
+    all.extend(found.composite_alarms().iter().map(summary_of_composite));
+    Ok(all)
+}
+
+fn of_metric(alarm: &MetricAlarm) -> Alarm {
+    let summary = summary_of_metric(alarm);
+    let inputs = inputs(alarm);
+    let expression = expression(alarm);
+    let mut out = shell(summary, alarm.alarm_description());
+    out.metric = inputs.first().cloned();
+    out.inputs = if expression.is_some() { inputs } else { Vec::new() };
+    out.expression = expression;
+    out.threshold = alarm.threshold();
+    out.comparison = alarm.comparison_operator().map(|operator| operator.as_str().to_owned());
+    out.evaluation_periods = alarm.evaluation_periods();
+    out.datapoints_to_alarm = alarm.datapoints_to_alarm().or(alarm.evaluation_periods());
+    out.treat_missing_data = Some(alarm.treat_missing_data().unwrap_or("missing").to_owned());
+    if alarm.threshold_metric_id().is_some() {
+        out.notes.push("its threshold is a band that CloudWatch learns (anomaly detection)".to_owned());
+    }
+    out
+}
+
+fn of_composite(alarm: &CompositeAlarm) -> Alarm {
+    let mut out = shell(summary_of_composite(alarm), alarm.alarm_description());
+    out.expression = alarm.alarm_rule().map(str::to_owned);
+    if alarm.actions_suppressed_by().is_some() {
+        out.notes.push("its actions are suppressed by another alarm".to_owned());
+    }
+    out
+}
+
+fn shell(summary: AlarmSummary, description: Option<&str>) -> Alarm {
+    let description = description.filter(|text| !text.is_empty()).map(|text| clean(text, DESCRIPTION_BYTES));
+    let marks = description.as_ref().map(|d| d.marks.clone()).unwrap_or_default();
+    let redacted = description.as_ref().map_or(0, |d| d.redacted);
+    Alarm {
+        reference: summary.reference,
+        name: summary.name,
+        state: summary.state,
+        state_since: summary.state_since,
+        reason: summary.reason,
+        description: description.map(|d| d.text),
+        metric: None,
+        inputs: Vec::new(),
+        threshold: None,
+        comparison: None,
+        evaluation_periods: None,
+        datapoints_to_alarm: None,
+        treat_missing_data: None,
+        expression: None,
+        children: Vec::new(),
+        screened: marks.iter().map(|mark| mark.as_str().to_owned()).collect(),
+        notes: redaction_note(redacted).into_iter().collect(),
+    }
+}
+
+/// A metric alarm in short.
+pub(crate) fn summary_of_metric(alarm: &MetricAlarm) -> AlarmSummary {
+    let since = alarm.state_transitioned_timestamp().or(alarm.state_updated_timestamp());
+    summary(alarm.alarm_name(), AlarmState::of(alarm.state_value()), since, alarm.state_reason())
+}
+
+/// A composite alarm in short.
+pub(crate) fn summary_of_composite(alarm: &CompositeAlarm) -> AlarmSummary {
+    let since = alarm.state_transitioned_timestamp().or(alarm.state_updated_timestamp());
+    summary(alarm.alarm_name(), AlarmState::of(alarm.state_value()), since, alarm.state_reason())
+}
+
+fn summary(
+    name: Option<&str>,
+    state: AlarmState,
+    since: Option<&aws_smithy_types::DateTime>,
+    reason: Option<&str>,
+) -> AlarmSummary {
+    let name = name.unwrap_or_default().to_owned();
+    AlarmSummary {
+        reference: format!("alarm:{name}"),
+        name,
+        service: None,
+        state,
+        state_since: since.map(time),
+        reason: clean(reason.unwrap_or_default(), REASON_BYTES).text,
+    }
+}
+
+/// All metrics an alarm reads; the one it watches, or its first input, comes first.
+pub(crate) fn inputs(alarm: &MetricAlarm) -> Vec<Metric> {
+    if let (Some(namespace), Some(name)) = (alarm.namespace(), alarm.metric_name()) {
+        let stat = alarm
+            .statistic()
+            .map(aws_sdk_cloudwatch::types::Statistic::as_str)
+            .or(alarm.extended_statistic())
+            .unwrap_or("Average");
+        return vec![Metric {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            stat: stat.to_owned(),
+            dimensions: dimensions(alarm.dimensions()),
+            period_s: alarm.period().unwrap_or(60),
+        }];
+    }
+    let mut stats: Vec<(bool, &MetricStat)> = alarm
+        .metrics()
+        .iter()
+        .filter_map(|query| Some((query.return_data() != Some(true), query.metric_stat()?)))
+        .collect();
+    stats.sort_by_key(|(hidden, _)| *hidden);
+    stats.into_iter().filter_map(|(_, stat)| metric_of(stat)).collect()
+}
+
+fn metric_of(stat: &MetricStat) -> Option<Metric> {
+    let metric = stat.metric()?;
+    Some(Metric {
+        namespace: metric.namespace()?.to_owned(),
+        name: metric.metric_name()?.to_owned(),
+        stat: stat.stat().unwrap_or("Average").to_owned(),
+        dimensions: dimensions(metric.dimensions()),
+        period_s: stat.period().unwrap_or(60),
+    })
+}
+
+/// The metric math whose result is compared with the threshold.
+fn expression(alarm: &MetricAlarm) -> Option<String> {
+    let band = alarm.threshold_metric_id();
+    alarm
+        .metrics()
+        .iter()
+        .filter(|query| query.id() != band)
+        .find(|query| query.return_data() == Some(true) && query.expression().is_some())
+        .or_else(|| alarm.metrics().iter().find(|query| query.expression().is_some()))
+        .and_then(|query| query.expression())
+        .map(str::to_owned)
+}
+
+/// Dimensions by name.
+pub(crate) fn dimensions(list: &[Dimension]) -> BTreeMap<String, String> {
+    list.iter()
+        .filter_map(|d| Some((d.name()?.to_owned(), d.value().unwrap_or_default().to_owned())))
+        .collect()
+}
+
+/// A time of the SDK.
+pub(crate) fn time(at: &aws_smithy_types::DateTime) -> Time {
+    Time::from_millis(at.to_millis().unwrap_or_default())
+}
+
+#[cfg(test)]
+#[path = "alarm_tests.rs"]
+mod tests;

@@ -1,0 +1,46 @@
+use aws_sdk_cloudwatch::types::{ComparisonOperator, Metric as SdkMetric, MetricDataQuery, StateValue};
+
+use super::*;
+
+fn stat(name: &str) -> MetricStat {
+    let dimension = Dimension::builder().name("ServiceName").value("checkout").build();
+    let metric = SdkMetric::builder().namespace("Shop").metric_name(name).dimensions(dimension).build();
+    MetricStat::builder().metric(metric).stat("Sum").period(60).build()
+}
+
+#[test]
+fn metric_math_keeps_its_inputs_and_expression() {
+    let alarm = MetricAlarm::builder()
+        .alarm_name("a")
+        .state_value(StateValue::Alarm)
+        .threshold(5.0)
+        .comparison_operator(ComparisonOperator::GreaterThanThreshold)
+        .evaluation_periods(3)
+        .metrics(MetricDataQuery::builder().id("e").expression("100*m1/m2").return_data(true).build())
+        .metrics(MetricDataQuery::builder().id("m1").metric_stat(stat("Errors")).return_data(false).build())
+        .metrics(MetricDataQuery::builder().id("m2").metric_stat(stat("Requests")).return_data(false).build())
+        .build();
+    let read = of_metric(&alarm);
+    assert_eq!(read.expression.as_deref(), Some("100*m1/m2"));
+    let names: Vec<&str> = read.inputs.iter().map(|metric| metric.name.as_str()).collect();
+    assert_eq!(names, ["Errors", "Requests"]);
+    assert_eq!(read.metric.unwrap().dimensions["ServiceName"], "checkout");
+    assert_eq!((read.datapoints_to_alarm, read.treat_missing_data.as_deref()), (Some(3), Some("missing")));
+}
+
+#[test]
+fn an_unknown_state_is_not_ok() {
+    assert_eq!(AlarmState::of(Some(&StateValue::from("SNOOZED"))), AlarmState::InsufficientData);
+    assert_eq!(AlarmState::of(None), AlarmState::InsufficientData);
+}
+
+#[test]
+fn since_is_when_the_state_changed_and_not_when_its_reason_did() {
+    let at = aws_smithy_types::DateTime::from_secs;
+    let alarm = MetricAlarm::builder()
+        .alarm_name("a")
+        .state_updated_timestamp(at(2000))
+        .state_transitioned_timestamp(at(1000))
+        .build();
+    assert_eq!(summary_of_metric(&alarm).state_since, Some(Time::from_millis(1_000_000)));
+}

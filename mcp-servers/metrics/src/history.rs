@@ -1,0 +1,193 @@
+//! The tool `alarm_history`.
+
+use aws_sdk_cloudwatch::types::{AlarmHistoryItem, AlarmType, HistoryItemType, ScanBy};
+use midwatch_mcp::{AwsResult, Time, ToolError, Window, clean};
+use midwatch_policy::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use crate::{
+    alarm::time,
+    server::MetricsServer,
+    shapes::{AlarmHistory, AlarmHistoryArgs, AlarmState, Transition},
+};
+
+const MAX_WINDOW: SignedDuration = SignedDuration::from_hours(14 * 24);
+const MAX_PAGES: usize = 5;
+const REASON_BYTES: usize = 300;
+/// Transitions that are returned; the newest are kept.
+const MAX_SHOWN: usize = 60;
+
+pub(crate) async fn alarm_history(
+    server: &MetricsServer,
+    args: AlarmHistoryArgs,
+) -> Result<AlarmHistory, ToolError> {
+    let window = Window::new(args.from, args.to, MAX_WINDOW)?;
+    let owner = server.owner(args.service.as_deref(), &args.alarm_name)?;
+    let client = server.client(owner).await?;
+    let mut notes = Vec::new();
+    let (mut items, mut token) = (Vec::new(), None);
+    for page in 0.. {
+        let found = client
+            .describe_alarm_history()
+            .alarm_name(&args.alarm_name)
+            .alarm_types(AlarmType::MetricAlarm)
+            .alarm_types(AlarmType::CompositeAlarm)
+            .history_item_type(HistoryItemType::StateUpdate)
+            .start_date(aws_smithy_types::DateTime::from_millis(window.from.as_millisecond()))
+            .end_date(aws_smithy_types::DateTime::from_millis(window.to.as_millisecond()))
+            .scan_by(ScanBy::TimestampDescending)
+            .max_records(100)
+            .set_next_token(token)
+            .send()
+            .await
+            .aws("cloudwatch:DescribeAlarmHistory")?;
+        token = found.next_token().map(str::to_owned);
+        items.extend(found.alarm_history_items.unwrap_or_default());
+        if token.is_none() {
+            break;
+        }
+        if page + 1 == MAX_PAGES {
+            notes.push(format!("only the newest {} state changes were read", items.len()));
+            break;
+        }
+    }
+    let mut transitions: Vec<Transition> =
+        items.iter().filter_map(|item| transition(&args.alarm_name, item)).collect();
+    transitions.retain(|transition| window.contains(transition.at.0));
+    transitions.sort_by_key(|transition| transition.at);
+    transitions.dedup_by(|a, b| a.at == b.at && a.to == b.to);
+    let end = window.to.min(server.ctx().clock.now()).max(window.from);
+    let mut result = AlarmHistory {
+        reference: format!("history:{}", args.alarm_name),
+        alarm_name: args.alarm_name,
+        times_in_alarm: entries(&transitions).count() as u64,
+        seconds_in_alarm: seconds_in_alarm(&transitions, window.from, end),
+        flapping: flaps(&transitions),
+        transitions,
+        notes,
+    };
+    if result.transitions.len() > MAX_SHOWN {
+        let cut = result.transitions.len() - MAX_SHOWN;
+        result.transitions.drain(..cut);
+        result.notes.push(format!("the oldest {cut} state changes are counted but not shown"));
+    }
+    if result.transitions.is_empty() {
+        result.notes.push("no change of state in the window, or no alarm of that name".to_owned());
+    }
+    Ok(result)
+}
+
+fn transition(alarm: &str, item: &AlarmHistoryItem) -> Option<Transition> {
+    let at = time(item.timestamp()?);
+    let data: Value = serde_json::from_str(item.history_data().unwrap_or_default()).unwrap_or_default();
+    let state = |which: &str| AlarmState::parse(data.get(which)?.get("stateValue")?.as_str()?);
+    let (from, to) = match (state("oldState"), state("newState")) {
+        (Some(from), Some(to)) => (from, to),
+        _ => from_summary(item.history_summary()?)?,
+    };
+    let reason = data.pointer("/newState/stateReason").and_then(Value::as_str).unwrap_or_default();
+    Some(Transition {
+        reference: format!("transition:{alarm}/{at}"),
+        at,
+        from,
+        to,
+        reason: clean(reason, REASON_BYTES).text,
+    })
+}
+
+/// `Alarm updated from OK to ALARM`
+fn from_summary(summary: &str) -> Option<(AlarmState, AlarmState)> {
+    let (from, to) = summary.split_once(" from ")?.1.split_once(" to ")?;
+    Some((AlarmState::parse(from.trim())?, AlarmState::parse(to.trim().trim_end_matches('.'))?))
+}
+
+fn entries(transitions: &[Transition]) -> impl Iterator<Item = Time> {
+    transitions.iter().filter(|t| t.to == AlarmState::Alarm && t.from != AlarmState::Alarm).map(|t| t.at)
+}
+
+/// Three times into ALARM within an hour.
+fn flaps(transitions: &[Transition]) -> bool {
+    let at: Vec<Time> = entries(transitions).collect();
+    at.windows(3).any(|three| match three {
+        [first, _, third] => third.0.duration_since(first.0) <= SignedDuration::from_hours(1),
+        _ => false,
+    })
+}
+
+fn seconds_in_alarm(transitions: &[Transition], begin: Timestamp, end: Timestamp) -> i64 {
+    let mut since = transitions.first().filter(|t| t.from == AlarmState::Alarm).map(|_| begin);
+    let mut sum = SignedDuration::ZERO;
+    for transition in transitions {
+        match (transition.to, since) {
+            (AlarmState::Alarm, None) => since = Some(transition.at.0),
+            (AlarmState::Ok | AlarmState::InsufficientData, Some(from)) => {
+                sum += transition.at.0.duration_since(from);
+                since = None;
+            }
+            _ => {}
+        }
+    }
+    if let Some(from) = since {
+        sum += end.duration_since(from).max(SignedDuration::ZERO);
+    }
+    sum.as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(second: i64, from: &str, to: &str) -> AlarmHistoryItem {
+        let data = format!(
+            r#"{{"version":"1.0","oldState":{{"stateValue":"{from}"}},"newState":{{"stateValue":"{to}","stateReason":"because"}}}}"#
+        );
+        AlarmHistoryItem::builder()
+            .timestamp(aws_smithy_types::DateTime::from_secs(second))
+            .history_summary(format!("Alarm updated from {from} to {to}"))
+            .history_data(data)
+            .build()
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Time::from_millis(second * 1000).0
+    }
+
+    fn read(items: &[AlarmHistoryItem]) -> Vec<Transition> {
+        items.iter().filter_map(|item| transition("a", item)).collect()
+    }
+
+    #[test]
+    fn transitions_come_from_the_data_or_else_the_summary() {
+        let found = read(&[item(100, "OK", "ALARM")]);
+        assert_eq!(
+            (found[0].from, found[0].to, found[0].reason.as_str()),
+            (AlarmState::Ok, AlarmState::Alarm, "because")
+        );
+        let bare = AlarmHistoryItem::builder()
+            .timestamp(aws_smithy_types::DateTime::from_secs(1))
+            .history_summary("Alarm updated from INSUFFICIENT_DATA to OK")
+            .build();
+        assert_eq!(read(&[bare])[0].from, AlarmState::InsufficientData);
+        let foreign = AlarmHistoryItem::builder()
+            .timestamp(aws_smithy_types::DateTime::from_secs(1))
+            .history_summary("Alarm \"a\" created")
+            .build();
+        assert!(read(&[foreign]).is_empty());
+    }
+
+    #[test]
+    fn three_times_within_an_hour_is_flapping() {
+        let swing = |from: i64| [item(from, "OK", "ALARM"), item(from + 120, "ALARM", "OK")];
+        let fast: Vec<_> = (0..3).flat_map(|n| swing(n * 600)).collect();
+        let slow: Vec<_> = (0..3).flat_map(|n| swing(n * 7200)).collect();
+        assert!(flaps(&read(&fast)) && !flaps(&read(&slow)));
+        assert_eq!(seconds_in_alarm(&read(&fast), at(0), at(3600)), 360);
+    }
+
+    #[test]
+    fn time_in_alarm_counts_from_the_edges_of_the_window() {
+        assert_eq!(seconds_in_alarm(&read(&[item(100, "ALARM", "OK")]), at(0), at(500)), 100);
+        assert_eq!(seconds_in_alarm(&read(&[item(100, "OK", "ALARM")]), at(0), at(500)), 400);
+        assert_eq!(seconds_in_alarm(&[], at(0), at(500)), 0);
+    }
+}

@@ -1,0 +1,308 @@
+//! Does a window depart from its baseline, how, and since when? Pure.
+//!
+//! The window is searched for the run of points that lies farthest from the baseline's level, in
+//! units of the baseline's own noise and weighted with the length of the run. That finds a step, a
+//! bump that is over again, and a slow rise by the same rule, and the begin of the run is the onset.
+//! Comparing two averages was rejected: a ten-minute outage drowns in a two-hour window.
+
+use midwatch_mcp::{Time, Window};
+use midwatch_policy::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::shapes::Point;
+
+/// How a window departs from its baseline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// Not clearly.
+    None,
+    /// It rose.
+    Up,
+    /// It fell, but not to nothing.
+    Down,
+    /// It fell to nothing and stayed there: zero, or for sums also no data at all.
+    Stopped,
+    /// There is no data where there used to be, and what that means cannot be told.
+    Missing,
+}
+
+/// What the numbers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nature {
+    /// Sums and sample counts: a period in which nothing happened may have no point.
+    Counted,
+    /// Averages, percentiles, extremes: a missing point says nothing about the value.
+    Measured,
+}
+
+impl Nature {
+    pub(crate) fn of(stat: &str) -> Self {
+        if stat.eq_ignore_ascii_case("sum") || stat.eq_ignore_ascii_case("samplecount") {
+            Self::Counted
+        } else {
+            Self::Measured
+        }
+    }
+}
+
+/// What was asked about: points by period over a window.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Series<'a> {
+    pub(crate) window: Window,
+    pub(crate) points: &'a [Point],
+}
+
+/// What is to be said of a window.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Judgement {
+    pub(crate) change: Change,
+    pub(crate) onset: Option<Timestamp>,
+    pub(crate) recovered_at: Option<Timestamp>,
+}
+
+/// How far from the baseline, in units of its noise, a run has to be.
+const CLEAR: f64 = 5.0;
+/// And in units of its level.
+const RELATIVE: f64 = 0.25;
+/// Expected events that did not come before a count has stopped: one chance in a thousand.
+const EXPECTED: f64 = 7.0;
+
+/// Judges a window. `late_s` is how far behind the present data may be: missing points within it
+/// say nothing.
+pub(crate) fn judge(
+    now: Series<'_>,
+    before: Series<'_>,
+    period_s: f64,
+    nature: Nature,
+    late_s: f64,
+) -> Judgement {
+    let none = Judgement { change: Change::None, onset: None, recovered_at: None };
+    if let Some(since) = silent_since(now, before, period_s, nature, late_s) {
+        return since;
+    }
+    let (level, noise) = match nature {
+        Nature::Counted => {
+            let periods = (before.window.seconds() / period_s).max(1.0);
+            let level = before.points.iter().map(|p| p.value).sum::<f64>() / periods;
+            (level, spread(before.points, level).max((level + 0.5).sqrt()))
+        }
+        Nature::Measured if before.points.is_empty() => return none,
+        Nature::Measured => {
+            let level = median(before.points.iter().map(|p| p.value).collect());
+            (level, spread(before.points, level).max(level.abs() * 0.1).max(1e-9))
+        }
+    };
+    let Some(run) = farthest_run(now.points, level, noise) else { return none };
+    let relative = (run.mean - level).abs() / level.abs().max(1e-9);
+    if run.score.abs() < CLEAR || relative < RELATIVE {
+        return none;
+    }
+    let after = now.points.get(run.end + 1..).unwrap_or_default();
+    Judgement {
+        change: if run.score > 0.0 { Change::Up } else { Change::Down },
+        onset: now.points.get(run.begin).map(|p| p.at.0),
+        // One point back at the old level may be chance.
+        recovered_at: if after.len() >= 2 { after.first().map(|p| p.at.0) } else { None },
+    }
+}
+
+/// Whether the end of the window is silent where the baseline was not.
+fn silent_since(
+    now: Series<'_>,
+    before: Series<'_>,
+    period_s: f64,
+    nature: Nature,
+    late_s: f64,
+) -> Option<Judgement> {
+    let lively = now.points.iter().rev().find(|p| p.value != 0.0);
+    let begin = lively.map_or(now.window.from, |p| add(p.at, period_s));
+    let zeros = now.points.iter().any(|p| p.at.0 >= begin);
+    // Points that are not there yet are no silence; zeros that were reported are.
+    let silence = now.window.to.duration_since(begin).as_secs_f64() - if zeros { 0.0 } else { late_s };
+    let usual = before.points.iter().map(|p| p.value).sum::<f64>() / before.window.seconds();
+    let density = before.points.len() as f64 * period_s / before.window.seconds();
+    let found = |change| Some(Judgement { change, onset: Some(begin), recovered_at: None });
+    match nature {
+        Nature::Counted if usual * silence >= EXPECTED && silence >= 2.0 * period_s => found(Change::Stopped),
+        Nature::Measured
+            if zeros && usual > 0.0 && silence >= 3.0 * period_s && all_above_zero(before.points) =>
+        {
+            found(Change::Stopped)
+        }
+        Nature::Measured if !zeros && density * silence / period_s >= 3.0 && density > 0.5 => {
+            found(Change::Missing)
+        }
+        _ => None,
+    }
+}
+
+fn all_above_zero(points: &[Point]) -> bool {
+    points.iter().all(|p| p.value > 0.0)
+}
+
+struct Run {
+    begin: usize,
+    end: usize,
+    mean: f64,
+    score: f64,
+}
+
+/// The run of points whose mean is farthest from the level, weighted with its length.
+fn farthest_run(points: &[Point], level: f64, noise: f64) -> Option<Run> {
+    let mut best: Option<Run> = None;
+    for begin in 0..points.len() {
+        let mut sum = 0.0;
+        for (n, point) in points.iter().skip(begin).enumerate() {
+            sum += point.value - level;
+            let length = (n + 1) as f64;
+            let score = sum / (noise * length.sqrt());
+            if best.as_ref().is_none_or(|run| score.abs() > run.score.abs()) {
+                best = Some(Run { begin, end: begin + n, mean: level + sum / length, score });
+            }
+        }
+    }
+    best
+}
+
+/// The spread of points about a level: robust, so that one spike in the baseline hides nothing.
+fn spread(points: &[Point], level: f64) -> f64 {
+    1.4826 * median(points.iter().map(|p| (p.value - level).abs()).collect())
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let n = values.len();
+    let at = |i: usize| values.get(i).copied().unwrap_or_default();
+    if n % 2 == 1 { at(n / 2) } else { f64::midpoint(at((n / 2).saturating_sub(1)), at(n / 2)) }
+}
+
+fn add(at: Time, seconds: f64) -> Timestamp {
+    jiff::SignedDuration::try_from_secs_f64(seconds)
+        .ok()
+        .and_then(|span| at.0.checked_add(span).ok())
+        .unwrap_or(at.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: i64 = 1_795_224_600_000;
+
+    fn at(minute: i64) -> Time {
+        Time::from_millis(START + minute * 60_000)
+    }
+
+    fn points(from: i64, values: &[f64]) -> Vec<Point> {
+        (from..).zip(values).map(|(minute, value)| Point { at: at(minute), value: *value }).collect()
+    }
+
+    /// Thirty minutes against the thirty before, one point a minute.
+    fn judged(now: &[Point], before: &[Point], nature: Nature) -> Judgement {
+        let window = |from, to| Window { from: at(from).0, to: at(to).0 };
+        judge(
+            Series { window: window(0, 30), points: now },
+            Series { window: window(-30, 0), points: before },
+            60.0,
+            nature,
+            120.0,
+        )
+    }
+
+    fn wave(level: f64, n: usize) -> Vec<f64> {
+        (0..n).map(|i| level * (1.0 + 0.05 * (i as f64 * 1.7).sin())).collect()
+    }
+
+    #[test]
+    fn a_step_is_found_at_its_begin() {
+        let before = points(-30, &wave(100.0, 30));
+        let mut now = wave(100.0, 30);
+        for value in now.iter_mut().skip(12) {
+            *value *= 3.0;
+        }
+        let found = judged(&points(0, &now), &before, Nature::Counted);
+        assert_eq!((found.change, found.onset, found.recovered_at), (Change::Up, Some(at(12).0), None));
+        for value in now.iter_mut().skip(12) {
+            *value /= 9.0;
+        }
+        assert_eq!(judged(&points(0, &now), &before, Nature::Measured).change, Change::Down);
+    }
+
+    #[test]
+    fn a_bump_that_is_over_says_so() {
+        let mut now = wave(2.0, 30);
+        for value in now.iter_mut().skip(5).take(4) {
+            *value = 40.0;
+        }
+        let found = judged(&points(0, &now), &points(-30, &wave(2.0, 30)), Nature::Measured);
+        assert_eq!(
+            (found.change, found.onset, found.recovered_at),
+            (Change::Up, Some(at(5).0), Some(at(9).0))
+        );
+    }
+
+    #[test]
+    fn noise_is_no_change() {
+        let before = points(-30, &wave(100.0, 30));
+        assert_eq!(judged(&points(0, &wave(103.0, 30)), &before, Nature::Counted).change, Change::None);
+        let few = points(-30, &[0.0, 1.0, 0.0, 0.0, 2.0]);
+        assert_eq!(
+            judged(&points(0, &[1.0, 0.0, 2.0, 0.0, 0.0]), &few, Nature::Counted).change,
+            Change::None
+        );
+        assert_eq!(judged(&[], &[], Nature::Counted).change, Change::None);
+    }
+
+    #[test]
+    fn errors_from_nothing_rise() {
+        let mut values = vec![0.0; 30];
+        for value in values.iter_mut().skip(20) {
+            *value = 12.0;
+        }
+        let found = judged(&points(0, &values), &points(-30, &[0.0; 30]), Nature::Counted);
+        assert_eq!((found.change, found.onset), (Change::Up, Some(at(20).0)));
+        // Reported only when there are any.
+        let found = judged(&points(20, &[12.0; 10]), &[], Nature::Counted);
+        assert_eq!((found.change, found.onset), (Change::Up, Some(at(20).0)));
+    }
+
+    #[test]
+    fn traffic_that_falls_to_nothing_has_stopped_whether_zero_or_absent() {
+        let before = points(-30, &wave(500.0, 30));
+        let mut values = wave(500.0, 30);
+        values.truncate(10);
+        let absent = judged(&points(0, &values), &before, Nature::Counted);
+        assert_eq!((absent.change, absent.onset), (Change::Stopped, Some(at(10).0)));
+        values.resize(30, 0.0);
+        assert_eq!(judged(&points(0, &values), &before, Nature::Counted), absent);
+        assert_eq!(judged(&[], &before, Nature::Counted).change, Change::Stopped);
+    }
+
+    #[test]
+    fn points_that_are_late_are_no_silence() {
+        let before = points(-30, &wave(500.0, 30));
+        assert_eq!(judged(&points(0, &wave(500.0, 28)), &before, Nature::Counted).change, Change::None);
+    }
+
+    #[test]
+    fn a_measure_that_nobody_reports_is_missing_and_not_zero() {
+        let before = points(-30, &wave(0.4, 30));
+        let found = judged(&points(0, &wave(0.4, 10)), &before, Nature::Measured);
+        assert_eq!((found.change, found.onset), (Change::Missing, Some(at(10).0)));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_points_are_judged(
+            now in proptest::collection::vec(-1e6_f64..1e6, 0..40),
+            before in proptest::collection::vec(-1e6_f64..1e6, 0..40),
+            counted in proptest::bool::ANY,
+        ) {
+            let nature = if counted { Nature::Counted } else { Nature::Measured };
+            let found = judged(&points(0, &now), &points(-30, &before), nature);
+            proptest::prop_assert_eq!(found.change == Change::None, found.onset.is_none());
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The tool `metric_window`.
+
+use midwatch_mcp::{MAX_RESULT_BYTES, Time, ToolError, Window, fit, reference};
+use midwatch_policy::{Service, SignedDuration};
+
+use crate::{
+    alarm::{Described, describe},
+    judge::{Change, Nature, Series, judge},
+    series::{Wanted, align, fetch, period},
+    server::MetricsServer,
+    shapes::{MetricWindow, MetricWindowArgs, Role, Stats},
+};
+
+const MAX_WINDOW: SignedDuration = SignedDuration::from_hours(14 * 24);
+/// How far behind the present CloudWatch may be with the metrics of its own services.
+const LATE_S: f64 = 180.0;
+
+pub(crate) async fn metric_window(
+    server: &MetricsServer,
+    args: MetricWindowArgs,
+) -> Result<MetricWindow, ToolError> {
+    let asked = Window::new(args.from, args.to, MAX_WINDOW)?;
+    let asked_before = asked.baseline(args.baseline_from, args.baseline_to, MAX_WINDOW)?;
+    let present = server.ctx().clock.now();
+    if asked.from >= present {
+        return Err(ToolError::invalid(
+            format!("the window begins at {}, after the present ({present})", asked.from),
+            "ask for a window that has begun",
+        ));
+    }
+    let (owner, wanted) = wanted(server, &args).await?;
+    let client = server.client(owner).await?;
+    let oldest = asked.from.min(asked_before.from);
+    let period_s = period(args.period_s, wanted.own_period, asked, oldest, present)?;
+    let now = align(asked, period_s, present);
+    let before = align(asked_before, period_s, present);
+
+    let mut notes = Vec::new();
+    let mut notes_before = Vec::new();
+    let (points, base) = tokio::try_join!(
+        fetch(&client, &wanted, now, period_s, &mut notes),
+        fetch(&client, &wanted, before, period_s, &mut notes_before),
+    )?;
+    notes.extend(notes_before.into_iter().map(|note| format!("baseline: {note}")));
+
+    let late = (LATE_S - present.duration_since(now.to).as_secs_f64()).clamp(0.0, LATE_S);
+    let found = judge(
+        Series { window: now, points: &points },
+        Series { window: before, points: &base },
+        f64::from(period_s),
+        wanted.nature,
+        late,
+    );
+    let expected = periods(now, period_s);
+    let missing_points = expected.saturating_sub(points.len());
+    if missing_points > 0 {
+        notes.push(format!(
+            "{missing_points} of {expected} periods have no data point; they are not counted as zero"
+        ));
+    }
+    if base.is_empty() {
+        notes.push("the baseline has no data points".to_owned());
+    }
+    match found.change {
+        Change::Stopped if points.iter().all(|p| Some(p.at.0) < found.onset) => {
+            notes.push(
+                "it stopped without zeros: either nothing happened any more, or nobody reports it".to_owned(),
+            );
+        }
+        Change::Missing => {
+            notes.push("nobody reports it any more; what its value is cannot be told".to_owned());
+        }
+        _ => {}
+    }
+    let (stats, baseline) = (Stats::of(&points), Stats::of(&base));
+    let ratio = ratio(&stats, now, &baseline, before, wanted.nature);
+    let (from, to) = (Time(now.from), Time(now.to));
+    let mut result = MetricWindow {
+        reference: reference(
+            "metric",
+            &[&wanted.label, &period_s.to_string(), &from.to_string(), &to.to_string()],
+        ),
+        metric: wanted.label,
+        period_s,
+        from,
+        to,
+        points,
+        missing_points,
+        stats,
+        baseline: Some(baseline),
+        ratio,
+        change: found.change,
+        onset: found.onset.map(Time),
+        recovered_at: found.recovered_at.map(Time),
+        notes,
+    };
+    let dropped = fit(&mut result, MAX_RESULT_BYTES, |result| {
+        !result.points.is_empty() && {
+            result.points.remove(0);
+            true
+        }
+    });
+    if dropped > 0 {
+        result.notes.push(format!("the first {dropped} points were left out to keep the result small"));
+    }
+    Ok(result)
+}
+
+/// The metric that the arguments name, and whose it is.
+async fn wanted<'a>(
+    server: &'a MetricsServer,
+    args: &MetricWindowArgs,
+) -> Result<(Option<&'a Service>, Wanted), ToolError> {
+    let one_way = "name the metric in one way: service and role, alarm_name, or metric";
+    match (&args.role, &args.alarm_name, &args.metric) {
+        (Some(role), None, None) => {
+            let name = args
+                .service
+                .as_deref()
+                .ok_or_else(|| ToolError::invalid("a role needs a service", one_way))?;
+            let service = server.ctx().service(name)?;
+            let (metric, role) = match role {
+                Role::Traffic => (&service.traffic, "traffic"),
+                Role::Errors => (&service.errors, "errors"),
+            };
+            let metric = metric.as_ref().ok_or_else(|| {
+                ToolError::not_found(
+                    format!("the catalog has no `{role}` metric for `{name}`"),
+                    "give `metric` in full, or add it to the catalog",
+                )
+            })?;
+            Ok((Some(service), Wanted::metric(metric)))
+        }
+        (None, Some(alarm), None) => {
+            let owner = server.owner(args.service.as_deref(), alarm)?;
+            let client = server.client(owner).await?;
+            match describe(&client, alarm).await? {
+                Described::Metric(found) => Ok((
+                    owner,
+                    Wanted::alarm(&found).ok_or_else(|| {
+                        ToolError::invalid(format!("`{alarm}` watches no metric that can be read"), one_way)
+                    })?,
+                )),
+                Described::Composite(_) => Err(ToolError::invalid(
+                    format!("`{alarm}` is a composite alarm and watches no metric"),
+                    "get_alarm lists its children: ask for one of them",
+                )),
+            }
+        }
+        (None, None, Some(metric)) => {
+            let owner = args.service.as_deref().map(|name| server.ctx().service(name)).transpose()?;
+            Ok((owner, Wanted::metric(metric)))
+        }
+        _ => Err(ToolError::invalid("the metric is not clear", one_way)),
+    }
+}
+
+fn periods(window: Window, period_s: i32) -> usize {
+    usize::try_from(window.span().as_secs() / i64::from(period_s.max(1))).unwrap_or_default()
+}
+
+/// Window against baseline: sums by their rates, because periods without anything have no point.
+fn ratio(now: &Stats, window: Window, before: &Stats, baseline: Window, nature: Nature) -> Option<f64> {
+    let (a, b) = match nature {
+        Nature::Counted => (now.sum / window.seconds(), before.sum / baseline.seconds()),
+        Nature::Measured => (now.avg?, before.avg?),
+    };
+    (b.abs() > 1e-12).then(|| (a / b * 1e4).round() / 1e4)
+}
