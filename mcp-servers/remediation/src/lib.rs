@@ -1,1 +1,43 @@
 //! MCP server that plans changes, and makes them only on a signed permit.
+//!
+//! `plan` reads the target and says what would be done, to whom, and how it is undone. The mutating
+//! tools take a permit from the desk ([`PermitSource`]), check all of it with `midwatch_policy`,
+//! look at the target again, spend the permit durably ([`SpendStore`]) and then send one request.
+//!
+//! INVARIANTS:
+//! - nothing is changed without a `midwatch_policy::Authorised`, which only a verified permit makes;
+//! - a permit acts at most once, also across restarts;
+//! - an outcome that is not known is called ambiguous and never tried again;
+//! - without a desk and keys, everything but `plan` refuses.
+//!
+//! Asking the person inside the MCP client (elicitation) was rejected: what comes back from there
+//! proves nothing about a person.
+
+mod act;
+mod difference;
+mod gate;
+mod kill_switch;
+mod permits;
+mod plan;
+mod read;
+mod refusal;
+mod rollback;
+mod server;
+mod spend;
+mod state;
+
+pub use act::Call;
+pub use gate::{Obstacle, Outcome, Receipt, Refused};
+pub use kill_switch::{ENVIRONMENT as KILL_SWITCH_ENVIRONMENT, KillSwitch};
+pub use permits::{Answer, Callers, Offer, PermitSource, SourceError};
+pub use refusal::Refusal;
+pub use server::{
+    PlanArgs, PlanResult, RemediationConfig, RemediationServer, RestartArgs, RollbackArgs, ScaleArgs,
+};
+pub use spend::{Ending, Limits, SpendError, SpendStore};
+
+/// The least IAM policy for planning: reads only.
+pub const IAM_POLICY_PLAN: &str = include_str!("../iam-policy-plan.json");
+
+/// The least IAM policy for acting. Give it to the acting role only.
+pub const IAM_POLICY: &str = include_str!("../iam-policy.json");

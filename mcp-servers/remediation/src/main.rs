@@ -1,1 +1,57 @@
-fn main() {}
+//! Serves the remediation tools to any MCP client, on stdio or streamable HTTP.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Parser;
+use midwatch_mcp::ServeArgs;
+use midwatch_remediation::{
+    Callers, IAM_POLICY, KillSwitch, RemediationConfig, RemediationServer, SpendStore,
+};
+
+/// MCP server: plans rollbacks, restarts and scaling by reading. Its mutating tools refuse here:
+/// permits come from the desk of `midwatch serve`, which connects to this server.
+#[derive(Parser)]
+#[command(name = "midwatch-remediation", version)]
+struct Args {
+    /// File that records spent permits; one process holds it at a time.
+    #[arg(long, value_name = "FILE", env = "MIDWATCH_SPEND")]
+    spend: Option<PathBuf>,
+    /// File whose existence stops every change.
+    #[arg(long, value_name = "FILE", env = "MIDWATCH_KILL_SWITCH_FILE")]
+    kill_switch: Option<PathBuf>,
+    /// Name under which this server is addressed in permits.
+    #[arg(long, value_name = "NAME", default_value = "midwatch-remediation")]
+    audience: String,
+    /// Name of the caller on stdio, as permits know it.
+    #[arg(long, value_name = "NAME")]
+    caller: Option<String>,
+    /// Name of the caller who presents the bearer token, as permits know it.
+    #[arg(long, value_name = "NAME")]
+    http_caller: Option<String>,
+    /// Name of the role to assume for changing, in the account of each service.
+    #[arg(long, value_name = "NAME")]
+    acting_role: Option<String>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let Args { spend, kill_switch, audience, caller, http_caller, acting_role, serve } = Args::parse();
+    let build = |ctx| {
+        let spend = match spend {
+            Some(path) => SpendStore::open(&path).with_context(|| format!("in `{}`", path.display()))?,
+            None => SpendStore::in_memory()?,
+        };
+        let config = RemediationConfig {
+            audience,
+            callers: Callers { local: caller, http: http_caller },
+            kill_switch: KillSwitch::new(kill_switch),
+            acting_role,
+            ..RemediationConfig::planning_only(spend)
+        };
+        Ok(RemediationServer::new(ctx, config))
+    };
+    serve.run(IAM_POLICY, build).await
+}

@@ -1,0 +1,294 @@
+//! The tools.
+
+use std::sync::Arc;
+
+use midwatch_mcp::{Ctx, ErrorKind, ToolError, server_info};
+use midwatch_policy::{Action, ActionKind, AwsName, Plan, PublicKeys, ServiceName};
+use rmcp::{
+    Json, RoleServer, ServerHandler,
+    handler::server::{router::tool::ToolRouter, wrapper::Parameters},
+    model::ServerConfig,
+    service::RequestContext,
+    tool, tool_handler, tool_router,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+
+use crate::{
+    gate::{Gate, Receipt},
+    kill_switch::KillSwitch,
+    permits::{Callers, PermitSource},
+    spend::{Limits, SpendStore},
+};
+
+/// What a remediation server is built from.
+#[derive(Debug)]
+pub struct RemediationConfig {
+    /// Identity of this server: permits name it as their audience.
+    pub audience: String,
+    /// Who calls, by the way they came.
+    pub callers: Callers,
+    /// The desk; without one every mutating tool refuses.
+    pub source: Option<Arc<dyn PermitSource>>,
+    /// Keys whose permits are accepted; without any every mutating tool refuses.
+    pub keys: PublicKeys,
+    /// Where spent permits are recorded.
+    pub spend: SpendStore,
+    /// What stops every change.
+    pub kill_switch: KillSwitch,
+    /// How often may be acted.
+    pub limits: Limits,
+    /// Name of the role to assume for changing, in the account of each service. Absent: the
+    /// catalog's role, or the credentials the server runs with.
+    pub acting_role: Option<String>,
+}
+
+impl RemediationConfig {
+    /// A server that plans and refuses to change anything.
+    pub fn planning_only(spend: SpendStore) -> Self {
+        Self {
+            audience: "midwatch-remediation".to_owned(),
+            callers: Callers { local: Some("local".to_owned()), http: None },
+            source: None,
+            keys: PublicKeys::default(),
+            spend,
+            kill_switch: KillSwitch::default(),
+            limits: Limits::default(),
+            acting_role: None,
+        }
+    }
+}
+
+/// The server. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct RemediationServer {
+    gate: Arc<Gate>,
+    callers: Arc<Callers>,
+    tool_router: Arc<ToolRouter<Self>>,
+}
+
+/// Arguments of `plan`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanArgs {
+    /// What would be done.
+    pub action: ActionKind,
+    /// Service of the catalog.
+    pub service: ServiceName,
+    /// For `rollback_deployment`: the deployment to take back, as `list_deployments` names it.
+    #[serde(default)]
+    pub deployment_id: Option<AwsName>,
+    /// For `scale_service`: the number of tasks wanted.
+    #[serde(default)]
+    pub desired_count: Option<u32>,
+}
+
+/// Arguments of `rollback_deployment`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RollbackArgs {
+    /// Service of the catalog.
+    pub service: ServiceName,
+    /// The deployment to take back, as `list_deployments` names it.
+    pub deployment_id: AwsName,
+}
+
+/// Arguments of `restart_service`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RestartArgs {
+    /// Service of the catalog.
+    pub service: ServiceName,
+}
+
+/// Arguments of `scale_service`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScaleArgs {
+    /// Service of the catalog.
+    pub service: ServiceName,
+    /// The number of tasks wanted, within the catalog's bounds.
+    pub desired_count: u32,
+}
+
+/// Result of `plan`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct PlanResult {
+    /// Reference for citing.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// What would be done, to whom, and how it is undone.
+    pub plan: Plan,
+}
+
+impl TryFrom<PlanArgs> for Action {
+    type Error = ToolError;
+
+    fn try_from(args: PlanArgs) -> Result<Self, ToolError> {
+        let PlanArgs { action, service, deployment_id, desired_count } = args;
+        let wrong = |message: &str, mend: &str| Err(ToolError::invalid(message, mend));
+        match (action, deployment_id, desired_count) {
+            (ActionKind::RollbackDeployment, Some(deployment_id), None) => {
+                Ok(Self::RollbackDeployment { service, deployment_id })
+            }
+            (ActionKind::RestartService, None, None) => Ok(Self::RestartService { service }),
+            (ActionKind::ScaleService, None, Some(desired_count)) => {
+                Ok(Self::ScaleService { service, desired_count })
+            }
+            (ActionKind::RollbackDeployment, ..) => wrong(
+                "`rollback_deployment` takes `deployment_id` and nothing else",
+                "name the deployment to take back",
+            ),
+            (ActionKind::RestartService, ..) => {
+                wrong("`restart_service` takes neither `deployment_id` nor `desired_count`", "leave them out")
+            }
+            (ActionKind::ScaleService, ..) => wrong(
+                "`scale_service` takes `desired_count` and nothing else",
+                "name the number of tasks wanted",
+            ),
+        }
+    }
+}
+
+#[tool_router]
+impl RemediationServer {
+    /// A server with this gate.
+    pub fn new(ctx: Ctx, config: RemediationConfig) -> Self {
+        let RemediationConfig { audience, callers, source, keys, spend, kill_switch, limits, acting_role } =
+            config;
+        let turn = Semaphore::new(1);
+        Self {
+            gate: Arc::new(Gate {
+                ctx,
+                audience,
+                source,
+                keys,
+                spend,
+                kill_switch,
+                limits,
+                acting_role,
+                turn,
+            }),
+            callers: Arc::new(callers),
+            tool_router: Arc::new(Self::tool_router()),
+        }
+    }
+
+    /// What an action would do now.
+    #[tool(
+        title = "Plan a change",
+        description = "What rolling back, restarting or scaling would do if it were done now: the AWS calls, whom it \
+                       touches, how it is undone, what must still hold, warnings. Only reads; an action that makes no \
+                       sense is refused with the reason.",
+        annotations(
+            read_only_hint = true,
+            destructive_hint = false,
+            idempotent_hint = true,
+            open_world_hint = false
+        )
+    )]
+    async fn plan(&self, Parameters(args): Parameters<PlanArgs>) -> Result<Json<PlanResult>, ToolError> {
+        let action = Action::try_from(args)?;
+        let service = self.gate.ctx.service(action.service().as_str())?;
+        let plan = self.gate.plan(&action, service).await?.plan;
+        let parts = serde_json::to_string(&action).unwrap_or_default();
+        Ok(Json(PlanResult { reference: midwatch_mcp::reference("plan", &[&parts]), plan }))
+    }
+
+    /// Takes a deployment back.
+    #[tool(
+        title = "Roll back a deployment",
+        description = "Takes a deployment back to what ran before it. Acts only on a permit that a person's approval \
+                       made for exactly this; without one it refuses.",
+        annotations(
+            read_only_hint = false,
+            destructive_hint = true,
+            idempotent_hint = false,
+            open_world_hint = false
+        )
+    )]
+    async fn rollback_deployment(
+        &self,
+        Parameters(RollbackArgs { service, deployment_id }): Parameters<RollbackArgs>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<Json<Receipt>, ToolError> {
+        self.act(Action::RollbackDeployment { service, deployment_id }, &context).await
+    }
+
+    /// Replaces all tasks.
+    #[tool(
+        title = "Restart a service",
+        description = "Replaces every task by a fresh one of the same revision; refused while a deployment is in \
+                       progress. Acts only on a permit that a person's approval made for exactly this.",
+        annotations(
+            read_only_hint = false,
+            destructive_hint = true,
+            idempotent_hint = false,
+            open_world_hint = false
+        )
+    )]
+    async fn restart_service(
+        &self,
+        Parameters(RestartArgs { service }): Parameters<RestartArgs>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<Json<Receipt>, ToolError> {
+        self.act(Action::RestartService { service }, &context).await
+    }
+
+    /// Sets the number of tasks.
+    #[tool(
+        title = "Scale a service",
+        description = "Sets the number of tasks, within the catalog's bounds. Acts only on a permit that a person's \
+                       approval made for exactly this.",
+        annotations(
+            read_only_hint = false,
+            destructive_hint = true,
+            idempotent_hint = true,
+            open_world_hint = false
+        )
+    )]
+    async fn scale_service(
+        &self,
+        Parameters(ScaleArgs { service, desired_count }): Parameters<ScaleArgs>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<Json<Receipt>, ToolError> {
+        self.act(Action::ScaleService { service, desired_count }, &context).await
+    }
+
+    async fn act(
+        &self,
+        action: Action,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<Json<Receipt>, ToolError> {
+        let over_http = context.extensions.get::<http::request::Parts>().is_some();
+        let caller = if over_http { &self.callers.http } else { &self.callers.local };
+        let Some(subject) = caller.clone() else {
+            return Err(ToolError::new(
+                ErrorKind::Refused,
+                "this server does not know who is calling, so no permit can be yours",
+                "an operator gives callers over HTTP a token and a name",
+            ));
+        };
+        let gate = Arc::clone(&self.gate);
+        // A task of its own: whoever hangs up, what was begun is carried to its record.
+        tokio::spawn(async move { gate.pass(&subject, action).await }).await.map(Json).map_err(|error| {
+            tracing::error!(%error, "an act died");
+            ToolError::internal(
+                "the act died; whether it took effect is not known: read the target, do not call again",
+            )
+        })
+    }
+}
+
+#[tool_handler(router = self.tool_router)]
+impl ServerHandler for RemediationServer {
+    fn get_info(&self) -> ServerConfig {
+        server_info(
+            "midwatch-remediation",
+            env!("CARGO_PKG_VERSION"),
+            "Plans changes by reading, and makes them only on a permit that a person's approval signed for exactly \
+             that change. Call `plan` first.",
+        )
+    }
+}
