@@ -84,7 +84,10 @@ verdict = "real"
 "#;
 
 async fn world(extra: &str) -> World {
-    let directory = tempfile::tempdir().unwrap();
+    world_in(&tempfile::tempdir().unwrap(), extra).await
+}
+
+async fn world_in(directory: &tempfile::TempDir, extra: &str) -> World {
     std::fs::write(directory.path().join("scenario.toml"), format!("{SCENARIO}\n{extra}")).unwrap();
     std::fs::create_dir(directory.path().join("runbooks")).unwrap();
     let runbook = "+++\nid='pool'\ntitle='Connection pool'\nsignatures=['connection pool exhausted']\n+++\n\
@@ -220,7 +223,8 @@ async fn one_source_that_fails_leaves_the_other_and_a_note() {
 
 #[tokio::test]
 async fn runbooks_come_from_the_directory_or_the_knowledge_base_in_one_shape() {
-    let world = world("").await;
+    let directory = tempfile::tempdir().unwrap();
+    let world = world_in(&directory, "").await;
     let query = json!({"query": "ConnectionTimeoutException: connection pool exhausted"});
     for (knowledge_base_id, source) in [(None, "local"), (Some("KB12345678".to_owned()), "knowledge_base")] {
         let config = RunbooksConfig { directory: Some(world.runbooks().to_owned()), knowledge_base_id };
