@@ -1,6 +1,7 @@
 //! `midwatch-sim`: serves a scenario as a process of its own, or checks scenarios.
 
 use std::{
+    collections::BTreeMap,
     io::Write as _,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -27,6 +28,9 @@ enum Command {
         /// Port to listen on; 0 takes a free one.
         #[arg(long, default_value_t = 0)]
         port: u16,
+        /// Write the catalog of the scenario to this file, for servers that run beside the world.
+        #[arg(long)]
+        catalog: Option<PathBuf>,
         /// Let the world run at the speed of real time instead of moving when its callers wait.
         #[arg(long)]
         real_time: bool,
@@ -43,17 +47,30 @@ enum Command {
 async fn main() -> anyhow::Result<ExitCode> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     match Arguments::parse().command {
-        Command::Serve { dir, port, real_time } => serve(&dir, port, real_time).await,
+        Command::Serve { dir, port, catalog, real_time } => serve(&dir, port, catalog, real_time).await,
         Command::Check { dirs } => check(&dirs),
     }
 }
 
-async fn serve(dir: &std::path::Path, port: u16, real_time: bool) -> anyhow::Result<ExitCode> {
+async fn serve(
+    dir: &std::path::Path,
+    port: u16,
+    catalog: Option<PathBuf>,
+    real_time: bool,
+) -> anyhow::Result<ExitCode> {
     let world = World::start_on(Scenario::load(dir)?, SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
     let _pace = real_time.then(|| world.run_at_real_time());
-    let hello = serde_json::json!({"endpoint": world.endpoint(), "alarm": world.alarm_event()});
+    if let Some(path) = catalog {
+        let services: Vec<_> = world.catalog().services().collect();
+        std::fs::write(path, toml::to_string(&BTreeMap::from([("service", services)]))?)?;
+    }
+    let hello = serde_json::json!({
+        "endpoint": world.endpoint(), "alarm": world.alarm_event(), "runbooks": world.runbooks(),
+    });
     writeln!(std::io::stdout(), "{hello}")?;
     tokio::signal::ctrl_c().await?;
+    // What was changed in the world, for whoever has to know that nothing was.
+    writeln!(std::io::stdout(), "{}", serde_json::json!({"mutations": world.mutations()}))?;
     Ok(ExitCode::SUCCESS)
 }
 

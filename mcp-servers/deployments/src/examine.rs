@@ -94,7 +94,8 @@ pub(crate) async fn what_changed(
             "list_deployments names the deployments of a service",
         )
     };
-    let by_codedeploy = id.starts_with("d-");
+    // ECS names service deployments by ARN and others by `ecs-svc/…`; all else is CodeDeploy's.
+    let by_codedeploy = !id.starts_with("arn:") && !id.starts_with("ecs-svc/");
     match (&service.codedeploy, &service.ecs) {
         (Some(target), _) if by_codedeploy => {
             let group = CodeDeploy::of(aws, service, target).await?;
