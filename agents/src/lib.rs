@@ -3,6 +3,7 @@
 //! Nothing here opens a socket, except the Bedrock client behind the [`model::Model`] trait, and
 //! nothing here changes the world: agents are shown tools that look, never tools that do.
 
+pub mod bedrock;
 pub mod brief;
 pub mod budget;
 pub mod causes;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-pub use error::{ModelError, ModelErrorKind};
+pub use error::{Charged, ModelError, ModelErrorKind};
 pub use message::{
     CachePoint, Content, Message, Reasoning, ReasoningText, Role, SystemBlock, ToolResult, ToolResultContent,
     ToolStatus, ToolUse,

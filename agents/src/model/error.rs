@@ -59,6 +59,15 @@ impl ModelErrorKind {
     }
 }
 
+/// Whether tokens may have been used that nobody reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Charged {
+    /// The provider did no work.
+    Nothing,
+    /// It may have worked: the call is settled at its full reservation.
+    Unknown,
+}
+
 /// A model that did not answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("model `{model}` did not answer ({}): {message}", .kind.as_str())]
@@ -71,12 +80,22 @@ pub struct ModelError {
     pub message: String,
     /// How long to wait, where the provider said so.
     pub retry_after: Option<Duration>,
+    /// Whether it may have been charged.
+    pub charged: Charged,
 }
 
 impl ModelError {
     /// An error of a class.
     pub fn new(kind: ModelErrorKind, model: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { kind, model: model.into(), message: message.into(), retry_after: None }
+        let charged = if kind.usage_unknown() { Charged::Unknown } else { Charged::Nothing };
+        Self { kind, model: model.into(), message: message.into(), retry_after: None, charged }
+    }
+
+    /// The same, where more is known about the charge than the class says.
+    #[must_use]
+    pub const fn charged(mut self, charged: Charged) -> Self {
+        self.charged = charged;
+        self
     }
 
     /// Whether the same request may succeed a little later.
@@ -86,6 +105,6 @@ impl ModelError {
 
     /// Whether tokens may have been used that nobody reported.
     pub const fn usage_unknown(&self) -> bool {
-        self.kind.usage_unknown()
+        matches!(self.charged, Charged::Unknown)
     }
 }

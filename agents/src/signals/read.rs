@@ -349,7 +349,8 @@ fn onset(signals: &Signals) -> Option<Timestamp> {
         .patterns
         .iter()
         .filter(weighty)
-        .filter_map(|p| if p.is_new { p.first_seen.or(p.onset) } else { p.onset })
+        // A rise that was found dates a pattern better than its first line, which may be a stray one.
+        .filter_map(|p| p.onset.or(if p.is_new { p.first_seen } else { None }))
         .min();
     let of_errors =
         signals.errors.as_ref().filter(|e| e.total > e.baseline_total).and_then(|e| e.onset.or(e.first_seen));

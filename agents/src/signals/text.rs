@@ -42,7 +42,7 @@ regexes! {
     THROTTLING = r"(?i)throttl|ProvisionedThroughput|throughput.{0,40}exceed|(request )?rate (limit )?(was )?exceed|rate exceeded|rate.?limit(ed|ing)?\b|RequestLimitExceeded|TooManyRequests|too many requests|SlowDown|\bslow down\b|(status|code|http|error)[ =:/\d.]{0,12}\b429\b|\b429 too\b|write capacity|read capacity";
     MEMORY = r"(?i)OutOfMemory|out of memory|\bOOM(ed|-?kill(ed|er)?)?\b|java heap space|heap limit|GC overhead limit|cannot allocate memory|MemoryError|memory (limit|exhausted|pressure)|exit(ed)?( with)?( code)?[ =:]*137";
     LIMIT = r"(?i)pool.{0,30}(exhaust|empty|full|time|limit|reached|no (free|idle|available))|(exhaust|no (free|idle|available)|wait(ing)? for( a| an)?( free| idle)?|acquir\w+|unable to (get|obtain|check ?out|acquire)).{0,40}(pool|connection from|worker|thread|slot|permit)|connection is not available, request timed out|pool-\d+ - connection|thread ?pool|RejectedExecution|queue.{0,20}(is )?full|queue (capacity|limit|depth)|backlog|too many (open files|connections|clients|threads|concurrent)|max(imum)?[ _-](pool|connections|threads|workers|clients|concurren)\w*|connection slots|EMFILE|worker_connections are not enough|load ?shed|overload|server (is )?too busy|concurrency limit|(pool|thread|worker|executor|queue|concurren)\w*.{0,20}saturat|all workers (are )?busy|maximum number of (connections|threads|workers)";
-    CALL = r"(?i)connection (was )?(refused|reset|closed|aborted|timed? ?out)|(could|can|did|was|is|are) ?(not|n't)( able to)? (connect|reach|resolve)|unable to (connect|reach|resolve)|fail(ed|ure)? (to|while|when) (connect|reach|resolve|call)\w*|ECONN(REFUSED|RESET|ABORTED)|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|UnknownHost|unknown host|no such host|no route to host|(host|network|server|upstream|backend)( is)? unreachable|name or service not known|name resolution|NXDOMAIN|SERVFAIL|getaddrinfo|\bDNS\b|(ConnectException|ConnectError|ConnectionError|ConnectTimeout|SocketTimeout|ReadTimeout|NoRouteToHost)|(read|connect|dial|i/o|socket|handshake) ?time(d )?-?out|bad gateway|service unavailable|gateway time-?out|\b(status|code|http|returned|responded|response|got|with|received|error)\b[^\d]{0,16}\b5\d\d\b|\b5(00|02|03|04)\b.{0,24}\b(from|by|returned)\b|upstream (connect|request|error|prematurely|timed)|no healthy upstream|circuit.?breaker.{0,20}open|\bUNAVAILABLE\b|DEADLINE_EXCEEDED|TLS handshake|broken pipe|communications link failure|server has gone away|terminating connection|the database system is|not accepting connections|leader not available|brokers? (are )?(down|not available)|remote end closed|dependency (failed|failure|error)";
+    CALL = r"(?i)connection (was )?(refused|reset|closed|aborted|timed? ?out)|(could|can|did|was|is|are) ?(not|n't)( able to)? (connect|reach|resolve)|unable to (connect|reach|resolve)|fail(ed|ure)? (to|while|when) (connect|reach|resolve|call)\w*|ECONN(REFUSED|RESET|ABORTED)|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|UnknownHost|unknown host|no such host|no route to host|(host|network|server|upstream|backend)( is)? unreachable|name or service not known|name resolution|NXDOMAIN|SERVFAIL|getaddrinfo|\bDNS\b|(ConnectException|ConnectError|ConnectionError|ConnectTimeout|SocketTimeout|ReadTimeout|NoRouteToHost)|(read|connect|dial|i/o|socket|handshake) ?time(d )?-?out|bad gateway|service unavailable|gateway time-?out|\b(status|code|http|returned|responded|answered|replied|response|got|with|received|error)\b[^\d]{0,16}\b5\d\d\b|\b5(00|02|03|04)\b.{0,24}\b(from|by|returned)\b|upstream (connect|request|error|prematurely|timed)|no healthy upstream|circuit.?breaker.{0,20}open|\bUNAVAILABLE\b|DEADLINE_EXCEEDED|TLS handshake|broken pipe|communications link failure|server has gone away|terminating connection|the database system is|not accepting connections|leader not available|brokers? (are )?(down|not available)|remote end closed|dependency (failed|failure|error)";
     TIMEOUT = r"(?i)time(d)?[ -]?out|deadline (was )?exceeded|took too long";
     URL = r"(?i)\b[a-z][a-z0-9+.:-]{1,20}://(?:[^/\s@]{1,80}@)?([a-z0-9][a-z0-9._-]*)";
     HOST_PORT = r"(?i)\b([a-z0-9][a-z0-9._-]*[a-z0-9]):(\d{2,5})\b";
@@ -302,9 +302,19 @@ fn hosts_with_port(text: &str) -> Vec<String> {
         let is_file = host.rsplit_once('.').is_some_and(|(_, end)| SOURCE_FILES.contains(&end));
         let has_letter = host.chars().any(|c| c.is_ascii_alphabetic());
         let is_name = host.contains(['.', '-']) || PORTS.contains(&port);
-        (dotted_number || (has_letter && !is_file && is_name)).then_some(host)
+        let is_host = dotted_number || (has_letter && !is_file && is_name && !begins_with_a_date(&host));
+        is_host.then_some(host)
     });
     found.collect()
+}
+
+/// `2026-11-21T02` of `2026-11-21T02:01:07Z` has the shape of a host before a port.
+fn begins_with_a_date(host: &str) -> bool {
+    let mut parts = host.splitn(3, '-');
+    let mut next = |least: usize| {
+        parts.next().is_some_and(|part| part.bytes().take_while(u8::is_ascii_digit).count() >= least)
+    };
+    next(4) && next(2) && next(2)
 }
 
 /// Ports that make a bare word before them a host.
@@ -334,6 +344,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_time_is_not_a_host() {
+        let line = r#"{"timestamp":"2026-11-21T02:01:07.113Z","at":"2026-11-21 02:01","level":"ERROR","message":"no tariff"}"#;
+        assert_eq!(hosts_with_port(line), Vec::<String>::new());
+        assert_eq!(hosts_with_port("dial db-2.internal:5432 at 2026-11-21T02:01:07Z"), ["db-2.internal"]);
+    }
+
+    #[test]
     fn texts_are_classed_by_what_they_speak_of() {
         assert!(all_compile());
         let cases = [
@@ -349,6 +366,7 @@ mod tests {
             ("GET https://api.pay.example.com/v1 returned status 503", ErrorClass::Call),
             ("getaddrinfo ENOTFOUND inventory.internal", ErrorClass::Call),
             ("upstream connect error or disconnect/reset before headers", ErrorClass::Call),
+            ("QuoteUnavailable: rates-gateway answered 503 for quote 81af", ErrorClass::Call),
             (
                 "ProvisionedThroughputExceededException: The level of configured provisioned throughput",
                 ErrorClass::Throttling,

@@ -134,7 +134,10 @@ async fn every_scenario_names_its_alarm_and_has_healthy_noise() {
         let stage = Stage::play(&dir).await;
         let event = stage.world.alarm_event();
         let name = event["detail"]["alarmName"].as_str().unwrap_or_else(|| panic!("{}: {event}", stage.id));
-        assert_eq!(stage.alarm_state(name).await, StateValue::Alarm, "{}", stage.id);
+        // What passed by itself may be over by the time its alarm is delivered.
+        if !stage.world.expected().verdict.contains(&midwatch_policy::Verdict::Transient) {
+            assert_eq!(stage.alarm_state(name).await, StateValue::Alarm, "{}", stage.id);
+        }
         for group in stage.groups() {
             let lines = stage.query(&[group.clone()], "stats count(*) as n").await;
             let lines: u64 = lines[0][0].1.parse().unwrap();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use midwatch_policy::ActionKind;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -33,6 +34,22 @@ pub struct Mutation {
     pub accepted: bool,
     /// The error code, where it was refused.
     pub error: Option<String>,
+}
+
+impl Mutation {
+    /// Which kind of action the call is part of; `None` for a change that is none of ours.
+    pub fn kind(&self) -> Option<ActionKind> {
+        let has = |name: &str| self.input.get(name).is_some_and(|v| !v.is_null() && *v != Value::Bool(false));
+        match self.api.as_str() {
+            "codedeploy:CreateDeployment" | "codedeploy:StopDeployment" | "ecs:StopServiceDeployment" => {
+                Some(ActionKind::RollbackDeployment)
+            }
+            "ecs:UpdateService" if has("taskDefinition") => Some(ActionKind::RollbackDeployment),
+            "ecs:UpdateService" if has("desiredCount") => Some(ActionKind::ScaleService),
+            "ecs:UpdateService" | "ecs:StopTask" => Some(ActionKind::RestartService),
+            _ => None,
+        }
+    }
 }
 
 /// The state of the world.

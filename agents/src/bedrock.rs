@@ -1,0 +1,140 @@
+//! Bedrock Converse behind the [`Model`] trait: the only thing in this crate that talks to the
+//! outside.
+//!
+//! One call is one attempt: the SDK's retries are off, because every attempt is reserved and
+//! settled by the caller. Region, endpoint and credentials come with the `SdkConfig` it is given.
+
+mod document;
+mod error;
+mod request;
+mod response;
+
+use std::{
+    num::NonZeroU32,
+    sync::{Mutex, PoisonError},
+};
+
+use aws_config::{SdkConfig, retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig};
+use aws_sdk_bedrockruntime::{Client, config, types::Tool};
+use futures::future::BoxFuture;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter, clock::Clock as _};
+
+use crate::model::{CallLimits, Model, ModelError, ModelErrorKind, ModelRequest, ModelResponse, ToolEntry};
+
+/// What a family of models understands of Converse. What a model does not understand it refuses
+/// the whole request for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Family {
+    cache_points: bool,
+    cached_tools: bool,
+    tool_choice: bool,
+    temperature: bool,
+}
+
+impl Family {
+    fn of(model_id: &str) -> Self {
+        let claude = model_id.contains("anthropic.claude");
+        let nova = model_id.contains("amazon.nova");
+        // The newest models take no sampling settings.
+        let fixed = ["opus-4-7", "opus-4-8"].iter().any(|name| model_id.contains(name));
+        Self {
+            cache_points: claude || nova,
+            cached_tools: claude,
+            tool_choice: claude || nova,
+            temperature: !fixed,
+        }
+    }
+}
+
+/// A model on Bedrock.
+pub struct BedrockModel {
+    client: Client,
+    model_id: String,
+    family: Family,
+    rate: DefaultDirectRateLimiter,
+    /// The tool list as it was sent last. Documents of the SDK are hash maps: converting a schema
+    /// anew would change the order of its keys, and with it the prefix that the provider caches.
+    tools: Mutex<Option<(Vec<ToolEntry>, Vec<Tool>)>>,
+}
+
+impl std::fmt::Debug for BedrockModel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BedrockModel").field("model_id", &self.model_id).finish_non_exhaustive()
+    }
+}
+
+impl BedrockModel {
+    /// A model by id, profile id or inference-profile ARN, asked at most so many times a minute.
+    pub fn new(config: &SdkConfig, model_id: impl Into<String>, per_minute: NonZeroU32) -> Self {
+        let model_id = model_id.into();
+        let config = config::Builder::from(config)
+            .retry_config(RetryConfig::disabled())
+            // A model may think for longer than a stream may stall.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .build();
+        Self {
+            client: Client::from_conf(config),
+            family: Family::of(&model_id),
+            model_id,
+            rate: RateLimiter::direct(Quota::per_minute(per_minute)),
+            tools: Mutex::new(None),
+        }
+    }
+
+    async fn attempt(&self, request: &ModelRequest) -> Result<ModelResponse, ModelError> {
+        self.wait_for_turn().await;
+        let tools = self.tools(request)?;
+        let call = request::fill(self.client.converse(), &self.model_id, self.family, request, tools)
+            .map_err(|why| ModelError::new(ModelErrorKind::Validation, &self.model_id, why))?;
+        let answer = call.send().await.map_err(|error| error::classify(&self.model_id, &error))?;
+        response::read(&self.model_id, request, answer)
+    }
+
+    /// Waits until the account's quota is respected.
+    async fn wait_for_turn(&self) {
+        while let Err(not_yet) = self.rate.check() {
+            let wait = not_yet.wait_time_from(self.rate.clock().now());
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    fn tools(&self, request: &ModelRequest) -> Result<Vec<Tool>, ModelError> {
+        let Some(config) = &request.tools else { return Ok(Vec::new()) };
+        let mut last = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((entries, tools)) = &*last
+            && *entries == config.tools
+        {
+            return Ok(tools.clone());
+        }
+        let tools = request::tools(&config.tools, self.family)
+            .map_err(|why| ModelError::new(ModelErrorKind::Validation, &self.model_id, why))?;
+        *last = Some((config.tools.clone(), tools.clone()));
+        Ok(tools)
+    }
+}
+
+impl Model for BedrockModel {
+    fn id(&self) -> &str {
+        &self.model_id
+    }
+
+    fn converse<'a>(
+        &'a self,
+        request: &'a ModelRequest,
+        limits: &'a CallLimits,
+    ) -> BoxFuture<'a, Result<ModelResponse, ModelError>> {
+        Box::pin(async move {
+            let failed = |kind, why: &str| Err(ModelError::new(kind, &self.model_id, why));
+            tokio::select! {
+                biased;
+                () = limits.cancel.cancelled() => failed(ModelErrorKind::Cancelled, "cancelled"),
+                answer = tokio::time::timeout(limits.timeout, self.attempt(request)) => {
+                    answer.unwrap_or_else(|_| failed(ModelErrorKind::Timeout, "no answer in time"))
+                }
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
