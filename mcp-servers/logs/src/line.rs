@@ -4,7 +4,7 @@
 //! and only where none of these exists from words. An explicit level always wins: an INFO line
 //! that mentions an error is no error.
 
-use std::{borrow::Cow, fmt::Write as _, sync::LazyLock};
+use std::{borrow::Cow, sync::LazyLock};
 
 use regex::Regex;
 use schemars::JsonSchema;
@@ -64,11 +64,16 @@ impl<'a> Read<'a> {
     }
 }
 
+/// What is mined of an access-log line whose status is 5xx: all of them are one kind. By route they
+/// would be many small ones, whose stray early lines blur the onset.
+pub(crate) const FAILED_REQUEST: &str = "HTTP request answered with 5xx";
+/// Finds such lines.
+pub(crate) const FAILED_STATUS: &str = r#"status[_ ]?(code)?"? ?[=:] ?"?5\d\d|HTTP\/[0-9.]+"? 5\d\d"#;
 /// Words that make a line worth fetching: a superset of what [`read`] reports, as a regular
 /// expression that both Logs Insights and the `regex` crate understand.
 pub(crate) const CANDIDATE: &str = r#"(?i)error|exception|fatal|critical|severe|panic|traceback|warn|fail|throttl|refused|timed out|out of memory|oom|killed|emerg|\bcrit\b|\berr\b|level"?[=:] ?"?[456]0\b|status[_ ]?(code)?"? ?[=:] ?"?5\d\d|HTTP\/[0-9.]+"? 5\d\d|^[EFW]\d{4} "#;
-/// As [`CANDIDATE`], without what is only ever a warning.
-pub(crate) const ERROR_CANDIDATE: &str = r#"(?i)error|exception|fatal|critical|severe|panic|traceback|out of memory|oom|emerg|\bcrit\b|\berr\b|level"?[=:] ?"?[56]0\b|status[_ ]?(code)?"? ?[=:] ?"?5\d\d|HTTP\/[0-9.]+"? 5\d\d|^[EF]\d{4} "#;
+/// As [`CANDIDATE`], without what is only ever a warning or a failed request.
+pub(crate) const ERROR_CANDIDATE: &str = r#"(?i)error|exception|fatal|critical|severe|panic|traceback|out of memory|oom|emerg|\bcrit\b|\berr\b|level"?[=:] ?"?[56]0\b|^[EF]\d{4} "#;
 
 macro_rules! pattern {
     ($name:ident, $text:expr) => {
@@ -122,6 +127,12 @@ fn is_continuation(message: &str) -> bool {
         || text.starts_with("at ") && (indented || text.contains('('))
         || text.starts_with("... ") && text.ends_with("more")
         || indented && text.starts_with("File \"")
+}
+
+/// A line of a stack trace that says where and not what.
+fn is_frame(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with("at ") || line.starts_with("File \"") || line.starts_with("goroutine ")
 }
 
 /// The JSON object that a line is, or ends with after a short head.
@@ -187,6 +198,9 @@ fn from_json(map: &Map<String, Value>, depth: u8) -> Read<'static> {
     let head = message.map_or("", |(_, text)| first_line(text));
     let level = match (level, status) {
         (Some(Rank::Loud(level)), _) => level,
+        (_, Some(500..=599)) if detail.is_none() && exception.is_none() => {
+            return Read::Loud(failed_request());
+        }
         (_, Some(500..=599)) => Level::Error,
         (Some(Rank::Quiet), _) => return Read::Quiet,
         (None, _) if detail.is_some() || exception.is_some() => Level::Error,
@@ -199,11 +213,6 @@ fn from_json(map: &Map<String, Value>, depth: u8) -> Read<'static> {
             text.push_str(": ");
         }
         text.push_str(&said);
-    }
-    if let Some(status) = status.filter(|status| *status >= 500)
-        && !text.contains(&status.to_string())
-    {
-        let _ = write!(text, " status={status}"); // cannot fail on a String
     }
     if text.trim().is_empty() {
         text = exception.clone().unwrap_or_else(|| "(no message)".to_owned());
@@ -238,7 +247,8 @@ fn detail_of(value: &Value) -> (Option<String>, Option<String>) {
             (name, said.map(|said| first_line(&said).to_owned()))
         }
         Value::String(text) => {
-            (caused_by(text).or_else(|| exception_in(text)), Some(first_line(text).to_owned()))
+            let said = Some(first_line(text)).filter(|line| !is_frame(line));
+            (caused_by(text).or_else(|| exception_in(text)), said.map(str::to_owned))
         }
         _ => (None, None),
     }
@@ -283,11 +293,11 @@ fn from_text(text: &str) -> Option<Line<'_>> {
 fn from_words(text: &str) -> Option<Line<'_>> {
     let first = first_line(text);
     let (rank, rest) = leveled(first);
-    let rank = rank.or_else(|| {
-        let status = ACCESS_STATUS.as_ref()?.captures(first)?;
-        let status = status.get(1).or_else(|| status.get(2))?.as_str();
-        Some(if status.starts_with('5') { Rank::Loud(Level::Error) } else { Rank::Quiet })
-    });
+    if rank.is_none()
+        && let Some(status) = access_status(first)
+    {
+        return status.starts_with('5').then(failed_request);
+    }
     let level = match rank {
         Some(Rank::Loud(level)) => level,
         None if found(HARMLESS.as_ref(), first) => return None,
@@ -297,6 +307,15 @@ fn from_words(text: &str) -> Option<Line<'_>> {
     };
     let exception = caused_by(text).or_else(|| exception_in(text));
     Some(Line { level, exception, text: mined(text, rest) })
+}
+
+fn access_status(text: &str) -> Option<&str> {
+    let found = ACCESS_STATUS.as_ref()?.captures(text)?;
+    Some(found.get(1).or_else(|| found.get(2))?.as_str())
+}
+
+const fn failed_request() -> Line<'static> {
+    Line { level: Level::Error, exception: None, text: Cow::Borrowed(FAILED_REQUEST) }
 }
 
 /// The level at the head of a line, and what follows it.

@@ -79,6 +79,27 @@ fn json_lines_are_read_by_their_fields() {
 }
 
 #[test]
+fn failed_requests_of_an_access_log_are_one_kind() {
+    let status = Regex::new(FAILED_STATUS).unwrap();
+    for message in [
+        r#"{"level":"info","message":"GET /a/17 503 in 9 ms","status":503}"#,
+        r#"{"path":"/b","status_code":"500"}"#,
+        "10.0.0.1 - - [21/Nov/2026:02:01:07 +0000] \"GET /pay HTTP/1.1\" 502 12",
+    ] {
+        assert_eq!(got(message), Some((Level::Error, None, FAILED_REQUEST.to_owned())), "{message}");
+        assert!(status.is_match(message), "{message}");
+    }
+    let said = got(r#"{"level":"error","message":"charge failed","status":503}"#).unwrap();
+    assert_eq!(said.2, "charge failed");
+}
+
+#[test]
+fn frames_of_a_stack_field_are_not_mined() {
+    let line = r#"{"level":"ERROR","message":"NullPointerException: rate is null","stack":"at a.B.c(B.java:3)\nat d.E.f(E.java:4)"}"#;
+    assert_eq!(got(line).unwrap().2, "NullPointerException: rate is null");
+}
+
+#[test]
 fn a_stack_trace_is_one_event_named_by_its_root() {
     let java = "2026-11-21 ERROR c.a.Web - request failed\njava.lang.IllegalStateException: wrapped\n\tat a.B.c(B.java:1)\nCaused by: com.zaxxer.PoolTimeoutException: no connection after 30000ms\n\tat d.E.f(E.java:2)\n\t... 12 more";
     assert_eq!(

@@ -63,10 +63,7 @@ pub(crate) fn mask(text: &str) -> Cow<'_, str> {
 
 /// Masks the segments of a word that are values: `pool-5` → `pool-<num>`, `ord_x81k2` → `ord_<id>`.
 fn word(text: &str) -> String {
-    if text.len() >= 8
-        && text.bytes().all(|b| b.is_ascii_hexdigit())
-        && text.bytes().any(|b| b.is_ascii_digit())
-    {
+    if text.len() >= 8 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return "<hex>".to_owned();
     }
     let mut out = String::with_capacity(text.len());

@@ -42,6 +42,9 @@ struct Template {
 pub(crate) struct Miner {
     ids: HashMap<Box<str>, u32>,
     names: Vec<Box<str>>,
+    /// By word: the same with every mask made `<id>`. Whether a random id happened to consist of
+    /// digits only makes no other kind of line.
+    alikes: Vec<u32>,
     templates: Vec<Template>,
     alike: HashMap<(Level, Option<String>, usize), Vec<TemplateId>>,
     exact: HashMap<(Level, Option<String>, String), TemplateId>,
@@ -52,6 +55,7 @@ impl Miner {
         let mut miner = Self {
             ids: HashMap::new(),
             names: Vec::new(),
+            alikes: Vec::new(),
             templates: Vec::new(),
             alike: HashMap::new(),
             exact: HashMap::new(),
@@ -124,9 +128,10 @@ impl Miner {
         let mut best: Option<(f64, TemplateId)> = None;
         for id in self.alike.get(group)? {
             let template = &self.templates.get(id.0)?.tokens;
-            let equal = template.iter().zip(tokens).filter(|(a, b)| a == b).count();
+            let equal = template.iter().zip(tokens).filter(|(a, b)| self.same(**a, **b)).count();
             let share = equal as f64 / tokens.len().max(1) as f64;
-            let needed = if template.first() == tokens.first() { SIMILAR } else { SIMILAR_OTHER_HEAD };
+            let head = template.first().zip(tokens.first()).is_some_and(|(a, b)| self.same(*a, *b));
+            let needed = if head { SIMILAR } else { SIMILAR_OTHER_HEAD };
             if share >= needed && best.is_none_or(|(most, _)| share > most) {
                 best = Some((share, *id));
             }
@@ -134,11 +139,20 @@ impl Miner {
         best.map(|(_, id)| id)
     }
 
+    fn same(&self, a: u32, b: u32) -> bool {
+        a == b || self.alikes.get(a as usize) == self.alikes.get(b as usize)
+    }
+
     fn widen(&mut self, id: TemplateId, tokens: &[u32]) {
-        let names = &self.names;
+        let (names, alikes) = (&self.names, &self.alikes);
         let Some(template) = self.templates.get_mut(id.0) else { return };
         for (known, seen) in template.tokens.iter_mut().zip(tokens) {
             if known != seen && *known != WILD && *known != GLUED_WILD {
+                let (a, b) = (alikes.get(*known as usize), alikes.get(*seen as usize));
+                if a == b {
+                    *known = a.copied().unwrap_or(*known);
+                    continue;
+                }
                 let glued = names.get(*known as usize).is_some_and(|name| name.starts_with(GLUE));
                 *known = if glued { GLUED_WILD } else { WILD };
             }
@@ -179,7 +193,15 @@ impl Miner {
         // Fewer than 2^32 words fit in memory long before this could fail.
         let id = u32::try_from(self.names.len()).unwrap_or(WILD);
         self.names.push(name.into());
+        self.alikes.push(id);
         self.ids.insert(name.into(), id);
+        let alike = name.replace("<num>", "<id>").replace("<hex>", "<id>");
+        if alike != name {
+            let alike = self.intern(&alike);
+            if let Some(slot) = self.alikes.get_mut(id as usize) {
+                *slot = alike;
+            }
+        }
         id
     }
 }
@@ -237,6 +259,18 @@ mod tests {
         assert_eq!(
             mine(&["ERROR GET /users/alice/cart failed hard", "ERROR GET /users/bob/cart failed hard"]),
             ["GET /users/<*>/cart failed hard"]
+        );
+    }
+
+    #[test]
+    fn ids_that_happen_to_be_digits_make_no_other_kind() {
+        assert_eq!(
+            mine(&[
+                "ERROR [sync,e5611b7a] heap is full",
+                "ERROR [sync,12345678] heap is full",
+                "ERROR [sync,abcdefab] heap is full",
+            ]),
+            ["[sync,<id>] heap is full"]
         );
     }
 

@@ -44,43 +44,61 @@ pub(crate) fn onset(window: Window, events: &[Tick], baseline: Window, before: &
     let usual = (count(before) + 0.5) / baseline.seconds();
     let present = count(events) / window.seconds();
     let raised = present.max(2.0 * usual);
-    let usual_worst = run(baseline.from, before, usual, raised, f64::INFINITY).1;
+    let usual_worst = run(baseline.from, before, usual, raised, f64::INFINITY).highest;
     let threshold = THRESHOLD.max(MARGIN * usual_worst);
-    run(window.from, events, usual, raised, threshold).0
+    let first = run(window.from, events, usual, raised, threshold);
+    let began = first.began?;
+    // Over a long window the rate of the run itself is far above the window's. Measured with that,
+    // stray events just before the run no longer count as its begin.
+    let of_run: Vec<Tick> =
+        events.iter().filter(|tick| began <= tick.at && tick.at <= first.peak).copied().collect();
+    let seconds = first.peak.duration_since(began).as_secs_f64();
+    let own = if seconds > 0.0 { count(&of_run) / seconds } else { raised };
+    let second = run(began, &of_run, usual, own.max(raised), THRESHOLD);
+    Some(second.began.unwrap_or(began))
 }
 
-/// Where the sum passed the threshold: the begin of that run. And the highest sum there was.
-fn run(
-    from: Timestamp,
-    events: &[Tick],
-    usual: f64,
-    raised: f64,
-    threshold: f64,
-) -> (Option<Timestamp>, f64) {
+/// What the cumulative sum did.
+struct Run {
+    /// Where the run began that first passed the threshold.
+    began: Option<Timestamp>,
+    /// Where that run was highest; what follows lowers the sum.
+    peak: Timestamp,
+    /// The highest sum of all.
+    highest: f64,
+}
+
+fn run(from: Timestamp, events: &[Tick], usual: f64, raised: f64, threshold: f64) -> Run {
     let (gain, loss) = ((raised / usual).ln(), raised - usual);
-    let (mut sum, mut highest) = (0.0_f64, 0.0_f64);
-    let (mut began, mut last) = (from, from);
+    let (mut sum, mut lifted, mut last) = (0.0_f64, from, from);
+    let (mut top, mut found) = (0.0_f64, Run { began: None, peak: from, highest: 0.0 });
     for tick in events {
         sum -= loss * tick.at.duration_since(last).as_secs_f64();
         last = tick.at;
         if sum <= 0.0 {
-            sum = 0.0;
-            began = tick.at;
+            if found.began.is_some() {
+                break;
+            }
+            (sum, lifted) = (0.0, tick.at);
         }
         sum += gain * tick.n as f64;
-        highest = highest.max(sum);
-        if sum >= threshold {
-            return (Some(began), highest);
+        found.highest = found.highest.max(sum);
+        if sum >= threshold && found.began.is_none() {
+            found.began = Some(lifted);
+        }
+        if found.began.is_some() && sum > top {
+            (top, found.peak) = (sum, tick.at);
         }
     }
-    (None, highest)
+    found
 }
 
 /// Whether events that came at some rate since `began` have stopped before `end`.
 pub(crate) fn status(began: Timestamp, last: Timestamp, count: u64, end: Timestamp) -> Status {
     let silence = end.duration_since(last).as_secs_f64();
     let rate = match count {
-        0 | 1 => 1.0 / 300.0,
+        // A single event that is five minutes old is over.
+        0 | 1 => 4.6 / 300.0,
         _ => (count - 1) as f64 / last.duration_since(began).as_secs_f64().max(1.0),
     };
     // Expected 4.6 events and seen none: one in a hundred.
@@ -145,6 +163,18 @@ mod tests {
     }
 
     #[test]
+    fn strays_just_before_a_burst_do_not_blur_it() {
+        let (base, now) = (window(-1800.0, 0.0), window(0.0, 1800.0));
+        let before = ticks([-1500.0, -1100.0, -700.0, -300.0, -20.0]);
+        let strays = [200.0, 1436.0, 1450.0, 1470.0, 1488.0];
+        let events = ticks(strays.into_iter().chain(every(0.8, 1500.0, 1800.0)));
+        assert_eq!(onset(now, &events, base, &before), Some(at(1500.0)));
+        // Also when it is over before the window is.
+        let events = ticks(strays.into_iter().chain(every(0.8, 1500.0, 1560.0)));
+        assert_eq!(onset(now, &events, base, &before), Some(at(1500.0)));
+    }
+
+    #[test]
     fn noise_has_no_onset() {
         let (base, now) = (window(-1800.0, 0.0), window(0.0, 1800.0));
         let steady = ticks(every(20.0, 0.0, 1800.0));
@@ -180,7 +210,7 @@ mod tests {
         assert_eq!(status(at(0.0), at(300.0), 70, at(600.0)), Status::Ceased);
         assert_eq!(status(at(0.0), at(3000.0), 6, at(3600.0)), Status::Ongoing);
         assert_eq!(status(at(0.0), at(0.0), 1, at(240.0)), Status::Ongoing);
-        assert_eq!(status(at(0.0), at(0.0), 1, at(3600.0)), Status::Ceased);
+        assert_eq!(status(at(0.0), at(0.0), 1, at(400.0)), Status::Ceased);
     }
 
     #[test]

@@ -46,6 +46,11 @@ impl Found {
         ticks.iter().map(|tick| tick.n).sum()
     }
 
+    /// A failed request of an access log, which says the same as an error line beside it once more.
+    pub(crate) fn is_failed_request(&self) -> bool {
+        self.template == line::FAILED_REQUEST
+    }
+
     /// New and grown first, then by how bad and how many.
     fn rank(&self, span: Span) -> (u8, std::cmp::Reverse<Level>, std::cmp::Reverse<u64>) {
         let (now, before) = (Self::count(&self.now), Self::count(&self.before));
@@ -115,12 +120,30 @@ fn spread(events: &[&Event]) -> Vec<Event> {
     out
 }
 
-/// The literal parts of a template as a regular expression, if it tells the sample's lines apart.
-fn regex_of(
+/// A regular expression for the lines of a template, if it tells the sample's lines apart.
+fn regex_of<'a>(
     template: &str,
     id: TemplateId,
-    kinds: &BTreeMap<TemplateId, (Vec<&Event>, Vec<&Event>)>,
+    kinds: &'a BTreeMap<TemplateId, (Vec<&'a Event>, Vec<&'a Event>)>,
 ) -> Option<String> {
+    let text = if template == line::FAILED_REQUEST {
+        line::FAILED_STATUS.to_owned()
+    } else {
+        literals_of(template)?
+    };
+    let regex = regex::Regex::new(&text).ok()?;
+    let own = kinds.get(&id)?;
+    let lines = |kind: &'a (Vec<&Event>, Vec<&Event>)| kind.0.iter().chain(&kind.1);
+    let tells_apart = lines(own).all(|event| regex.is_match(&event.message))
+        && kinds
+            .iter()
+            .filter(|(other, _)| **other != id)
+            .all(|(_, kind)| !lines(kind).any(|event| regex.is_match(&event.message)));
+    tells_apart.then_some(text)
+}
+
+/// The literal parts of a template, in order, as a regular expression.
+fn literals_of(template: &str) -> Option<String> {
     let mut pieces: Vec<&str> = Vec::new();
     let mut rest = template;
     while let Some((piece, tail)) = rest.split_once('<') {
@@ -140,24 +163,17 @@ fn regex_of(
     if pieces.iter().map(String::len).sum::<usize>() < 6 {
         return None;
     }
-    let text = pieces.join(".*");
-    let regex = regex::Regex::new(&text).ok()?;
-    let all = |kind: &(Vec<&Event>, Vec<&Event>)| {
-        kind.0.iter().chain(&kind.1).copied().cloned().collect::<Vec<_>>()
-    };
-    let own = kinds.get(&id)?;
-    let tells_apart = own.0.iter().chain(&own.1).all(|event| regex.is_match(&event.message))
-        && kinds
-            .iter()
-            .filter(|(other, _)| **other != id)
-            .all(|(_, kind)| !all(kind).iter().any(|event| regex.is_match(&event.message)));
-    tells_apart.then_some(text)
+    Some(pieces.join(".*"))
 }
 
-/// Everything of these levels, in order of time.
-pub(crate) fn ticks_of(found: &[Found], levels: &[Level], side: fn(&Found) -> &Vec<Tick>) -> Vec<Tick> {
+/// All ticks of what is chosen, in order of time.
+pub(crate) fn ticks_of(
+    found: &[Found],
+    chosen: impl Fn(&Found) -> bool,
+    side: fn(&Found) -> &Vec<Tick>,
+) -> Vec<Tick> {
     let mut ticks: Vec<Tick> =
-        found.iter().filter(|f| levels.contains(&f.level)).flat_map(|f| side(f).iter().copied()).collect();
+        found.iter().filter(|f| chosen(f)).flat_map(|f| side(f).iter().copied()).collect();
     ticks.sort_by_key(|tick| tick.at);
     ticks
 }

@@ -6,7 +6,7 @@ use midwatch_policy::{SignedDuration, Timestamp};
 
 use crate::{
     insights::Insights,
-    line::{ERROR_CANDIDATE, Level},
+    line::{ERROR_CANDIDATE, FAILED_STATUS, Level},
     onset::{Tick, is_quiet},
     patterns::{self, Found, Span},
     reading::{self, Reading, Way},
@@ -71,10 +71,22 @@ pub(crate) async fn error_patterns(
         .flat_map(|one| patterns::mine(&one.group, &one.now.lines, &one.before.lines, sampled))
         .collect();
     patterns::rank(&mut found, span);
-    let mut errors = [sum(&found, |f| &f.now, true), sum(&found, |f| &f.before, true)];
-    let warnings = [sum(&found, |f| &f.now, false), sum(&found, |f| &f.before, false)];
+    let said = found.iter().any(|one| one.level >= Level::Error && !one.is_failed_request());
+    let is_error = move |one: &Found| one.level >= Level::Error && !(said && one.is_failed_request());
+    let both = |chosen: &dyn Fn(&Found) -> bool| {
+        [patterns::ticks_of(&found, chosen, |f| &f.now), patterns::ticks_of(&found, chosen, |f| &f.before)]
+    };
+    let mut errors = both(&is_error);
+    let warnings = both(&|one| one.level == Level::Warn);
+    if said && found.iter().any(Found::is_failed_request) {
+        notes.push(
+            "access-log lines with a 5xx status are a pattern of their own and not counted in errors"
+                .to_owned(),
+        );
+    }
     if sampled {
-        recount(&read, &mut found, &mut errors, span, &mut notes).await;
+        let words = if said { ERROR_CANDIDATE } else { FAILED_STATUS };
+        recount(&read, &mut found, &mut errors, words, span, &mut notes).await;
         patterns::rank(&mut found, span);
     }
 
@@ -159,24 +171,19 @@ async fn read_group(
     Ok(GroupRead { group: group.to_owned(), insights, now, before })
 }
 
-fn sum(found: &[Found], side: fn(&Found) -> &Vec<Tick>, errors: bool) -> Vec<Tick> {
-    let levels: &[Level] = if errors { &[Level::Error, Level::Fatal] } else { &[Level::Warn] };
-    patterns::ticks_of(found, levels, side)
-}
-
 /// Replaces the counts of a sample by counts of all lines: for errors in total, and for the most
 /// relevant patterns one by one. What could not be counted is noted as a lower bound.
 async fn recount(
     read: &[GroupRead],
     found: &mut [Found],
     errors: &mut [Vec<Tick>; 2],
+    words: &str,
     span: Span,
     notes: &mut Vec<String>,
 ) {
     notes.push("too many lines to read all: templates come from a sample, counts from Logs Insights, times are to the minute".to_owned());
     let totals = join_all(read.iter().flat_map(|one| {
-        [span.now, span.before]
-            .map(|window| reading::count(&one.insights, &one.group, window, ERROR_CANDIDATE))
+        [span.now, span.before].map(|window| reading::count(&one.insights, &one.group, window, words))
     }))
     .await;
     let mut counted = [Vec::new(), Vec::new()];

@@ -50,7 +50,8 @@ pub struct ErrorPatterns {
     pub sampled: bool,
     /// Lines that were read for mining.
     pub lines_read: u64,
-    /// All lines of level ERROR and FATAL together.
+    /// All lines of level ERROR and FATAL together. Access-log lines with a 5xx status are counted
+    /// here only where a service logs no other errors.
     pub errors: Series,
     /// All lines of level WARN together.
     pub warnings: Series,
