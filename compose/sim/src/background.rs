@@ -107,7 +107,7 @@ pub(crate) fn entry(rng: &mut Rng, service: &ServiceSpec, error_share: f64, late
 fn request(rng: &mut Rng, service: &ServiceSpec, error_share: f64, latency_ms: f64) -> Entry {
     let endpoint = random::pick(rng, &service.endpoints).map_or_else(
         || {
-            let offset = random::hash(0, &service.name) as usize % ENDPOINTS.len();
+            let offset = service.name.bytes().map(usize::from).sum::<usize>() % ENDPOINTS.len();
             let n = (offset + rng.random_range(0..5)) % ENDPOINTS.len();
             ENDPOINTS.get(n).copied().unwrap_or("GET /").to_owned()
         },
@@ -144,7 +144,13 @@ fn fill(rng: &mut Rng, text: &str) -> String {
             "n" => out.push_str(&rng.random_range(2..97).to_string()),
             "k" => out.push_str(&random::hex(rng, 6)),
             "u" => out.push_str(&random::uuid(rng)),
-            _ => out.push_str(&format!("10.0.{}.{}", rng.random_range(0..32), rng.random_range(2..250))),
+            _ => {
+                let (c, d) = (rng.random_range(0..32), rng.random_range(2..250));
+                out.push_str("10.0.");
+                out.push_str(&c.to_string());
+                out.push('.');
+                out.push_str(&d.to_string());
+            }
         }
         rest = tail;
     }
@@ -194,10 +200,13 @@ pub(crate) fn render(rng: &mut Rng, style: LogStyle, service: &str, at_ms: i64, 
             let lower = level.to_ascii_lowercase();
             let mut line = format!("ts={at} level={lower} logger={logger} trace={trace} msg=\"{message}\"");
             if let Some(status) = entry.status {
-                line.push_str(&format!(" status={status}"));
+                line.push_str(" status=");
+                line.push_str(&status.to_string());
             }
             if !entry.stack.is_empty() {
-                line.push_str(&format!(" stack=\"{}\"", entry.stack.join(" | ").replace('"', "'")));
+                line.push_str(" stack=\"");
+                line.push_str(&entry.stack.join(" | ").replace('"', "'"));
+                line.push('"');
             }
             line
         }

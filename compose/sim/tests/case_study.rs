@@ -1,4 +1,11 @@
 //! The case study, played with the official SDK clients and nothing of the product.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 use std::{path::Path, time::Duration};
 
@@ -69,7 +76,7 @@ async fn a_rollback_ends_the_incident() {
     let alarms = metrics.describe_alarms().alarm_names("checkout-api-5xx-error-rate").send().await.unwrap();
     let alarm = &alarms.metric_alarms()[0];
     assert_eq!(alarm.state_value(), Some(&StateValue::Alarm));
-    assert!(alarm.state_reason().unwrap().contains("3 out of the last 3 datapoints"), "{:?}", alarm);
+    assert!(alarm.state_reason().unwrap().contains("3 out of the last 3 datapoints"), "{alarm:?}");
     assert_eq!(alarm.metrics().len(), 3);
 
     // Traffic by minute, against the dimensions of the catalog.
@@ -156,7 +163,7 @@ async fn a_rollback_ends_the_incident() {
     let history =
         metrics.describe_alarm_history().alarm_name("checkout-api-5xx-error-rate").send().await.unwrap();
     assert_eq!(history.alarm_history_items().len(), 2);
-    clock.sleep(Duration::from_secs(120)).await;
+    clock.sleep(Duration::from_mins(2)).await;
     let now = seconds(&world);
     assert_eq!(count(&logs, text, now - 110, now).await, 0);
     let data = read(2, now).await.unwrap();
@@ -193,7 +200,7 @@ async fn without_an_action_the_incident_goes_on() {
     let (world, config) = world("pool-exhaustion-after-deploy").await;
     let logs = aws_sdk_cloudwatchlogs::Client::new(&config);
     let metrics = aws_sdk_cloudwatch::Client::new(&config);
-    world.clock().sleep(Duration::from_secs(600)).await;
+    world.clock().sleep(Duration::from_mins(10)).await;
     let now = seconds(&world);
     assert!(count(&logs, "connection pool exhausted", now - 120, now).await > 20);
     let alarms = metrics.describe_alarms().state_value(StateValue::Alarm).send().await.unwrap();

@@ -1,5 +1,6 @@
 //! Every scenario of the repository, played and read over the wire by the real clients: what it expects a
 //! caller to find can be found, and what makes it special really happens.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use std::{
     path::{Path, PathBuf},

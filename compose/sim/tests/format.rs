@@ -1,4 +1,11 @@
 //! The scenario format as its page describes it, and its errors.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 use std::path::Path;
 

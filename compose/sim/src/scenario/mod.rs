@@ -4,14 +4,18 @@
 //! that cannot be wrong. Every problem names file, line and remedy; what TOML itself finds comes
 //! alone, everything after it all at once.
 
+mod alarms;
+mod deployments;
 mod expected;
+mod faults;
+mod inputs;
 mod judge;
 mod raw;
 mod reader;
 mod resolve;
 mod runbooks;
 pub(crate) mod spec;
-mod timeline;
+
 mod variant;
 mod warnings;
 

@@ -311,7 +311,8 @@ pub(crate) enum Comparison {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Missing {
-    Missing,
+    #[serde(rename = "missing")]
+    Shown,
     Ignore,
     Breaching,
     NotBreaching,

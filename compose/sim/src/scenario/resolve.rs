@@ -9,12 +9,11 @@ use midwatch_policy::{
 };
 
 use super::{
-    Approver, Problem,
+    Approver, Problem, alarms, deployments, faults, inputs,
     judge::expected,
     raw::{DeployKind, LogStyle, Noise, RawScenario, RawService},
     reader::Reader,
     spec::{ServiceSpec, Spec},
-    timeline,
 };
 use crate::random;
 
@@ -78,13 +77,13 @@ pub(super) fn resolve(raw: RawScenario, id: &str, file: &Path, text: &str) -> Re
         injections: Vec::new(),
         latency_ms: raw.latency_ms.clone(),
     };
-    timeline::deployments(&mut r, &raw, &mut spec);
-    timeline::faults(&mut r, &raw, &mut spec);
-    timeline::series(&mut r, &raw, &mut spec);
-    timeline::alarms(&mut r, &raw, &mut spec);
-    timeline::task_stops(&mut r, &raw, &mut spec);
-    timeline::logs(&mut r, &raw, &mut spec);
-    timeline::injections(&mut r, &raw, &mut spec);
+    deployments::deployments(&mut r, &raw, &mut spec);
+    faults::faults(&mut r, &raw, &mut spec);
+    alarms::series(&mut r, &raw, &mut spec);
+    alarms::alarms(&mut r, &raw, &mut spec);
+    inputs::task_stops(&mut r, &raw, &mut spec);
+    inputs::logs(&mut r, &raw, &mut spec);
+    inputs::injections(&mut r, &raw, &mut spec);
     let approver = approver(&mut r, &raw);
     let expected = expected(&mut r, raw.expected.as_ref(), &spec);
     let catalog = catalog(&mut r, &raw, &spec);

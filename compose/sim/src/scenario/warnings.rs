@@ -1,7 +1,5 @@
 //! What is right in a scenario but would surprise its author.
 
-use std::sync::Arc;
-
 use super::{ExpectedAction, Scenario};
 use crate::world::State;
 
@@ -9,7 +7,7 @@ impl Scenario {
     /// Plays the scenario up to its alarm and says what would surprise.
     pub fn warnings(&self) -> Vec<String> {
         let mut list = Vec::new();
-        let state = State::begin(Arc::clone(&self.spec));
+        let state = State::begin(&self.spec);
         if let Some(alarm) = state.alarms.first() {
             let name = &alarm.spec.name;
             if alarm.by_fault {

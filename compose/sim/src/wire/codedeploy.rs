@@ -182,13 +182,12 @@ fn info(state: &State, d: &Deployment) -> Value {
     let Some(service) = state.spec.services.get(d.service) else { return Value::Null };
     let status = d.status(now);
     let tasks = u64::from(service.tasks);
-    let done = match status {
-        "Succeeded" => tasks,
-        _ => {
-            let whole = (d.ends_ms - d.created_ms).max(1);
-            u64::try_from((now.min(d.ends_ms) - d.created_ms).max(0)).unwrap_or(0) * tasks
-                / u64::try_from(whole).unwrap_or(1).max(1)
-        }
+    let done = if status == "Succeeded" {
+        tasks
+    } else {
+        let whole = (d.ends_ms - d.created_ms).max(1);
+        u64::try_from((now.min(d.ends_ms) - d.created_ms).max(0)).unwrap_or(0) * tasks
+            / u64::try_from(whole).unwrap_or(1).max(1)
     };
     let left = tasks.saturating_sub(done);
     let (pending, running, failed, skipped) = match status {

@@ -79,7 +79,7 @@ impl Comparison {
 impl Missing {
     pub(crate) const fn api_name(self) -> &'static str {
         match self {
-            Self::Missing => "missing",
+            Self::Shown => "missing",
             Self::Ignore => "ignore",
             Self::Breaching => "breaching",
             Self::NotBreaching => "notBreaching",
@@ -149,7 +149,7 @@ fn judge(alarm: &AlarmSpec, points: &[(i64, Option<f64>)]) -> Option<AlarmState>
     let absent = points.len() - present.len();
     if present.is_empty() {
         match alarm.missing {
-            Missing::Missing => return Some(AlarmState::InsufficientData),
+            Missing::Shown => return Some(AlarmState::InsufficientData),
             Missing::Ignore => return None,
             Missing::Breaching | Missing::NotBreaching => {}
         }
@@ -249,7 +249,8 @@ pub(crate) fn evaluate(state: &mut State, spec: &Spec, now_ms: i64) {
     for index in 0..state.alarms.len() {
         let Some(alarm) = state.alarms.get(index) else { continue };
         // Before its time, the first alarm only has the history that the scenario writes.
-        let settled = spec.begin_ms + alarm.spec.period_s * 1000 * (alarm.spec.periods as i64 + 1);
+        let settled =
+            spec.begin_ms + alarm.spec.period_s * 1000 * (i64::try_from(alarm.spec.periods).unwrap_or(1) + 1);
         if index == 0 && !alarm.fired || now_ms < settled || alarm.since_ms > now_ms {
             continue;
         }

@@ -22,8 +22,6 @@ pub(crate) struct Deployment {
     pub(crate) rolls_back: Option<String>,
     /// The deployment that rolls this one back.
     pub(crate) rolled_back_by: Option<String>,
-    /// The deployment of the scenario that it is.
-    pub(crate) scripted: Option<usize>,
 }
 
 impl Deployment {
@@ -59,11 +57,11 @@ pub(crate) struct CodeDeploy {
 
 impl CodeDeploy {
     pub(crate) fn new(spec: &Spec) -> Self {
-        let mut order: Vec<(usize, &DeploymentSpec)> =
-            spec.deployments.iter().enumerate().filter(|(_, d)| d.kind == DeployKind::CodeDeploy).collect();
-        order.sort_by_key(|(_, d)| d.at_ms);
+        let mut order: Vec<&DeploymentSpec> =
+            spec.deployments.iter().filter(|d| d.kind == DeployKind::CodeDeploy).collect();
+        order.sort_by_key(|d| d.at_ms);
         let mut this = Self { deployments: Vec::new(), rng: random::generator(spec.seed, "codedeploy", 0) };
-        for (index, d) in order {
+        for d in order {
             let short = d.commit.get(..7).unwrap_or(&d.commit);
             this.deployments.push(Deployment {
                 id: d.id.clone(),
@@ -80,7 +78,6 @@ impl CodeDeploy {
                 ending: d.status,
                 rolls_back: None,
                 rolled_back_by: None,
-                scripted: Some(index),
             });
         }
         this
@@ -124,7 +121,6 @@ impl CodeDeploy {
             ending: DeploymentStatus::Succeeded,
             rolls_back: None,
             rolled_back_by: None,
-            scripted: None,
         })
     }
 }

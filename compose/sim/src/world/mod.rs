@@ -72,7 +72,7 @@ impl World {
         let failed = |source| WorldError::Listen { addr, source };
         let listener = TcpListener::bind(addr).await.map_err(failed)?;
         let endpoint = format!("http://{}", listener.local_addr().map_err(failed)?);
-        let mut state = State::begin(scenario.spec());
+        let mut state = State::begin(&scenario.spec());
         let event = event::alarm(&state);
         let runbooks = scenario.place_runbooks()?;
         match RetrieveApi::load(runbooks.path()) {

@@ -93,7 +93,7 @@ const MUTATING: [&str; 13] = [
 
 impl State {
     /// The world at the moment in which the alarm is delivered, with everything before it.
-    pub(crate) fn begin(spec: Arc<Spec>) -> Self {
+    pub(crate) fn begin(spec: &Arc<Spec>) -> Self {
         let mut logs = LogStore::default();
         for service in &spec.services {
             let created_ms = spec.begin_ms - 200 * 86_400_000;
@@ -107,19 +107,19 @@ impl State {
             now_ms: spec.begin_ms,
             next_tick_ms: spec.begin_ms,
             requests: 0,
-            due: traffic::schedule(&spec),
+            due: traffic::schedule(spec),
             faults: Faults::new(spec.faults.clone()),
             metrics: MetricStore::default(),
             alarms: spec.alarms.iter().map(|a| Alarm::new(a.clone(), spec.begin_ms)).collect(),
-            ecs: Ecs::new(&spec),
-            codedeploy: CodeDeploy::new(&spec),
+            ecs: Ecs::new(spec),
+            codedeploy: CodeDeploy::new(spec),
             injections: spec.injections.clone(),
             mutations: Vec::new(),
             logs,
             logs_api: logs::LogsApi::default(),
             bedrock_api: bedrock::BedrockApi::default(),
             retrieve_api: retrieve::RetrieveApi::default(),
-            spec: Arc::clone(&spec),
+            spec: Arc::clone(spec),
         };
         state.advance_to(spec.start_ms);
         state
@@ -128,7 +128,7 @@ impl State {
     /// An empty world that stands at `now_ms`.
     #[cfg(test)]
     pub(crate) fn new(now_ms: i64, account: &str, region: &str) -> Self {
-        Self::begin(Arc::new(Spec::empty(now_ms, account, region)))
+        Self::begin(&Arc::new(Spec::empty(now_ms, account, region)))
     }
 
     /// Now, in Unix milliseconds.

@@ -98,7 +98,8 @@ pub(crate) fn tick(state: &mut State, spec: &Spec, from_ms: i64) {
     }
     for (n, series) in spec.series.iter().enumerate() {
         let key = series_key(series);
-        let mut rng = random::generator(spec.seed, &series.name, from_ms / TICK_MS + n as i64);
+        let mut rng =
+            random::generator(spec.seed, &series.name, from_ms / TICK_MS + i64::try_from(n).unwrap_or(0));
         let scripted = series.points.iter().rev().find(|(at, _)| *at <= from_ms).map(|(_, value)| *value);
         let mut value = scripted.unwrap_or(series.base);
         if let Some((fault, at_fault)) = series.follows {
