@@ -1,14 +1,17 @@
 //! From a call to an act: the checks, in their order, and what is answered when one fails.
 //!
-//! fetch permit → verify → protected, bounds, kill switch → read the target again and compare →
-//! spend → act once → record. Each step needs what the one before it gave; acting needs an
+//! fetch permit → verify → protected, bounds, kill switch → read the target again → policy once
+//! more → compare with what was approved → spend → act once → record. Each step needs what the one before it gave; acting needs an
 //! `Authorised`, which only the comparison gives.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
 use midwatch_mcp::{Ctx, Time, ToolError};
-use midwatch_policy::{Action, Authorised, Demand, PermitError, PublicKeys, Service, verify};
+use midwatch_policy::{
+    Action, Approver, Attested, Authorised, CallerKind, Demand, PermitError, PublicKeys, Rules, Service,
+    verify,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -124,6 +127,8 @@ pub(crate) struct Gate {
     pub(crate) kill_switch: KillSwitch,
     pub(crate) limits: Limits,
     pub(crate) acting_role: Option<String>,
+    pub(crate) rules: Option<Arc<Rules>>,
+    pub(crate) change_freeze: Option<PathBuf>,
     /// One act at a time: the second of two permits for one target then sees the first one's work.
     pub(crate) turn: Semaphore,
 }
@@ -138,9 +143,9 @@ impl Gate {
     }
 
     /// Takes an action through every check, and carries it out if all hold.
-    pub(crate) async fn pass(&self, subject: &str, action: Action) -> Receipt {
+    pub(crate) async fn pass(&self, kind: CallerKind, subject: &str, action: Action) -> Receipt {
         let mut permit = None;
-        match self.checked(subject, &action, &mut permit).await {
+        match self.checked((kind, subject), &action, &mut permit).await {
             // The turn is held until the act has ended.
             Ok((authorised, planned, _turn)) => self.act(&authorised, &planned).await,
             Err(reason) => {
@@ -152,10 +157,11 @@ impl Gate {
 
     async fn checked(
         &self,
-        subject: &str,
+        caller: (CallerKind, &str),
         action: &Action,
         permit: &mut Option<String>,
     ) -> Result<(Authorised, Planned, SemaphorePermit<'_>), Refused> {
+        let subject = caller.1;
         let offer = self.fetch(subject, action).await?;
         let turn = self.turn.acquire().await;
         let turn = turn.map_err(|_| Refused::new(Obstacle::KillSwitch, "the server is shutting down"))?;
@@ -175,6 +181,7 @@ impl Gate {
             .plan(action, service)
             .await
             .map_err(|error| Refused::new(Obstacle::Stale, format!("{}; {}", error.message, error.mend)))?;
+        self.reconsider(caller, action, service, &planned, &verified.claims().approvers, now)?;
         let authorised = verified.against(&planned.plan.expected).map_err(|error| bad(&error))?;
         self.not_stopped()?;
         // Reading took time; what expired meanwhile is expired.
@@ -232,6 +239,34 @@ impl Gate {
         }
         self.not_stopped()?;
         Ok(service)
+    }
+
+    /// Policy once more, on what was just read.
+    fn reconsider(
+        &self,
+        caller: (CallerKind, &str),
+        action: &Action,
+        service: &Service,
+        planned: &Planned,
+        approvers: &[Approver],
+        now: Timestamp,
+    ) -> Result<(), Refused> {
+        let policy = |message: String| Refused::new(Obstacle::Policy, message);
+        let rules = self
+            .rules
+            .as_ref()
+            .ok_or_else(|| policy("no policy is loaded, so nothing is allowed".to_owned()))?;
+        let acted = self.spend.acted(Some(&service.name), now).map_err(|error| unspent(&error))?;
+        let attested = Attested {
+            change_freeze: self.change_freeze.as_ref().is_some_and(|file| file.try_exists().unwrap_or(true)),
+            business_hours: false,
+            deployments_in_progress: planned.deployments_in_progress,
+            tasks_running: planned.plan.blast_radius.tasks_running,
+            tasks_affected: planned.plan.blast_radius.tasks_affected,
+            actions_last_hour: acted,
+        };
+        crate::policy::objection(rules, caller, action, service, attested, approvers)
+            .map_or(Ok(()), |why| Err(policy(why)))
     }
 
     fn not_stopped(&self) -> Result<(), Refused> {

@@ -19,6 +19,7 @@ mod gate;
 mod kill_switch;
 mod permits;
 mod plan;
+mod policy;
 mod read;
 mod refusal;
 mod rollback;

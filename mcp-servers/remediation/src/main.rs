@@ -1,10 +1,11 @@
 //! Serves the remediation tools to any MCP client, on stdio or streamable HTTP.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use clap::Parser;
 use midwatch_mcp::ServeArgs;
+use midwatch_policy::Rules;
 use midwatch_remediation::{
     Callers, IAM_POLICY, KillSwitch, RemediationConfig, RemediationServer, SpendStore,
 };
@@ -20,6 +21,12 @@ struct Args {
     /// File whose existence stops every change.
     #[arg(long, value_name = "FILE", env = "MIDWATCH_KILL_SWITCH_FILE")]
     kill_switch: Option<PathBuf>,
+    /// File whose existence says that a change freeze is on.
+    #[arg(long, value_name = "FILE", env = "MIDWATCH_CHANGE_FREEZE_FILE")]
+    change_freeze: Option<PathBuf>,
+    /// Policy (Cedar) in place of the shipped one.
+    #[arg(long, value_name = "FILE", env = "MIDWATCH_POLICY")]
+    policy: Option<PathBuf>,
     /// Name under which this server is addressed in permits.
     #[arg(long, value_name = "NAME", default_value = "midwatch-remediation")]
     audience: String,
@@ -38,13 +45,24 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let Args { spend, kill_switch, audience, caller, http_caller, acting_role, serve } = Args::parse();
+    let Args { spend, kill_switch, change_freeze, policy, audience, caller, http_caller, acting_role, serve } =
+        Args::parse();
     let build = |ctx| {
         let spend = match spend {
             Some(path) => SpendStore::open(&path).with_context(|| format!("in `{}`", path.display()))?,
             None => SpendStore::in_memory()?,
         };
+        let rules = match policy {
+            Some(path) => {
+                let text = std::fs::read_to_string(&path)
+                    .with_context(|| format!("cannot read `{}`", path.display()))?;
+                Rules::parse(&text).with_context(|| format!("in `{}`", path.display()))?
+            }
+            None => Rules::embedded()?,
+        };
         let config = RemediationConfig {
+            rules: Some(Arc::new(rules)),
+            change_freeze,
             audience,
             callers: Callers { local: caller, http: http_caller },
             kill_switch: KillSwitch::new(kill_switch),

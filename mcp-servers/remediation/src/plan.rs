@@ -31,6 +31,8 @@ pub(crate) enum Move {
 pub(crate) struct Planned {
     pub(crate) plan: Plan,
     pub(crate) call: Move,
+    /// Deployments of the service that were under way.
+    pub(crate) deployments_in_progress: u32,
 }
 
 /// What differs from action to action.
@@ -52,6 +54,16 @@ pub(crate) struct Live {
     pub(crate) rollouts: Vec<Rollout>,
     /// Services of the catalog that depend on this one.
     pub(crate) dependents: Vec<ServiceName>,
+}
+
+impl Live {
+    /// How many deployments are under way; a rollout that both services show counts once.
+    fn deployments_in_progress(&self) -> u32 {
+        let ecs = self.running.as_ref().map_or(0, |running| running.in_progress.len());
+        let group = self.group.iter().flat_map(|group| &group.deployments);
+        let codedeploy = group.filter(|d| d.phase == Phase::InProgress).count();
+        u32::try_from(ecs.max(codedeploy)).unwrap_or(u32::MAX)
+    }
 }
 
 /// Plans an action, or says why not.
@@ -77,10 +89,8 @@ pub(crate) fn plan(action: &Action, service: &Service, live: &Live) -> Result<Pl
     // What everything depends on is never a small matter.
     let risk = if service.tier.get() == 0 { risk.max(Risk::Medium) } else { risk };
     let action = action.clone();
-    Ok(Planned {
-        plan: Plan { action, steps: vec![step], expected, blast_radius, risk, inverse, warnings },
-        call,
-    })
+    let plan = Plan { action, steps: vec![step], expected, blast_radius, risk, inverse, warnings };
+    Ok(Planned { plan, call, deployments_in_progress: live.deployments_in_progress() })
 }
 
 fn codedeploy_rollback(service: &Service, live: &Live, id: &AwsName) -> Result<Draft, Refusal> {

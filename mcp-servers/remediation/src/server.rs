@@ -1,9 +1,9 @@
 //! The tools.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use midwatch_mcp::{Ctx, ErrorKind, ToolError, server_info};
-use midwatch_policy::{Action, ActionKind, AwsName, Plan, PublicKeys, ServiceName};
+use midwatch_policy::{Action, ActionKind, AwsName, CallerKind, Plan, PublicKeys, Rules, ServiceName};
 use rmcp::{
     Json, RoleServer, ServerHandler,
     handler::server::{router::tool::ToolRouter, wrapper::Parameters},
@@ -42,6 +42,10 @@ pub struct RemediationConfig {
     /// Name of the role to assume for changing, in the account of each service. Absent: the
     /// catalog's role, or the credentials the server runs with.
     pub acting_role: Option<String>,
+    /// The policy that is asked again before each act; without one nothing is allowed.
+    pub rules: Option<Arc<Rules>>,
+    /// File whose existence says that a change freeze is on.
+    pub change_freeze: Option<PathBuf>,
 }
 
 impl RemediationConfig {
@@ -56,6 +60,8 @@ impl RemediationConfig {
             kill_switch: KillSwitch::default(),
             limits: Limits::default(),
             acting_role: None,
+            rules: Rules::embedded().ok().map(Arc::new),
+            change_freeze: None,
         }
     }
 }
@@ -155,8 +161,18 @@ impl TryFrom<PlanArgs> for Action {
 impl RemediationServer {
     /// A server with this gate.
     pub fn new(ctx: Ctx, config: RemediationConfig) -> Self {
-        let RemediationConfig { audience, callers, source, keys, spend, kill_switch, limits, acting_role } =
-            config;
+        let RemediationConfig {
+            audience,
+            callers,
+            source,
+            keys,
+            spend,
+            kill_switch,
+            limits,
+            acting_role,
+            rules,
+            change_freeze,
+        } = config;
         let turn = Semaphore::new(1);
         Self {
             gate: Arc::new(Gate {
@@ -168,6 +184,8 @@ impl RemediationServer {
                 kill_switch,
                 limits,
                 acting_role,
+                rules,
+                change_freeze,
                 turn,
             }),
             callers: Arc::new(callers),
@@ -262,7 +280,11 @@ impl RemediationServer {
         context: &RequestContext<RoleServer>,
     ) -> Result<Json<Receipt>, ToolError> {
         let over_http = context.extensions.get::<http::request::Parts>().is_some();
-        let caller = if over_http { &self.callers.http } else { &self.callers.local };
+        let (kind, caller) = if over_http {
+            (CallerKind::AgentClient, &self.callers.http)
+        } else {
+            (CallerKind::Supervisor, &self.callers.local)
+        };
         let Some(subject) = caller.clone() else {
             return Err(ToolError::new(
                 ErrorKind::Refused,
@@ -272,12 +294,14 @@ impl RemediationServer {
         };
         let gate = Arc::clone(&self.gate);
         // A task of its own: whoever hangs up, what was begun is carried to its record.
-        tokio::spawn(async move { gate.pass(&subject, action).await }).await.map(Json).map_err(|error| {
-            tracing::error!(%error, "an act died");
-            ToolError::internal(
-                "the act died; whether it took effect is not known: read the target, do not call again",
-            )
-        })
+        tokio::spawn(async move { gate.pass(kind, &subject, action).await }).await.map(Json).map_err(
+            |error| {
+                tracing::error!(%error, "an act died");
+                ToolError::internal(
+                    "the act died; whether it took effect is not known: read the target, do not call again",
+                )
+            },
+        )
     }
 }
 

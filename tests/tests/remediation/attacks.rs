@@ -191,6 +191,40 @@ async fn protection_bounds_kill_switch_and_limits_outrank_every_permit() {
         assert_eq!(receipt["outcome"], "done", "{receipt}");
     }
     let more = bench.approved(&scale("cart", 8), "permit-20").await;
-    assert_eq!(reason(&more).0, "limit", "{more}");
+    // Policy says so first; the server's own limit stands behind it, whatever policy says.
+    assert_eq!(reason(&more).0, "policy", "{more}");
+    assert!(reason(&more).1.contains("enough-for-an-hour"), "{more}");
     assert_eq!(bench.changes().len(), 3);
+}
+
+#[tokio::test]
+async fn policy_is_asked_again_and_outranks_the_permit() {
+    let extra = "
+[[service]]
+name = 'vault-front'
+tier = 0
+deploys_with = 'ecs'
+
+[[service]]
+name = 'watched'
+tier = 2
+deploys_with = 'ecs'
+autonomy = 'advise'
+";
+    let bench = Bench::new(extra).await;
+    // Tier 0 takes two people; this permit names one.
+    let one = bench.approved(&restart("vault-front"), "permit-1").await;
+    assert_eq!(reason(&one).0, "policy", "{one}");
+    assert!(reason(&one).1.contains("1 oncall"), "{one}");
+    let watched = bench.approved(&restart("watched"), "permit-2").await;
+    assert_eq!(reason(&watched).0, "policy", "{watched}");
+    assert_eq!(bench.world.mutations(), []);
+
+    let plan = bench.plan(&restart("vault-front")).await.unwrap();
+    let mut claims = bench.claims(&plan, "permit-3");
+    let mut second = claims.approvers[0].clone();
+    second.name = "second-on-call".to_owned();
+    claims.approvers.push(second);
+    bench.offer(&claims);
+    assert_eq!(bench.act(&restart("vault-front")).await["outcome"], "done");
 }

@@ -11,8 +11,7 @@ use midwatch_policy::{
     SigningKey, sign,
 };
 use midwatch_remediation::{
-    Answer, Callers, KillSwitch, Limits, Offer, PermitSource, RemediationConfig, RemediationServer,
-    SpendStore,
+    Answer, Callers, KillSwitch, Offer, PermitSource, RemediationConfig, RemediationServer, SpendStore,
 };
 use midwatch_sim::{Scenario, World};
 use rmcp::model::CallToolRequestParams;
@@ -192,10 +191,8 @@ async fn connect(
         callers: Callers { local: Some(CALLER.to_owned()), http: None },
         source: Some(source),
         keys: [key.public().unwrap()].into_iter().collect(),
-        spend,
         kill_switch: switch.clone(),
-        limits: Limits::default(),
-        acting_role: None,
+        ..RemediationConfig::planning_only(spend)
     };
     let aws = Aws::new(AwsSettings::local(world.endpoint(), "us-east-1"));
     let ctx = Ctx::new(aws, Arc::new(world.catalog().clone()), world.clock());
