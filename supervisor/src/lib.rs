@@ -1,11 +1,28 @@
 //! The supervisor of Midwatch: from an alarm to a verified, reported outcome.
 //!
 //! The stages of an incident are the files `intake`, `sweep`, `route`, `investigate`, `decide`,
-//! `approve`, `act`, `verify` and `report`, in that order.
+//! `approve`, `act`, `verify` and `report`, in that order; `incident` goes through them.
 
+pub mod act;
 pub mod alarm;
+pub mod approve;
+pub mod case;
+pub mod command;
+pub mod decide;
+pub mod desk;
 pub mod event;
+pub mod incident;
+pub mod intake;
+pub mod investigate;
 pub mod journal;
 pub mod record;
+pub mod report;
+pub mod route;
 pub mod run;
+pub mod servers;
+pub mod signs;
+pub mod site;
+pub mod sweep;
 pub mod terminal;
+pub mod tools;
+pub mod verify;

@@ -4,8 +4,7 @@
 //! code; whatever was not checked is a `guess`. `actions` holds only what was called at the
 //! target: a proposal that was declined stands under `proposal`, not there.
 
-use std::collections::BTreeMap;
-
+use midwatch_agents::finding::{Claim, Standing};
 use midwatch_policy::{CauseKind, IncidentId, Plan, ServiceName, Timestamp, Verdict};
 use serde::{Deserialize, Serialize};
 
@@ -89,6 +88,17 @@ pub struct RunClaim {
     pub why: Option<String>,
 }
 
+impl From<&Claim> for RunClaim {
+    fn from(claim: &Claim) -> Self {
+        let (kind, why) = match &claim.standing {
+            Standing::Fact => (ClaimKind::Fact, None),
+            Standing::Guess { why } => (ClaimKind::Guess, Some(why.clone())),
+        };
+        let evidence = claim.evidence.iter().map(ToString::to_string).collect();
+        Self { text: claim.text.clone(), kind, evidence, by: claim.by.clone(), why }
+    }
+}
+
 /// A piece of evidence that was kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunEvidence {
@@ -122,6 +132,28 @@ pub struct RunAction {
     /// What the target said, or why not.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
+    /// What reading the target showed, where the outcome was ambiguous.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Settled>,
+}
+
+impl RunAction {
+    /// Whether it took effect, as far as is known.
+    pub fn took_effect(&self) -> bool {
+        self.outcome == "done" || self.settled == Some(Settled::TookEffect)
+    }
+}
+
+/// What became of a call whose answer did not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Settled {
+    /// The target shows its effect.
+    TookEffect,
+    /// The target shows that there was none.
+    NoEffect,
+    /// The target does not show it.
+    Unknown,
 }
 
 /// What became of a proposal.
@@ -202,8 +234,6 @@ pub struct RunUsage {
     pub output_tokens: u64,
     /// Cost in micro-dollars.
     pub cost_micro_usd: u64,
-    /// Cost by model id, in micro-dollars.
-    pub by_model: BTreeMap<String, u64>,
 }
 
 /// Milliseconds from the alarm's arrival.

@@ -21,7 +21,7 @@ pub(super) struct Blamed {
 
 /// The one that most error lines of calls name, if those are a good part of all.
 pub(super) fn blamed(signals: &Signals) -> Option<Blamed> {
-    let named = |d: &&DependencySignal| share_naming(signals, &d.name);
+    let named = |d: &&DependencySignal| share_naming(signals, d);
     let most = signals.dependencies.iter().max_by(|a, b| named(a).total_cmp(&named(b)))?;
     (named(&most) >= 0.3).then(|| Blamed {
         name: most.name.clone(),
@@ -30,11 +30,18 @@ pub(super) fn blamed(signals: &Signals) -> Option<Blamed> {
     })
 }
 
-/// The share of error lines that are failing calls and name it.
-fn share_naming(signals: &Signals, name: &str) -> f64 {
+/// The share of error lines that are failing calls and name it. A limit that was reached is first
+/// of all the service's own (its pool, its queue); it speaks against whom it names only if that one
+/// fails by its own account.
+fn share_naming(signals: &Signals, dependency: &DependencySignal) -> f64 {
+    let fails = fails(dependency) == Some(true);
     signals.share(|p| {
-        matches!(p.class, ErrorClass::Call | ErrorClass::Timeout | ErrorClass::Limit)
-            && p.names.iter().any(|n| n == name)
+        let is_call = match p.class {
+            ErrorClass::Call | ErrorClass::Timeout => true,
+            ErrorClass::Limit => fails,
+            ErrorClass::Throttling | ErrorClass::Memory | ErrorClass::Program => false,
+        };
+        is_call && p.names.contains(&dependency.name)
     })
 }
 
@@ -54,7 +61,7 @@ pub(super) fn weigh(signals: &Signals) -> Vec<RankedCause> {
 
 fn one(signals: &Signals, dependency: &DependencySignal) -> RankedCause {
     let mut weighing = Weighing::new(CauseKind::Dependency, Some(dependency.name.clone()));
-    let share = share_naming(signals, &dependency.name);
+    let share = share_naming(signals, dependency);
     if share > 0.0 {
         let naming = signals.patterns.iter().find(|p| p.names.contains(&dependency.name));
         weighing.add(

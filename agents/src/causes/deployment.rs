@@ -82,7 +82,7 @@ fn add_errors(weighing: &mut Weighing, signals: &Signals, started: Timestamp, ne
         None => {}
     }
     let program = signals.share(|p| matches!(p.class, ErrorClass::Program));
-    let limit = signals.share(|p| p.class == ErrorClass::Limit && p.names.is_empty());
+    let limit = signals.share(|p| p.class == ErrorClass::Limit);
     if program + limit >= 0.5 {
         weighing.add("the errors are about the service itself", 0.12, None);
     }

@@ -119,8 +119,9 @@ pub trait Journal: Send + Sync + std::fmt::Debug {
     /// All incidents, newest first.
     fn heads(&self) -> JournalFuture<'_, Vec<Head>>;
 
-    /// Keeps bytes beside the journal under their SHA-256, which is returned in hex.
-    fn keep(&self, bytes: Vec<u8>) -> JournalFuture<'_, String>;
+    /// Keeps pieces of bytes beside the journal, each under its SHA-256, in one commit. The
+    /// digests are returned in hex and in order.
+    fn keep(&self, pieces: Vec<Vec<u8>>) -> JournalFuture<'_, Vec<String>>;
 
     /// The bytes of a digest, checked against it.
     fn kept<'a>(&'a self, digest: &'a str) -> JournalFuture<'a, Option<Vec<u8>>>;

@@ -264,13 +264,19 @@ impl Journal for SqliteJournal {
         }))
     }
 
-    fn keep(&self, bytes: Vec<u8>) -> JournalFuture<'_, String> {
+    fn keep(&self, pieces: Vec<Vec<u8>>) -> JournalFuture<'_, Vec<String>> {
         Box::pin(self.on_store(move |connection| {
-            let digest = digest(&bytes);
-            connection
-                .prepare_cached("INSERT INTO blobs VALUES (?1, ?2) ON CONFLICT (digest) DO NOTHING")?
-                .execute(params![digest, bytes])?;
-            Ok(digest)
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut digests = Vec::with_capacity(pieces.len());
+            for bytes in pieces {
+                let digest = digest(&bytes);
+                transaction
+                    .prepare_cached("INSERT INTO blobs VALUES (?1, ?2) ON CONFLICT (digest) DO NOTHING")?
+                    .execute(params![digest, bytes])?;
+                digests.push(digest);
+            }
+            transaction.commit()?;
+            Ok(digests)
         }))
     }
 

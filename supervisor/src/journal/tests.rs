@@ -58,9 +58,9 @@ async fn of_two_writers_at_once_one_wins() {
 #[tokio::test]
 async fn bytes_are_kept_under_their_digest_and_checked() {
     let journal = SqliteJournal::in_memory().unwrap();
-    let digest = journal.keep(b"evidence".to_vec()).await.unwrap();
-    assert_eq!(journal.keep(b"evidence".to_vec()).await.unwrap(), digest);
-    assert_eq!(journal.kept(&digest).await.unwrap().unwrap(), b"evidence");
+    let digests = journal.keep(vec![b"evidence".to_vec(), b"more".to_vec()]).await.unwrap();
+    assert_eq!(journal.keep(vec![b"evidence".to_vec()]).await.unwrap(), digests[..1]);
+    assert_eq!(journal.kept(&digests[0]).await.unwrap().unwrap(), b"evidence");
     assert_eq!(journal.kept("00").await.unwrap(), None);
 }
 

@@ -22,11 +22,11 @@ pub(crate) struct Lanes {
 
 impl Lanes {
     pub(crate) fn show(&mut self, page: &mut Page, event: &AgentEvent) {
+        if Self::works_alone(event) {
+            return alone(page, event);
+        }
         match event {
             AgentEvent::Started { specialist, model } => {
-                if !self.done.is_empty() && self.done.iter().all(|d| *d) {
-                    self.end();
-                }
                 self.names.push(specialist.clone());
                 self.done.push(false);
                 self.say(page, specialist, &format!("{NAME}{}{NAME:#}", specialist.replace('_', " ")), model);
@@ -63,6 +63,21 @@ impl Lanes {
         }
     }
 
+    /// Who routes and who proposes has nobody beside them.
+    fn works_alone(event: &AgentEvent) -> bool {
+        match event {
+            AgentEvent::Started { specialist, .. }
+            | AgentEvent::Turn { specialist, .. }
+            | AgentEvent::ModelFailed { specialist, .. }
+            | AgentEvent::ToolStarted { specialist, .. }
+            | AgentEvent::ToolFinished { specialist, .. }
+            | AgentEvent::Corrected { specialist, .. }
+            | AgentEvent::Finished { specialist, .. } => {
+                matches!(specialist.as_str(), "router" | "remediator")
+            }
+        }
+    }
+
     /// Forgets who was at work.
     pub(crate) fn end(&mut self) {
         self.names.clear();
@@ -89,6 +104,26 @@ impl Lanes {
             }
         }
         page.line(&line);
+    }
+}
+
+/// What someone does alone, in a line each.
+fn alone(page: &mut Page, event: &AgentEvent) {
+    match event {
+        AgentEvent::ToolFinished { specialist, tool, error: None, ms, .. } => {
+            page.item("·", &format!("{specialist}: {tool}, {}", took(*ms)));
+        }
+        AgentEvent::ToolFinished { specialist, tool, error: Some(kind), .. } => {
+            page.item(&format!("{BAD}✗{BAD:#}"), &format!("{specialist}: {tool}: {}", kind.as_str()));
+        }
+        AgentEvent::ModelFailed { specialist, error, .. } => {
+            page.item(&format!("{BAD}✗{BAD:#}"), &format!("{specialist}: model: {error}"));
+        }
+        AgentEvent::Corrected { specialist, what } => page.item("·", &format!("{specialist}: {what}")),
+        AgentEvent::Started { .. }
+        | AgentEvent::Turn { .. }
+        | AgentEvent::ToolStarted { .. }
+        | AgentEvent::Finished { .. } => {}
     }
 }
 

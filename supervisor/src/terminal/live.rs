@@ -31,7 +31,7 @@ impl Live {
     }
 
     fn part(&mut self, mark: &str, part: &str, line: &str, tail: &str) {
-        const PART: usize = 22;
+        const PART: usize = 25;
         let room = WIDTH - GUTTER - 2 - PART - 1 - tail.chars().count();
         let line = fit(&clean(line), room);
         self.page.line(&format!(

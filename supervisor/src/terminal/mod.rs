@@ -6,6 +6,7 @@
 
 mod agents;
 mod live;
+pub mod prompt;
 mod proposal;
 mod report;
 pub mod style;

@@ -1,0 +1,202 @@
+//! Act: the tool is called once, after the intent is durable.
+//!
+//! INVARIANT: nothing is called that is not in the journal first, and nothing is called twice. When
+//! it is not known whether a call took effect, the target is read until it shows that it did, or
+//! that it did not; the call is never repeated.
+
+use std::time::Duration;
+
+use midwatch_agents::{
+    model::CallLimits,
+    tools::{FailureKind, ToolCall, ToolFailure},
+    view::{DeploymentList, Health},
+};
+use midwatch_policy::{Action, ExpectedState, Plan, SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::{
+    case::{Case, args, time},
+    event::Event,
+    record::RecordError,
+    run::{RunAction, Settled},
+    tools::Mutations,
+};
+
+/// Real time that the call may take.
+const ACT_TIMEOUT: Duration = Duration::from_secs(180);
+/// How often and how many times the target is read to settle an unknown outcome.
+const SETTLE_EVERY: Duration = Duration::from_secs(20);
+const SETTLE_LOOKS: u32 = 4;
+/// Deadline of one look.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// Does what was approved, once.
+pub async fn act(case: &Case, plan: &Plan, request: &str) -> Result<RunAction, RecordError> {
+    let action = &plan.action;
+    case.recorder.commit(Event::Intended { action: action.clone(), request: request.to_owned() }).await?;
+    let begun = case.now();
+    let call = ToolCall {
+        server: "remediation".to_owned(),
+        tool: action.kind().tool().to_owned(),
+        args: action.arguments(),
+    };
+    let limits = CallLimits::within(ACT_TIMEOUT);
+    let mut done = read(action, Mutations(&case.tools).call(&call, &limits).await);
+    let event = Event::Acted {
+        outcome: done.outcome.clone(),
+        detail: done.detail.clone(),
+        permit_id: done.permit_id.clone(),
+    };
+    // The act has happened; a journal that fails now must not hide it from the report.
+    if let Err(error) = case.recorder.commit(event).await {
+        tracing::error!(%error, "outcome of an action could not be journaled");
+    }
+    if done.outcome == "ambiguous" {
+        let settled = settle(case, plan, begun).await;
+        let text = match settled {
+            Settled::TookEffect => "the target shows that it took effect",
+            Settled::NoEffect => "the target shows that it did not take effect",
+            Settled::Unknown => "the target does not show whether it took effect",
+        };
+        case.recorder.note(Event::Settled { text: text.to_owned() });
+        done.settled = Some(settled);
+    }
+    Ok(done)
+}
+
+fn read(action: &Action, answer: Result<Value, ToolFailure>) -> RunAction {
+    let (outcome, detail, permit_id) = match answer {
+        Ok(answer) => {
+            let text = |pointer: &str| answer.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+            let known = text("/outcome")
+                .filter(|o| matches!(o.as_str(), "done" | "refused" | "failed" | "ambiguous"));
+            let detail = match (text("/reason/kind"), text("/reason/message")) {
+                (Some(kind), Some(message)) => format!("{kind}: {message}"),
+                (None, Some(message)) => message,
+                (_, None) => calls(&answer),
+            };
+            // An answer that says nothing known may stand for anything.
+            (known.unwrap_or_else(|| "ambiguous".to_owned()), detail, text("/permit_id"))
+        }
+        Err(failure) => {
+            let outcome = match failure.kind {
+                FailureKind::Invalid
+                | FailureKind::NotFound
+                | FailureKind::Refused
+                | FailureKind::AccessDenied
+                | FailureKind::ExpiredCredentials
+                | FailureKind::Throttled => "failed",
+                FailureKind::Timeout | FailureKind::Unavailable | FailureKind::Internal => "ambiguous",
+            };
+            (outcome.to_owned(), failure.to_string(), None)
+        }
+    };
+    RunAction {
+        tool: action.kind().tool().to_owned(),
+        target: action.service().to_string(),
+        outcome,
+        arguments: action.arguments(),
+        permit_id,
+        detail,
+        settled: None,
+    }
+}
+
+fn calls(answer: &Value) -> String {
+    let list = answer.get("calls").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let each: Vec<String> = list
+        .iter()
+        .filter_map(|call| Some(format!("{} {}", call.get("api")?.as_str()?, call.get("detail")?.as_str()?)))
+        .collect();
+    each.join("; ")
+}
+
+/// Reads the target until it shows what became of the call.
+async fn settle(case: &Case, plan: &Plan, begun: Timestamp) -> Settled {
+    let mut last = Settled::Unknown;
+    for _ in 0..SETTLE_LOOKS {
+        case.clock.sleep(SETTLE_EVERY).await;
+        last = look(case, plan, begun).await;
+        if last == Settled::TookEffect {
+            break;
+        }
+    }
+    last
+}
+
+async fn look(case: &Case, plan: &Plan, begun: Timestamp) -> Settled {
+    let service = json!(plan.action.service());
+    match &plan.expected {
+        ExpectedState::CodeDeployDeployment { deployment_id, .. } => {
+            let from = begun.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(begun);
+            let arguments = args([("service", service), ("from", time(from)), ("to", time(case.now()))]);
+            let Ok(admitted) = case.read("deployments", "list_deployments", arguments, LOOK).await else {
+                return Settled::Unknown;
+            };
+            let Ok(list) = serde_json::from_value::<DeploymentList>(admitted.result) else {
+                return Settled::Unknown;
+            };
+            let newest = list.deployments.iter().max_by_key(|d| d.created_at);
+            let replaced = newest.is_some_and(|d| {
+                d.deployment_id != deployment_id.as_str() && d.created_at.is_some_and(|at| at >= begun)
+            });
+            let taken_back = list.deployments.iter().any(|d| {
+                d.deployment_id == deployment_id.as_str()
+                    && matches!(
+                        d.status,
+                        midwatch_agents::brief::DeploymentStatus::Stopped
+                            | midwatch_agents::brief::DeploymentStatus::RolledBack
+                    )
+            });
+            if replaced || taken_back { Settled::TookEffect } else { Settled::NoEffect }
+        }
+        ExpectedState::EcsDeployment { primary_deployment_id, .. } => {
+            let Some((_, raw)) = health(case, service).await else { return Settled::Unknown };
+            match raw.get("primary_deployment_id").and_then(Value::as_str) {
+                Some(id) if id != primary_deployment_id.as_str() => Settled::TookEffect,
+                Some(_) => Settled::NoEffect,
+                None => Settled::Unknown,
+            }
+        }
+        ExpectedState::EcsDesiredCount { desired_count, .. } => {
+            let Some((health, _)) = health(case, service).await else { return Settled::Unknown };
+            match health.desired {
+                Some(desired) if desired != *desired_count => Settled::TookEffect,
+                Some(_) => Settled::NoEffect,
+                None => Settled::Unknown,
+            }
+        }
+    }
+}
+
+async fn health(case: &Case, service: Value) -> Option<(Health, Value)> {
+    let admitted =
+        case.read("deployments", "service_health", args([("service", service)]), LOOK).await.ok()?;
+    Some((serde_json::from_value(admitted.result.clone()).ok()?, admitted.result))
+}
+
+#[cfg(test)]
+mod tests {
+    use midwatch_policy::ServiceName;
+
+    use super::*;
+
+    fn outcome(answer: Result<Value, ToolFailure>) -> String {
+        let action = Action::RestartService { service: ServiceName::parse("a").unwrap() };
+        read(&action, answer).outcome
+    }
+
+    #[test]
+    fn what_is_not_clearly_done_is_never_called_done() {
+        assert_eq!(outcome(Ok(json!({ "outcome": "done", "calls": [] }))), "done");
+        assert_eq!(
+            outcome(Ok(json!({ "outcome": "refused", "reason": { "kind": "stale", "message": "m" } }))),
+            "refused"
+        );
+        assert_eq!(outcome(Ok(json!({}))), "ambiguous");
+        assert_eq!(outcome(Ok(json!({ "outcome": "splendid" }))), "ambiguous");
+        assert_eq!(outcome(Err(ToolFailure::new(FailureKind::Timeout, "t"))), "ambiguous");
+        assert_eq!(outcome(Err(ToolFailure::new(FailureKind::Unavailable, "gone"))), "ambiguous");
+        assert_eq!(outcome(Err(ToolFailure::new(FailureKind::Invalid, "i"))), "failed");
+    }
+}

@@ -1,0 +1,130 @@
+//! What the stages of one incident share.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use midwatch_agents::{
+    budget::Spend,
+    evidence::{Admitted, EvidenceBook, Origin},
+    model::CallLimits,
+    tools::{FailureKind, ToolCall, ToolFailure, Tools},
+};
+use midwatch_policy::{Clock, Timestamp};
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    event::Event,
+    intake::Opened,
+    journal::Journal,
+    record::{Recorder, millis_between},
+    tools::Toolbox,
+};
+
+/// Real time that one tool call may take, whatever the incident's clock says.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// An incident under way.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// What was opened.
+    pub opened: Arc<Opened>,
+    /// The incident's clock.
+    pub clock: Arc<dyn Clock>,
+    /// Its tools.
+    pub tools: Arc<Toolbox>,
+    /// Its evidence.
+    pub book: EvidenceBook,
+    /// Who pays.
+    pub spend: Spend,
+    /// Its journal's writing end.
+    pub recorder: Recorder,
+    /// Where evidence bytes are kept.
+    pub journal: Arc<dyn Journal>,
+    /// Ends everything.
+    pub cancel: CancellationToken,
+    /// Evidence that is kept already.
+    kept: Arc<AtomicUsize>,
+}
+
+impl Case {
+    /// An incident with an empty book.
+    pub fn new(
+        opened: Arc<Opened>,
+        clock: Arc<dyn Clock>,
+        tools: Arc<Toolbox>,
+        spend: Spend,
+        recorder: Recorder,
+        journal: Arc<dyn Journal>,
+    ) -> Self {
+        let book = EvidenceBook::new();
+        let cancel = CancellationToken::new();
+        Self { opened, clock, tools, book, spend, recorder, journal, cancel, kept: Arc::default() }
+    }
+
+    /// Now, on the incident's clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Reads with one tool, within a deadline, and keeps what it brings as evidence.
+    ///
+    /// The deadline holds in real time, as the call's time-out, and on the incident's clock, where
+    /// an answer that comes later is no answer. No timer is set on that clock: a stepped world
+    /// would take our own work beside it for idleness, and jump to it.
+    pub async fn read(
+        &self,
+        server: &str,
+        tool: &str,
+        args: Map<String, Value>,
+        deadline: Duration,
+    ) -> Result<Admitted, ToolFailure> {
+        let call = ToolCall { server: server.to_owned(), tool: tool.to_owned(), args };
+        let limits = CallLimits { timeout: deadline, cancel: self.cancel.clone() };
+        let begun = self.now();
+        let result = self.tools.call(&call, &limits).await?;
+        if millis_between(begun, self.now()) > u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX) {
+            let message = format!("no answer within {} s", deadline.as_secs());
+            return Err(ToolFailure::new(FailureKind::Timeout, message));
+        }
+        let origin = Origin { server: call.server, tool: call.tool, args: call.args, at: self.now() };
+        Ok(self.book.admit(&origin, &result))
+    }
+
+    /// Keeps the bytes of all evidence that is not kept yet, and notes their digests.
+    pub async fn keep_evidence(&self) {
+        let all = self.book.all();
+        let from = self.kept.swap(all.len(), Ordering::Relaxed);
+        let new = all.get(from..).unwrap_or_default();
+        if new.is_empty() {
+            return;
+        }
+        let pieces = new.iter().map(|piece| piece.bytes().into_bytes()).collect();
+        if let Err(error) = self.journal.keep(pieces).await {
+            tracing::error!(%error, "evidence cannot be kept");
+        }
+        for piece in new {
+            self.recorder.note(Event::EvidenceKept {
+                id: piece.id.clone(),
+                source: format!("{}.{}", piece.origin.server, piece.origin.tool),
+                reference: piece.reference.clone(),
+                sha256: piece.sha256.clone(),
+            });
+        }
+    }
+}
+
+/// Arguments of a tool, from pairs.
+pub fn args<const N: usize>(pairs: [(&str, Value); N]) -> Map<String, Value> {
+    pairs.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.to_owned(), v)).collect()
+}
+
+/// A time as tools take it.
+pub fn time(at: Timestamp) -> Value {
+    Value::String(at.to_string())
+}

@@ -1,0 +1,208 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples:
+  midwatch demo                          play an incident and be asked, nothing to set up
+  midwatch demo --approve                the same, answered
+  midwatch triage alarm.json             look at a real alarm with your AWS credentials
+  aws sqs receive-message … | midwatch triage -
+  midwatch doctor                        what is set up, what is missing, how to mend it
+  midwatch incidents show ID             what happened, from the journal
+
+Environment:
+  AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL*   as for every AWS tool
+  MIDWATCH_CATALOG    the service catalog (TOML)
+  MIDWATCH_RUNBOOKS   a directory of Markdown runbooks
+  MIDWATCH_STORE      where incidents are kept
+  MIDWATCH_LOG        what to log to stderr, such as debug
+
+Midwatch only ever reads, except in the demo's own world: there it acts, on a permit that is
+signed for exactly the action a person approved.";
+
+/// Takes the middle watch: an alarm comes in, the evidence is gathered, what is known and what is
+/// guessed is kept apart, and the one safe action is proposed, where there is one.
+#[derive(Debug, Parser)]
+#[command(name = "midwatch", version, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What to log to stderr, as `tracing` directives
+    #[arg(long, global = true, value_name = "FILTER", env = "MIDWATCH_LOG", default_value = "error")]
+    pub log: String,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Play an incident from start to end, in a world of its own
+    #[cfg(feature = "demo")]
+    Demo(DemoArgs),
+    /// Look at one alarm and report; never changes anything
+    Triage(TriageArgs),
+    /// Play every scenario below a directory and check what came of it
+    #[cfg(feature = "demo")]
+    Eval(EvalArgs),
+    /// List incidents, or show one, from the journal
+    Incidents(IncidentsArgs),
+    /// Say what is configured, reachable and permitted, and how to mend what is not
+    Doctor(DoctorArgs),
+}
+
+/// How to write the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Which model reasons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ModelChoice {
+    /// Rules, for no tokens.
+    Playbook,
+    /// Amazon Bedrock.
+    Bedrock,
+}
+
+/// Arguments of `demo`.
+#[cfg(feature = "demo")]
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Play this scenario instead of the embedded one
+    #[arg(long, value_name = "DIR")]
+    pub scenario: Option<PathBuf>,
+    /// Approve what is proposed
+    #[arg(long, conflicts_with_all = ["decline", "no_input"])]
+    pub approve: bool,
+    /// Decline what is proposed
+    #[arg(long, conflicts_with = "no_input")]
+    pub decline: bool,
+    /// Let nobody answer: the request expires, which counts as declined
+    #[arg(long)]
+    pub no_input: bool,
+    /// How to write the result
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Which model reasons; bedrock means the world's own Converse endpoint
+    #[arg(long, value_enum, default_value_t = ModelChoice::Playbook)]
+    pub model: ModelChoice,
+    /// Seconds until an unanswered request counts as declined
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u32).range(5..=3600))]
+    pub timeout: u32,
+    /// Keep the incident in this store
+    #[arg(long, value_name = "FILE", env = "MIDWATCH_STORE")]
+    pub store: Option<PathBuf>,
+}
+
+/// Arguments of `triage`.
+#[derive(Debug, Args)]
+pub struct TriageArgs {
+    /// The alarm as AWS delivered it (EventBridge, SNS, Lambda), or - for stdin
+    #[arg(value_name = "ALARM.json")]
+    pub alarm: PathBuf,
+    /// Service catalog; without it only what the alarm names can be read
+    #[arg(long, value_name = "FILE", env = "MIDWATCH_CATALOG")]
+    pub catalog: Option<PathBuf>,
+    /// Directory of Markdown runbooks
+    #[arg(long, value_name = "DIR", env = "MIDWATCH_RUNBOOKS")]
+    pub runbooks: Option<PathBuf>,
+    /// Which model reasons
+    #[arg(long, value_enum, default_value_t = ModelChoice::Playbook, env = "MIDWATCH_MODEL")]
+    pub model: ModelChoice,
+    /// How to write the result
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Keep the incident in this store
+    #[arg(long, value_name = "FILE", env = "MIDWATCH_STORE")]
+    pub store: Option<PathBuf>,
+}
+
+/// Arguments of `eval`.
+#[cfg(feature = "demo")]
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// Directory; every scenario.toml below it is played
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// Also play this many generated variants of each scenario
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub variants: u32,
+    /// Which model reasons; bedrock means each world's own Converse endpoint
+    #[arg(long, value_enum, default_value_t = ModelChoice::Playbook)]
+    pub model: ModelChoice,
+    /// How to write the result
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Scenarios that are played at the same time
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub jobs: u32,
+}
+
+/// Arguments of `incidents`.
+#[derive(Debug, Args)]
+pub struct IncidentsArgs {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub what: IncidentsCommand,
+    /// Where incidents are kept [default: $XDG_STATE_HOME/midwatch/incidents.db]
+    #[arg(long, global = true, value_name = "FILE", env = "MIDWATCH_STORE")]
+    pub store: Option<PathBuf>,
+    /// How to write the result
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// What to do with incidents.
+#[derive(Debug, Subcommand)]
+pub enum IncidentsCommand {
+    /// All of them, newest first
+    List,
+    /// One of them: what happened when, and the report
+    Show {
+        /// Its id, or the beginning of it
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Service catalog
+    #[arg(long, value_name = "FILE", env = "MIDWATCH_CATALOG")]
+    pub catalog: Option<PathBuf>,
+    /// Directory of Markdown runbooks
+    #[arg(long, value_name = "DIR", env = "MIDWATCH_RUNBOOKS")]
+    pub runbooks: Option<PathBuf>,
+    /// Where incidents are kept
+    #[arg(long, value_name = "FILE", env = "MIDWATCH_STORE")]
+    pub store: Option<PathBuf>,
+    /// How to write the result
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn one_cannot_approve_and_decline() {
+        assert!(Arguments::try_parse_from(["midwatch", "demo", "--approve", "--decline"]).is_err());
+        assert!(Arguments::try_parse_from(["midwatch", "demo", "--approve", "--no-input"]).is_err());
+    }
+}

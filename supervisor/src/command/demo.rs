@@ -1,0 +1,71 @@
+//! `midwatch demo`: an incident from start to end, in a world of its own.
+
+mod embedded;
+mod people;
+
+use std::{
+    io::{IsTerminal as _, Write as _},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use anyhow::Context as _;
+use midwatch_policy::SignedDuration;
+use midwatch_sim::Scenario;
+
+use crate::{
+    approve::{Approver, Nobody},
+    incident::handle,
+    terminal::style::{FAINT, STRONG},
+};
+
+use people::{AtTheTerminal, Decided};
+
+use super::{
+    args::{DemoArgs, Format},
+    triage::{journal, show, view},
+    world,
+};
+
+pub(super) async fn run(arguments: DemoArgs) -> anyhow::Result<ExitCode> {
+    let unpacked;
+    let directory = match &arguments.scenario {
+        Some(directory) => directory.as_path(),
+        None => {
+            unpacked = embedded::unpack()?;
+            unpacked.path()
+        }
+    };
+    let scenario = Scenario::load(directory).context("the scenario cannot be played")?;
+    if arguments.format == Format::Text {
+        writeln!(
+            anstream::stdout(),
+            "\n {STRONG}midwatch{STRONG:#}  {}\n {FAINT}a world of its own on loopback, with its own clock; nothing outside is touched{FAINT:#}",
+            scenario.title()
+        )?;
+    }
+    let (journal, kept) = journal(arguments.store.clone())?;
+    let ask_for = SignedDuration::from_secs(i64::from(arguments.timeout));
+    let stage =
+        world::set(scenario, arguments.model, journal, Some(ask_for), |world| approver(&arguments, world))
+            .await?;
+    let run = handle(stage.alarm, &stage.site, view(arguments.format), rand::random()).await?;
+    show(&run, arguments.format)?;
+    if arguments.format == Format::Text {
+        let note =
+            kept.unwrap_or_else(|| format!("all of it is kept: midwatch incidents show {}", run.incident));
+        writeln!(anstream::stdout(), " {FAINT}{note}{FAINT:#}\n")?;
+    }
+    drop(stage.world);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn approver(arguments: &DemoArgs, world: &Arc<midwatch_sim::World>) -> Arc<dyn Approver> {
+    let interactive = std::io::stdin().is_terminal() && arguments.format == Format::Text;
+    match (arguments.approve, arguments.decline, arguments.no_input) {
+        (true, _, _) => Arc::new(Decided::new(world.clock(), true, "--approve")),
+        (_, true, _) => Arc::new(Decided::new(world.clock(), false, "--decline")),
+        (false, false, false) if interactive => Arc::new(AtTheTerminal::new(Arc::clone(world))),
+        _ => Arc::new(Nobody),
+    }
+}

@@ -1,0 +1,169 @@
+//! `midwatch incidents`: read from the journal, with its chain verified.
+
+use std::{io::Write as _, path::PathBuf, process::ExitCode, sync::Arc};
+
+use anyhow::{Context as _, bail};
+use midwatch_policy::IncidentId;
+use serde_json::{Value, json};
+
+use crate::{
+    journal::{Entry, Head, Journal, SqliteJournal, default_store},
+    run::Run,
+    terminal::{
+        report,
+        style::{FAINT, NAME, STRONG},
+        text::{clean, fit},
+    },
+};
+
+use super::args::{Format, IncidentsArgs, IncidentsCommand};
+
+/// The store that is named, or the usual one.
+pub(super) fn store(path: Option<PathBuf>) -> PathBuf {
+    path.unwrap_or_else(|| default_store(|name| std::env::var(name).ok()))
+}
+
+pub(super) async fn run(arguments: IncidentsArgs) -> anyhow::Result<ExitCode> {
+    let path = store(arguments.store);
+    if !path.exists() {
+        bail!(
+            "there is no store at `{}`: no incident was kept yet, or give its place with --store",
+            path.display()
+        );
+    }
+    let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(&path)?);
+    match arguments.what {
+        IncidentsCommand::List => list(journal.as_ref(), arguments.format).await,
+        IncidentsCommand::Show { id } => show(journal.as_ref(), &id, arguments.format).await,
+    }
+}
+
+async fn list(journal: &dyn Journal, format: Format) -> anyhow::Result<ExitCode> {
+    let mut rows = Vec::new();
+    let mut broken = false;
+    for head in journal.heads().await? {
+        match journal.read(&head.incident).await {
+            Ok(entries) => rows.push(row(&head, &entries)),
+            Err(error) => {
+                broken = true;
+                rows.push(json!({ "incident": head.incident, "problem": error.to_string() }));
+            }
+        }
+    }
+    let mut out = anstream::stdout();
+    match format {
+        Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&json!({ "incidents": rows }))?)?,
+        Format::Text if rows.is_empty() => writeln!(out, "no incidents")?,
+        Format::Text => {
+            for row in &rows {
+                let text = |field: &str| clean(row.get(field).and_then(Value::as_str).unwrap_or("–"));
+                let id = text("incident");
+                if row.get("problem").is_some() {
+                    writeln!(out, "{STRONG}{id}{STRONG:#}  {}", text("problem"))?;
+                    continue;
+                }
+                let (alarm, service) = (fit(&text("alarm"), 30), fit(&text("service"), 18));
+                writeln!(
+                    out,
+                    "{STRONG}{id}{STRONG:#}  {alarm:<30}  {service:<18}  {:<16}  {FAINT}{} entries{FAINT:#}",
+                    text("outcome"),
+                    row.get("entries").and_then(Value::as_u64).unwrap_or_default()
+                )?;
+            }
+        }
+    }
+    Ok(if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn row(head: &Head, entries: &[Entry]) -> Value {
+    let opened = entries.iter().find(|e| e.kind == "opened").map(|e| &e.body);
+    let outcome = reported(entries).and_then(|run| serde_json::to_value(run.outcome).ok());
+    json!({
+        "incident": head.incident,
+        "alarm": opened.and_then(|b| b.pointer("/alarm/name")),
+        "service": opened.and_then(|b| b.get("service")),
+        "opened_at": entries.first().map(|e| e.at),
+        "outcome": outcome.unwrap_or_else(|| json!("open")),
+        "entries": head.entries,
+        "hash": head.hash,
+    })
+}
+
+fn reported(entries: &[Entry]) -> Option<Run> {
+    let body = entries.iter().rev().find(|e| e.kind == "reported")?.body.get("run")?;
+    serde_json::from_value(body.clone()).ok()
+}
+
+async fn show(journal: &dyn Journal, wanted: &str, format: Format) -> anyhow::Result<ExitCode> {
+    let id = find(journal, wanted).await?;
+    let entries = journal.read(&id).await?;
+    if format == Format::Json {
+        let out = json!({ "incident": id, "chain": "verified", "entries": entries });
+        writeln!(anstream::stdout(), "{}", serde_json::to_string_pretty(&out)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut out = anstream::stdout();
+    writeln!(out, "{STRONG}{id}{STRONG:#}  {} entries, chain verified", entries.len())?;
+    for entry in &entries {
+        let at = entry.at.strftime("%Y-%m-%d %H:%M:%S");
+        let line = fit(&clean(&brief(entry)), 54);
+        writeln!(
+            out,
+            "{FAINT}{:>4}{FAINT:#} {at}  {NAME}{:<16}{NAME:#} {line:<54} {FAINT}{}{FAINT:#}",
+            entry.seq,
+            entry.kind,
+            entry.hash.chars().take(8).collect::<String>()
+        )?;
+    }
+    match reported(&entries) {
+        Some(run) => report(&run, Box::new(out)),
+        None => writeln!(out, "\nno report yet")?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn find(journal: &dyn Journal, wanted: &str) -> anyhow::Result<IncidentId> {
+    let heads = journal.heads().await?;
+    let mut matching = heads.iter().filter(|h| h.incident.as_str().starts_with(wanted));
+    match (matching.next(), matching.next()) {
+        (Some(one), None) => Ok(one.incident.clone()),
+        (Some(one), Some(_)) if one.incident.as_str() == wanted => Ok(one.incident.clone()),
+        (Some(_), Some(_)) => bail!("`{wanted}` is the beginning of several incidents: give more of it"),
+        (None, _) => None.with_context(|| format!("no incident `{wanted}`; see `midwatch incidents list`")),
+    }
+}
+
+/// What an entry says, in a few words.
+fn brief(entry: &Entry) -> String {
+    let body = &entry.body;
+    let text = |pointer: &str| {
+        body.pointer(pointer).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    };
+    let of = |pointers: &[&str]| pointers.iter().filter_map(|p| text(p)).collect::<Vec<_>>().join(" ");
+    match entry.kind.as_str() {
+        "opened" => of(&["/alarm/name", "/alarm/state", "/service"]),
+        "stage_began" => of(&["/stage"]),
+        "stage_failed" => of(&["/stage", "/problem"]),
+        "part_read" => of(&["/part", "/line"]),
+        "part_missing" => of(&["/part", "/why"]),
+        "evidence_kept" => of(&["/id", "/source", "/reference"]),
+        "first_summary" => of(&["/lines/0"]),
+        "routed" => of(&["/decision/route", "/decision/reason"]),
+        "agent" => of(&["/agent/event", "/agent/specialist", "/agent/tool", "/agent/stop_reason"]),
+        "found" => of(&["/finding/specialist", "/finding/summary"]),
+        "diagnosed" => of(&["/cause/kind", "/cause/ref", "/confidence"]),
+        "proposed" => of(&["/plan/action/tool", "/plan/action/service", "/reason"]),
+        "nothing_proposed" => of(&["/why"]),
+        "judged" | "settled" | "verified" => of(&["/text"]),
+        "asked" => of(&["/request", "/whom"]),
+        "answered" => of(&["/answer", "/by", "/note"]),
+        "permitted" => of(&["/permit_id", "/request"]),
+        "intended" => of(&["/action/tool", "/action/service", "/request"]),
+        "acted" => of(&["/outcome", "/detail"]),
+        "watched" => of(&["/alarm", "/stable_s"]),
+        "escalated" => of(&["/escalation/why"]),
+        "closed" => of(&["/outcome"]),
+        "reported" => of(&["/run/verdict", "/run/outcome"]),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,107 @@
+//! Intake: an alarm becomes an incident.
+
+use std::fmt::Write as _;
+
+use midwatch_policy::{Catalog, IdError, IncidentId, Service, SignedDuration, Timestamp};
+
+use crate::alarm::{Alarm, AlarmState};
+
+/// How far before the alarm the incident's window begins.
+const BEFORE: SignedDuration = SignedDuration::from_mins(30);
+/// How far after the alarm it reaches at most, where the alarm is old.
+const AFTER: SignedDuration = SignedDuration::from_hours(2);
+
+/// An incident, just opened.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// Its id.
+    pub id: IncidentId,
+    /// The alarm.
+    pub alarm: Alarm,
+    /// The service it is about, if the catalog knows it.
+    pub service: Option<Service>,
+    /// When it was opened.
+    pub at: Timestamp,
+}
+
+/// Opens an incident for an alarm.
+pub fn open(alarm: Alarm, catalog: &Catalog, now: Timestamp, salt: u32) -> Result<Opened, IdError> {
+    let service = service_of(&alarm, catalog).cloned();
+    let moment = alarm.at.strftime("%Y%m%d-%H%M");
+    let id = IncidentId::parse(format!("inc-{moment}-{:06x}", salt & 0x00ff_ffff))?;
+    Ok(Opened { id, alarm, service, at: now })
+}
+
+/// The service an alarm is about; of a composite alarm, the one its children are about.
+fn service_of<'a>(alarm: &Alarm, catalog: &'a Catalog) -> Option<&'a Service> {
+    let none = std::collections::BTreeMap::new();
+    catalog
+        .service_of_alarm(&alarm.name, &alarm.dimensions())
+        .or_else(|| alarm.children().iter().find_map(|child| catalog.service_of_alarm(child, &none)))
+}
+
+impl Opened {
+    /// The window that is looked at, as of `now`.
+    pub fn window(&self, now: Timestamp) -> (Timestamp, Timestamp) {
+        let anchor = self.alarm.at.min(now);
+        let from = anchor.saturating_sub(BEFORE).unwrap_or(anchor);
+        let latest = anchor.saturating_add(AFTER).unwrap_or(now);
+        (from, now.min(latest))
+    }
+
+    /// One line about the service, for people.
+    pub fn about(&self) -> String {
+        let Some(service) = &self.service else {
+            return "no service of the catalog: only what the alarm names can be read".to_owned();
+        };
+        let environment = format!("{:?}", service.environment).to_lowercase();
+        let mut line = format!("{}, tier {}, {environment}", service.name, service.tier.get());
+        if let Some(region) = service.region.as_ref().or(self.alarm.region.as_ref()) {
+            let _ = write!(line, ", {region}");
+        }
+        if !service.owners.is_empty() {
+            let _ = write!(line, ", owned by {}", service.owners.join(", "));
+        }
+        line
+    }
+
+    /// Whether the alarm came as one that fires.
+    pub fn fires(&self) -> bool {
+        self.alarm.state == AlarmState::Alarm
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alarm;
+
+    fn fixture(name: &str) -> Alarm {
+        let path = format!("{}/tests/fixtures/alarms/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        alarm::parse(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_composite_alarm_is_about_the_service_of_its_children() {
+        let catalog =
+            Catalog::parse("[[service]]\nname='web'\ntier=1\nenvironment='production'\nalarms=['child-*']")
+                .unwrap();
+        let alarm = fixture("sns-composite");
+        let opened = open(alarm, &catalog, "2021-11-10T02:46:00Z".parse().unwrap(), 0x01ab_cdef).unwrap();
+        assert_eq!(opened.service.as_ref().unwrap().name.as_str(), "web");
+        assert_eq!(opened.id.as_str(), "inc-20211110-0245-abcdef");
+        assert!(opened.about().starts_with("web, tier 1, production, us-east-1"));
+    }
+
+    #[test]
+    fn the_window_of_an_old_alarm_does_not_reach_to_now() {
+        let catalog = Catalog::default();
+        let now: Timestamp = "2026-11-21T00:00:00Z".parse().unwrap();
+        let opened = open(fixture("eventbridge-metric"), &catalog, now, 1).unwrap();
+        let (from, to) = opened.window(now);
+        assert_eq!(from.to_string(), "2019-10-02T16:34:40.989Z");
+        assert_eq!(to.to_string(), "2019-10-02T19:04:40.989Z");
+        let early: Timestamp = "2019-10-02T17:06:00Z".parse().unwrap();
+        assert_eq!(opened.window(early).1, early);
+    }
+}

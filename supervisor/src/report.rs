@@ -1,0 +1,183 @@
+//! Report: what was seen, decided and done, put together. Always written, whatever failed.
+
+mod evidence;
+mod prose;
+mod timeline;
+
+use midwatch_agents::{finding::Finding, sweep::Sweep};
+use midwatch_policy::{CauseKind, Plan, Timestamp, Verdict};
+
+use crate::{
+    alarm::AlarmState,
+    case::Case,
+    decide::Diagnosis,
+    run::{
+        Answer, Cause, ClaimKind, Escalation, Moment, Outcome, Run, RunAction, RunAlarm, RunClaim,
+        RunProposal, RunUsage, Timings,
+    },
+    sweep::Swept,
+    verify::Verified,
+};
+
+/// What the stages came to so far. Stages that did not run leave their part empty.
+#[derive(Debug, Clone, Default)]
+pub struct Story {
+    /// First light.
+    pub swept: Option<Swept>,
+    /// What the router said.
+    pub routed: Option<String>,
+    /// What the specialists found.
+    pub findings: Vec<Finding>,
+    /// What code made of it.
+    pub diagnosis: Option<Diagnosis>,
+    /// What was proposed, and what became of it.
+    pub proposal: Option<RunProposal>,
+    /// When it was proposed and when it was answered.
+    pub proposed_at: Option<Timestamp>,
+    /// When the request ended.
+    pub answered_at: Option<Timestamp>,
+    /// What was done.
+    pub actions: Vec<RunAction>,
+    /// When it was done.
+    pub acted_at: Option<Timestamp>,
+    /// How it went on.
+    pub verified: Option<Verified>,
+    /// Why a person has to look.
+    pub escalation: Option<Escalation>,
+    /// When they were told.
+    pub escalated_at: Option<Timestamp>,
+    /// State of the alarm when last read.
+    pub last_state: Option<AlarmState>,
+    /// What else was not checked.
+    pub not_checked: Vec<String>,
+    /// What went wrong in Midwatch.
+    pub problems: Vec<String>,
+}
+
+impl Story {
+    /// The plan that was proposed, if there was one.
+    pub fn plan(&self) -> Option<&Plan> {
+        self.proposal.as_ref().map(|p| &p.plan)
+    }
+
+    /// Whether an action was done.
+    pub fn acted(&self) -> bool {
+        self.actions.iter().any(RunAction::took_effect)
+    }
+
+    /// The sweep.
+    pub fn sweep(&self) -> Option<&Sweep> {
+        self.swept.as_ref().map(|s| &s.sweep)
+    }
+}
+
+/// Puts the run together.
+pub fn report(case: &Case, story: &Story, outcome: Outcome) -> Run {
+    let opened = &case.opened;
+    let total = case.spend.total();
+    let (report_ms, report_wall) = case.recorder.elapsed_ms();
+    let first = story.swept.as_ref().map_or((0, 0), |s| s.summary_ms);
+    let diagnosis = story.diagnosis.clone().unwrap_or_else(Diagnosis::none);
+    let claims = claims(story, &diagnosis);
+    let (verdict, cause) = match outcome {
+        Outcome::ClosedTransient => {
+            let reference = opened.service.as_ref().map(|s| s.name.to_string());
+            (Verdict::Transient, Cause { kind: CauseKind::Transient, reference })
+        }
+        Outcome::Resolved | Outcome::Recovered | Outcome::Escalated => {
+            (diagnosis.verdict, diagnosis.cause.clone())
+        }
+    };
+    let mut problems = story.problems.clone();
+    match case.recorder.lost() {
+        0 => {}
+        lost => problems.push(format!("{lost} events are missing from the journal: too many at once")),
+    }
+    Run {
+        incident: opened.id.clone(),
+        alarm: RunAlarm {
+            name: opened.alarm.name.clone(),
+            state: opened.alarm.state,
+            at: opened.alarm.at,
+            last_state: story.last_state,
+        },
+        service: opened.service.as_ref().map(|s| s.name.clone()),
+        verdict,
+        cause,
+        confidence: diagnosis.confidence,
+        factors: diagnosis.factors.clone(),
+        causes: diagnosis.causes.clone(),
+        outcome,
+        actions: story.actions.clone(),
+        proposal: story.proposal.clone(),
+        escalated: story.escalation.is_some(),
+        escalation: story.escalation.clone(),
+        summary: prose::summary(case, story, &diagnosis, outcome),
+        probable_cause: diagnosis.text.clone(),
+        next_steps: prose::next_steps(story, outcome),
+        evidence: evidence::list(&case.book, &claims),
+        claims,
+        timeline: timeline::timeline(case, story),
+        not_checked: not_checked(case, story),
+        problems,
+        usage: RunUsage {
+            model_calls: u32::try_from(total.model_calls).unwrap_or(u32::MAX),
+            input_tokens: total.usage.input_tokens
+                + total.usage.cache_read_tokens
+                + total.usage.cache_write_tokens,
+            cached_input_tokens: total.usage.cache_read_tokens,
+            output_tokens: total.usage.output_tokens,
+            cost_micro_usd: total.cost_micro_usd,
+        },
+        timings_ms: Timings { first_summary: first.0, report: report_ms },
+        wall_ms: Timings { first_summary: first.1, report: report_wall },
+        journal_entries: 0,
+    }
+}
+
+/// Code's own facts first, then what the specialists claim; the same sentence once.
+fn claims(story: &Story, diagnosis: &Diagnosis) -> Vec<RunClaim> {
+    let mut all: Vec<RunClaim> = Vec::new();
+    let of_findings = story.findings.iter().flat_map(|f| &f.claims);
+    for claim in diagnosis.claims.iter().chain(of_findings) {
+        let mut claim = RunClaim::from(claim);
+        if let Some(same) = all.iter_mut().find(|c| c.text == claim.text) {
+            if same.kind == ClaimKind::Guess && claim.kind == ClaimKind::Fact {
+                std::mem::swap(same, &mut claim);
+            }
+            continue;
+        }
+        all.push(claim);
+    }
+    all
+}
+
+fn not_checked(case: &Case, story: &Story) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    if case.opened.service.is_none() {
+        all.push(format!(
+            "logs, deployments, tasks and traffic: the catalog has no service for the alarm `{}`",
+            case.opened.alarm.name
+        ));
+    }
+    for part in story.sweep().map(|s| s.missing.as_slice()).unwrap_or_default() {
+        let about = part.service.as_ref().map(|s| format!(" of {s}")).unwrap_or_default();
+        all.push(format!("{}{about}: {}", part.tool, part.why));
+    }
+    all.extend(case.tools.missing().iter().cloned());
+    all.extend(story.findings.iter().flat_map(|f| f.not_checked.clone()));
+    all.extend(story.not_checked.clone());
+    let mut seen = std::collections::BTreeSet::new();
+    all.retain(|gap| seen.insert(gap.clone()));
+    all
+}
+
+/// A moment on the incident's clock.
+pub(crate) fn moment(at: Timestamp, text: impl Into<String>) -> Moment {
+    Moment { at, text: text.into() }
+}
+
+/// Whether a request ended without leave to act.
+pub(crate) const fn without_leave(answer: Answer) -> bool {
+    !matches!(answer, Answer::Approved)
+}

@@ -1,0 +1,61 @@
+//! Route: close as transient, investigate, or page now. The small model suggests; closing is
+//! checked by code.
+
+use std::sync::Arc;
+
+use midwatch_agents::{route::RouteDecision, run, signals::Signals};
+use midwatch_policy::ServiceName;
+
+use crate::{
+    alarm::AlarmState,
+    case::Case,
+    event::{Condition, Event},
+    investigate::{context, task},
+    signs::{self, INGESTION_LAG},
+    site::Minds,
+    sweep::Swept,
+};
+
+/// Asks the router. Whatever goes wrong, the answer is `investigate`.
+pub async fn route(case: &Case, minds: &Arc<Minds>, swept: &Swept, known: &[ServiceName]) -> RouteDecision {
+    let task = task(case, "router", known, "Close it as transient, investigate it, or page a person now?");
+    let context = context(case, minds, &minds.router, case.tools.as_ref());
+    let outcome = run::route(&context.as_run(), &minds.router, &task, &swept.sweep).await;
+    case.recorder.note(Event::Routed { decision: outcome.output.clone() });
+    outcome.output
+}
+
+/// What code found about closing.
+#[derive(Debug, Clone, Default)]
+pub struct Closing {
+    /// Whether it is over.
+    pub over: bool,
+    /// Every condition.
+    pub conditions: Vec<Condition>,
+    /// State of the alarm, last read.
+    pub alarm: Option<AlarmState>,
+    /// What a person should know about it.
+    pub note: Option<String>,
+}
+
+/// Checks that an incident is over: every sign holds, and holds again once what was late has had
+/// time to arrive.
+pub async fn closing(case: &Case, signals: &Signals) -> Closing {
+    let onset = signals.onset.unwrap_or(case.opened.alarm.at);
+    let mut seen = signs::look(case, onset).await;
+    if seen.well() && !signals.flapping() {
+        case.clock.sleep(INGESTION_LAG + INGESTION_LAG / 2).await;
+        seen = signs::look(case, onset).await;
+    }
+    let mut conditions = seen.conditions();
+    conditions.push(Condition {
+        text: if signals.flapping() { "the alarm goes in and out" } else { "the alarm is not flapping" }
+            .to_owned(),
+        holds: !signals.flapping(),
+    });
+    let over = conditions.iter().all(|c| c.holds);
+    case.recorder.note(Event::ClosingChecked { conditions: conditions.clone() });
+    let open: Vec<&str> = conditions.iter().filter(|c| !c.holds).map(|c| c.text.as_str()).collect();
+    let note = (!over).then(|| format!("it was not closed as transient: {}", open.join(", ")));
+    Closing { over, conditions, alarm: seen.alarm, note }
+}

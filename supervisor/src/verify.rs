@@ -1,0 +1,74 @@
+//! Verify: after an action, recovery is watched until it has held for the runbook's stability
+//! window, by the same signs as closing.
+
+use std::time::Duration;
+
+use midwatch_policy::{SignedDuration, Timestamp};
+
+use crate::{
+    alarm::AlarmState,
+    case::Case,
+    event::Event,
+    signs::{self, Seen},
+};
+
+/// How often it is looked at, on the incident's clock.
+const EVERY: Duration = Duration::from_secs(20);
+/// How long recovery may take to begin.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(12);
+
+/// How recovery was judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// Whether it recovered.
+    pub recovered: bool,
+    /// In a sentence.
+    pub text: String,
+    /// State of the alarm, last read.
+    pub alarm: Option<AlarmState>,
+    /// When it began to hold.
+    pub since: Option<Timestamp>,
+}
+
+/// Watches until recovery has held for `window`, or did not begin in time.
+pub async fn verify(case: &Case, onset: Timestamp, window: Duration) -> Verified {
+    let begun = case.now();
+    let mut since: Option<Timestamp> = None;
+    let verified = loop {
+        case.clock.sleep(EVERY).await;
+        let seen = signs::look(case, onset).await;
+        let now = case.now();
+        since = if seen.well() { since.or(Some(now)) } else { None };
+        let stable = since.map_or(SignedDuration::ZERO, |since| now.duration_since(since));
+        case.recorder.note(Event::Watched {
+            alarm: seen.alarm,
+            signs: seen.conditions(),
+            stable_s: u64::try_from(stable.as_secs()).unwrap_or(0),
+            window_s: window.as_secs(),
+        });
+        if since.is_some() && stable >= SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX) {
+            break recovered(&seen, since, window);
+        }
+        if since.is_none() && now.duration_since(begun) >= PATIENCE {
+            break not_recovered(&seen, now.duration_since(begun));
+        }
+        if case.cancel.is_cancelled() {
+            break not_recovered(&seen, now.duration_since(begun));
+        }
+    };
+    case.recorder.note(Event::Verified { recovered: verified.recovered, text: verified.text.clone() });
+    case.keep_evidence().await;
+    verified
+}
+
+fn recovered(seen: &Seen, since: Option<Timestamp>, window: Duration) -> Verified {
+    let signs: Vec<String> = seen.conditions().into_iter().map(|c| c.text).collect();
+    let text = format!("recovered and stable for {} s: {}", window.as_secs(), signs.join(", "));
+    Verified { recovered: true, text, alarm: seen.alarm, since }
+}
+
+fn not_recovered(seen: &Seen, waited: SignedDuration) -> Verified {
+    let missing: Vec<String> = seen.conditions().into_iter().filter(|c| !c.holds).map(|c| c.text).collect();
+    let text = format!("not recovered {} minutes after the action: {}", waited.as_mins(), missing.join(", "));
+    Verified { recovered: false, text, alarm: seen.alarm, since: None }
+}
