@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use midwatch_logs::LogsServer;
+use midwatch_logs::{LogsConfig, LogsServer};
 use midwatch_mcp::{Aws, AwsSettings, Client, Ctx, connect_in_process};
 use midwatch_metrics::MetricsServer;
 use midwatch_policy::{SignedDuration, Timestamp};
@@ -42,6 +42,10 @@ fn scenario(name: &str) -> PathBuf {
 }
 
 async fn watch(dir: &Path) -> Watch {
+    watch_with(dir, LogsConfig::default()).await
+}
+
+async fn watch_with(dir: &Path, config: LogsConfig) -> Watch {
     let world = World::start(Scenario::load(dir).unwrap()).await.unwrap();
     let event = world.alarm_event();
     let alarm = event["detail"]["alarmName"].as_str().unwrap().to_owned();
@@ -50,7 +54,7 @@ async fn watch(dir: &Path) -> Watch {
         catalog.service_of_alarm(&alarm, &std::collections::BTreeMap::new()).unwrap().name.to_string();
     let aws = Aws::new(AwsSettings::local(world.endpoint(), "us-east-1"));
     let ctx = Ctx::new(aws, catalog, world.clock());
-    let logs = connect_in_process(LogsServer::new(ctx.clone())).await.unwrap();
+    let logs = connect_in_process(LogsServer::with_config(ctx.clone(), config)).await.unwrap();
     let metrics = connect_in_process(MetricsServer::new(ctx)).await.unwrap();
     let now = world.clock().now();
     Watch { world, logs, metrics, alarm, service, now }
@@ -170,6 +174,55 @@ async fn the_case_study_is_found_to_the_line() {
     let rate =
         good(&watch.metrics, "metric_window", &watch.window(30, json!({"alarm_name": watch.alarm}))).await;
     assert_eq!((&rate["change"], &rate["onset"]), (&json!("up"), &json!("2026-11-21T02:01:00Z")), "{rate}");
+}
+
+#[tokio::test]
+async fn insights_and_single_events_say_the_same() {
+    let queried = LogsConfig { direct_bytes: 0, ..LogsConfig::default() };
+    for name in ["pool-exhaustion-after-deploy", "table-throttled", "approver-never-answers"] {
+        let mut both = Vec::new();
+        for config in [LogsConfig::default(), queried] {
+            let watch = watch_with(&scenario(name), config).await;
+            let arguments = watch.window(30, json!({"service": watch.service, "limit": 30}));
+            both.push(good(&watch.logs, "error_patterns", &arguments).await);
+        }
+        assert_eq!(both[0]["patterns"], both[1]["patterns"], "{name}");
+        assert_eq!(both[0]["errors"], both[1]["errors"], "{name}");
+        assert_eq!(both[0]["sampled"], false);
+        let lines = |of: &Value| of["activity"]["lines"].as_i64().unwrap();
+        // The range of a query counts whole seconds, so one second more may be in it.
+        assert!(
+            (lines(&both[0]) - lines(&both[1])).abs() <= 20,
+            "{} {}",
+            both[0]["activity"],
+            both[1]["activity"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn counts_stay_exact_when_only_a_sample_is_read() {
+    let few = LogsConfig { max_lines: 40, direct_bytes: 0, ..LogsConfig::default() };
+    let watch = watch_with(&scenario("pool-exhaustion-after-deploy"), few).await;
+    let found =
+        good(&watch.logs, "error_patterns", &watch.window(30, json!({"service": watch.service}))).await;
+    assert_eq!(found["sampled"], true);
+    assert!(found["lines_read"].as_u64().unwrap() < 73, "{found}");
+    let pool = &found["patterns"][0];
+    assert_eq!(pool["exception"], "ConnectionTimeoutException");
+    assert_eq!((&pool["count"], &pool["change"]), (&json!(73), &json!("new")), "{found}");
+    assert!(pool["onset"].as_str().unwrap().starts_with("2026-11-21T02:01:0"), "{pool}");
+    assert!(found["notes"].to_string().contains("sample"), "{found}");
+}
+
+#[tokio::test]
+async fn what_would_scan_too_much_is_refused_with_a_cheaper_way() {
+    let poor = LogsConfig { max_scan_bytes: 1000, ..LogsConfig::default() };
+    let watch = watch_with(&scenario("pool-exhaustion-after-deploy"), poor).await;
+    let (fine, refused) =
+        answer(&watch.logs, "error_patterns", &watch.window(30, json!({"service": watch.service}))).await;
+    assert!(!fine && refused["error"]["kind"] == "refused", "{refused}");
+    assert!(refused["error"]["mend"].as_str().unwrap().contains("minutes"), "{refused}");
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ struct Args {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let Args { serve, max_scan_gb } = Args::parse();
-    let config = LogsConfig { max_scan_bytes: max_scan_gb.saturating_mul(1_000_000_000) };
+    let max_scan_bytes = max_scan_gb.saturating_mul(1_000_000_000);
+    let config = LogsConfig { max_scan_bytes, ..LogsConfig::default() };
     serve.run(IAM_POLICY, |ctx| Ok(LogsServer::with_config(ctx, config))).await
 }

@@ -14,8 +14,6 @@ use crate::{
     onset::Tick,
 };
 
-/// Lines that Insights returns at once; more are sampled.
-pub(crate) const MOST_LINES: usize = 10_000;
 /// Pieces of the window that a sample is spread over.
 const SLICES: i32 = 6;
 /// Pages that FilterLogEvents may take in place of Insights.
@@ -46,12 +44,13 @@ pub(crate) enum Way {
     Query,
 }
 
-/// Reads a window.
+/// Reads a window; of lines that look like trouble, at most about `most`.
 pub(crate) async fn read(
     insights: &Insights,
     group: &str,
     window: Window,
     way: Way,
+    most: usize,
 ) -> Result<Reading, ToolError> {
     if way == Way::Direct {
         let events = events::read(&insights.client, &insights.rates, group, window, DIRECT_PAGES).await?;
@@ -59,7 +58,7 @@ pub(crate) async fn read(
             return Ok(of_events(events));
         }
     }
-    match query(insights, group, window).await {
+    match query(insights, group, window, most).await {
         Err(error) if matches!(error.kind, ErrorKind::Unavailable | ErrorKind::AccessDenied) => {
             let found = events::read(&insights.client, &insights.rates, group, window, FALLBACK_PAGES).await;
             let Ok(events) = found else { return Err(error) };
@@ -87,9 +86,9 @@ fn of_events(events: events::Events) -> Reading {
     }
 }
 
-async fn query(insights: &Insights, group: &str, window: Window) -> Result<Reading, ToolError> {
+async fn query(insights: &Insights, group: &str, window: Window, most: usize) -> Result<Reading, ToolError> {
     let groups = [group.to_owned()];
-    let wanted = lines_query(MOST_LINES);
+    let wanted = lines_query(most);
     let (lines, counts) = tokio::try_join!(
         insights.run(&groups, window, &wanted),
         insights.run(
@@ -107,9 +106,9 @@ async fn query(insights: &Insights, group: &str, window: Window) -> Result<Readi
     let all = usize::try_from(lines.matched).is_ok_and(|matched| matched <= lines.rows.len());
     reading.notes.extend(lines.partial.or(counts.partial).map(|why| format!("`{group}`: {why}")));
     reading.lines = events_of(&lines, window);
-    if !all && lines.rows.len() >= MOST_LINES {
+    if !all && lines.rows.len() >= most {
         reading.sampled = true;
-        reading.lines = sample(insights, &groups, window).await?;
+        reading.lines = sample(insights, &groups, window, most).await?;
     } else if lines.partial.is_some() {
         reading.sampled = true;
     }
@@ -124,9 +123,14 @@ fn lines_query(limit: usize) -> String {
 }
 
 /// A sample from all over the window rather than its first lines.
-async fn sample(insights: &Insights, groups: &[String], window: Window) -> Result<Vec<Event>, ToolError> {
+async fn sample(
+    insights: &Insights,
+    groups: &[String],
+    window: Window,
+    most: usize,
+) -> Result<Vec<Event>, ToolError> {
     let step = window.span() / SLICES;
-    let query = lines_query(MOST_LINES / usize::try_from(SLICES).unwrap_or(1));
+    let query = lines_query((most / usize::try_from(SLICES).unwrap_or(1)).max(1));
     let slice = |n: i32| Window {
         from: window.from.checked_add(step * n).unwrap_or(window.from),
         to: if n + 1 == SLICES {

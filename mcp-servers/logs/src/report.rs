@@ -15,8 +15,6 @@ use crate::{
 };
 
 const MAX_WINDOW: SignedDuration = SignedDuration::from_hours(24);
-/// A group that holds about this little in the window is read whole.
-const SMALL_BYTES: f64 = 2e6;
 /// Patterns whose lines are counted by queries of their own when a sample was read.
 const COUNTED: usize = 10;
 
@@ -161,12 +159,12 @@ async fn read_group(
             .await?;
     }
     let way = match bytes {
-        Some(bytes) if bytes > 0.0 && bytes < SMALL_BYTES => Way::Direct,
+        Some(bytes) if bytes > 0.0 && bytes < server.config().direct_bytes as f64 => Way::Direct,
         _ => Way::Query,
     };
     let (now, before) = tokio::try_join!(
-        reading::read(&insights, group, span.now, way),
-        reading::read(&insights, group, span.before, way),
+        reading::read(&insights, group, span.now, way, server.config().max_lines),
+        reading::read(&insights, group, span.before, way, server.config().max_lines),
     )?;
     Ok(GroupRead { group: group.to_owned(), insights, now, before })
 }

@@ -26,11 +26,17 @@ const MAX_GROUPS: usize = 8;
 pub struct LogsConfig {
     /// Bytes that one call may have Logs Insights scan; AWS charges $0.005 per GB.
     pub max_scan_bytes: u64,
+    /// Lines of each group and window that are read for mining; where there are more, a sample of
+    /// about as many is read and counts come from queries.
+    pub max_lines: usize,
+    /// A group that holds about this little in the window and its baseline is read whole, without
+    /// Logs Insights; 0 never does.
+    pub direct_bytes: u64,
 }
 
 impl Default for LogsConfig {
     fn default() -> Self {
-        Self { max_scan_bytes: 20_000_000_000 }
+        Self { max_scan_bytes: 20_000_000_000, max_lines: 10_000, direct_bytes: 2_000_000 }
     }
 }
 
@@ -52,6 +58,10 @@ impl LogsServer {
     /// A server with these bounds.
     pub fn with_config(ctx: Ctx, config: LogsConfig) -> Self {
         Self { ctx, config, rates: Arc::new(Rates::new()), tool_router: Self::tool_router() }
+    }
+
+    pub(crate) const fn config(&self) -> LogsConfig {
+        self.config
     }
 
     pub(crate) fn ctx(&self) -> &Ctx {
