@@ -147,3 +147,26 @@ async fn a_variant_brings_its_own_runbooks_and_takes_them_away() {
     drop(world);
     assert!(!dir.exists());
 }
+
+#[test]
+fn every_scenario_has_variants_that_say_nothing_of_its_names() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(root).unwrap() {
+        let dir = entry.unwrap().path();
+        if !dir.join("scenario.toml").is_file() {
+            continue;
+        }
+        seen += 1;
+        let scenario = Scenario::load(&dir).unwrap();
+        for seed in 0..8 {
+            let variant = scenario.variant(seed).unwrap_or_else(|e| panic!("{} {seed}: {e}", scenario.id()));
+            for service in scenario.catalog().services() {
+                assert!(variant.catalog().get(&service.name).is_none(), "{}: {}", variant.id(), service.name);
+            }
+            let causes = &variant.expected().causes;
+            assert!(variant.id().ends_with("-swapped") || causes.len() == scenario.expected().causes.len());
+        }
+    }
+    assert!(seen >= 12, "{seen} scenarios");
+}
