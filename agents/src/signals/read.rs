@@ -339,18 +339,17 @@ fn finish(signals: &mut Signals) {
     signals.onset = onset(signals);
 }
 
-/// The first sign of trouble: a new pattern's first line, a grown pattern's rise, the errors' rise;
-/// without logs, the error metric's rise or the silence, at last the alarm itself.
+/// The first sign of trouble: the rise of a pattern, or the first line of a new one; the errors'
+/// rise; without logs, the error metric's rise or the silence, at last the alarm itself.
 fn onset(signals: &Signals) -> Option<Timestamp> {
-    let total = signals.lines();
+    let most = signals.patterns.iter().map(|p| p.count).max().unwrap_or(0);
     // A pattern of a few stray lines does not date the incident.
-    let weighty = |p: &&PatternSignal| p.count.saturating_mul(20) >= total;
+    let weighty = |p: &&PatternSignal| p.count.saturating_mul(4) >= most;
     let of_patterns = signals
         .patterns
         .iter()
         .filter(weighty)
-        // A rise that was found dates a pattern better than its first line, which may be a stray one.
-        .filter_map(|p| p.onset.or(if p.is_new { p.first_seen } else { None }))
+        .filter_map(|p| p.onset.or(p.first_seen.filter(|_| p.is_new)))
         .min();
     let of_errors =
         signals.errors.as_ref().filter(|e| e.total > e.baseline_total).and_then(|e| e.onset.or(e.first_seen));
