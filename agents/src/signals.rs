@@ -57,6 +57,8 @@ pub struct Signals {
     pub history: Option<AlarmHistory>,
     /// Errors of the service.
     pub errors: Option<Errors>,
+    /// Length of the window they were counted in, which is the baseline's too.
+    pub window_minutes: Option<f64>,
     /// Log activity of the service.
     pub activity: Option<Activity>,
     /// Error patterns of the service that are new or have grown, most lines first.
@@ -104,6 +106,9 @@ pub struct PatternSignal {
     pub is_new: bool,
     /// Whether it still occurs.
     pub ongoing: bool,
+    /// Whether it says anything about causes: not an access log line, not a warning beside errors,
+    /// not a line that tries to instruct.
+    pub witness: bool,
     /// First line.
     pub first_seen: Option<Timestamp>,
     /// When it rose.
@@ -175,13 +180,14 @@ impl Signals {
         self.patterns.iter().map(|p| p.count).sum()
     }
 
-    /// The share of error lines whose pattern satisfies a test, 0 to 1.
+    /// The share of lines that say something about causes whose pattern satisfies a test, 0 to 1.
     pub fn share(&self, test: impl Fn(&PatternSignal) -> bool) -> f64 {
-        let all = self.lines();
+        let witnesses = || self.patterns.iter().filter(|p| p.witness);
+        let all: u64 = witnesses().map(|p| p.count).sum();
         if all == 0 {
             return 0.0;
         }
-        let some: u64 = self.patterns.iter().filter(|p| test(p)).map(|p| p.count).sum();
+        let some: u64 = witnesses().filter(|p| test(p)).map(|p| p.count).sum();
         some as f64 / all as f64
     }
 
@@ -195,14 +201,31 @@ impl Signals {
         self.history.as_ref().is_some_and(|history| history.flapping || history.times_in_alarm >= 3)
     }
 
-    /// Whether errors are still being logged, as far as logs were read.
+    /// Whether errors are still being logged beyond the usual, as far as logs were read.
     pub fn errors_ongoing(&self) -> Option<bool> {
-        let recent = |at: Timestamp| self.scene.now.duration_since(at).as_secs() < 180;
-        if !self.patterns.is_empty() {
-            return Some(self.patterns.iter().any(|p| p.ongoing));
+        let most = self.patterns.iter().map(|p| p.count).max().unwrap_or(0);
+        // A stray line of a rare pattern does not keep an incident open.
+        if self.patterns.iter().any(|p| p.ongoing && p.count.saturating_mul(4) >= most) {
+            return Some(true);
         }
         let errors = self.errors.as_ref()?;
-        Some(errors.total > errors.baseline_total && errors.last_seen.is_some_and(recent))
+        Some(self.recent_excess(errors))
+    }
+
+    /// Whether the last minutes hold clearly more errors than as many minutes of the baseline.
+    fn recent_excess(&self, errors: &Errors) -> bool {
+        const MINUTES: i64 = 4;
+        let recent = |at: Timestamp| self.scene.now.duration_since(at).as_secs() < MINUTES * 60;
+        if errors.per_minute.is_empty() {
+            // Without counts by minute the patterns have said it, if there are any.
+            return self.patterns.is_empty()
+                && errors.onset.is_some()
+                && errors.last_seen.is_some_and(recent);
+        }
+        let lines: u64 = errors.per_minute.iter().filter(|m| recent(m.at)).map(|m| m.count).sum();
+        let minutes = self.window_minutes.unwrap_or(30.0).max(1.0);
+        let usual = errors.baseline_total as f64 / minutes * MINUTES as f64;
+        lines as f64 > usual * 3.0 + 3.0
     }
 
     /// Whether the service went silent: no lines, or no traffic, where there were some.
@@ -210,21 +233,38 @@ impl Signals {
         self.activity.as_ref().is_some_and(|a| a.quiet) || self.traffic_stopped()
     }
 
-    /// Whether traffic stopped.
+    /// Whether traffic stopped. A metric that never had data is no sign of anything.
     pub fn traffic_stopped(&self) -> bool {
         self.traffic.as_ref().is_some_and(|t| {
-            let had = t.baseline.as_ref().is_none_or(|b| b.sum.or(b.avg).is_none_or(|v| v > 0.0));
+            let had = t.baseline.as_ref().is_some_and(|b| b.sum.or(b.avg).is_some_and(|v| v > 0.0));
             had && matches!(t.change.as_str(), "stopped" | "missing")
         })
     }
 
-    /// Traffic now against the baseline.
+    /// Traffic of the window against the baseline.
     pub fn traffic_ratio(&self) -> Option<f64> {
         let traffic = self.traffic.as_ref()?;
         traffic.ratio.or_else(|| {
             let base = traffic.baseline.as_ref()?.avg?;
             (base > 0.0).then_some(traffic.stats.as_ref()?.avg? / base)
         })
+    }
+
+    /// Traffic of the last few periods against the baseline: a sign of life now, where the whole
+    /// window may hold a dip that has passed, or may not yet show one that has begun.
+    pub fn traffic_now(&self) -> Option<f64> {
+        let traffic = self.traffic.as_ref()?;
+        let last: Vec<f64> = traffic.points.iter().rev().take(3).map(|p| p.value).collect();
+        let base = traffic.baseline.as_ref().and_then(|b| b.avg).filter(|b| *b > 0.0);
+        let newest = traffic.points.last().map(|p| self.scene.now.duration_since(p.at).as_secs());
+        if base.is_some() && newest.is_some_and(|seconds| seconds > 900) {
+            // Points that stopped coming are no traffic, as far as anybody can tell.
+            return Some(0.0);
+        }
+        match (last.len(), base) {
+            (3, Some(base)) => Some(last.iter().sum::<f64>() / 3.0 / base),
+            _ => self.traffic_ratio(),
+        }
     }
 
     /// Whether the tasks are as they should be, where that can be known.

@@ -13,12 +13,12 @@ use serde_json::{Map, Value};
 
 use crate::sweep::Sweep;
 
-pub use alarms::{Alarm, AlarmHistory, AlarmList, ListedAlarm, MetricWindow, Stats, Transition};
+pub use alarms::{Alarm, AlarmHistory, AlarmList, ListedAlarm, MetricWindow, Point, Stats, Transition};
 pub use deployments::{
     Candidate, Change, ChangedFields, Contract, Correlation, Deployment, DeploymentList, Health, RunbookHit,
     RunbookHits, ServiceEvent, StoppedTask,
 };
-pub use logs::{Activity, ErrorPatterns, Errors, Example, Pattern};
+pub use logs::{Activity, ErrorPatterns, Errors, Example, Minute, Pattern};
 
 /// One tool result, with the call that brought it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -80,6 +80,9 @@ fn one(signals: &Signals, dependency: &DependencySignal) -> RankedCause {
         weighing.add("the catalog says the service calls it", 0.08, None);
     }
     add_own_account(&mut weighing, signals, dependency, touched);
+    if share >= 0.5 && signals.deployments_read && !super::resource::fresh_deployment(signals) {
+        weighing.add("nothing was deployed just before", 0.1, None);
+    }
     if fails(dependency) == Some(false) {
         weighing.add(format!("{} is well by its own account", dependency.name), -0.35, well(dependency));
     }

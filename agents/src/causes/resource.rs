@@ -21,7 +21,7 @@ fn alarm_metric(signals: &Signals, parts: &[&str]) -> bool {
 }
 
 /// Whether a deployment of the service began within a quarter of an hour before the onset.
-fn fresh_deployment(signals: &Signals) -> bool {
+pub(super) fn fresh_deployment(signals: &Signals) -> bool {
     signals.deployments.iter().filter(|d| d.own).any(|d| match (d.started_at(), signals.onset) {
         (Some(at), Some(onset)) => (-20..900).contains(&onset.duration_since(at).as_secs()),
         _ => false,
@@ -80,9 +80,9 @@ fn saturation(signals: &Signals) -> RankedCause {
         None => {}
     }
     let full = |class: ErrorClass| class == ErrorClass::Limit;
-    let share = signals.share(|p| full(p.class) && p.names.is_empty());
+    let share = signals.share(|p| full(p.class));
     if share > 0.0 {
-        let pattern = signals.patterns.iter().find(|p| full(p.class) && p.names.is_empty());
+        let pattern = signals.patterns.iter().find(|p| full(p.class));
         weighing.add(
             "pools, queues or limits are used up",
             0.12 + 0.2 * share,
@@ -198,7 +198,7 @@ fn outage(signals: &Signals) -> RankedCause {
     if let Some(health) = &signals.health {
         match (health.running, health.desired) {
             (Some(0), Some(desired)) if desired > 0 => {
-                weighing.add("no task is running", 0.6, fact::tasks(name, health));
+                weighing.add("no task is running", 0.7, fact::tasks(name, health));
             }
             (Some(running), Some(desired)) if running.saturating_mul(2) < desired => {
                 weighing.add("less than half of its tasks are running", 0.25, fact::tasks(name, health));
@@ -220,7 +220,7 @@ fn outage(signals: &Signals) -> RankedCause {
     if signals.alarm.as_ref().is_some_and(|a| a.state == "INSUFFICIENT_DATA") {
         weighing.add("the alarm has no data", 0.1, fact::alarm(signals));
     }
-    let alive = signals.traffic_ratio().is_some_and(|r| r >= 0.5) && !signals.traffic_stopped();
+    let alive = signals.traffic_now().is_some_and(|r| r >= 0.5) && !signals.traffic_stopped();
     if alive && signals.healthy() != Some(false) {
         weighing.add("it still serves traffic", -0.5, None);
     }

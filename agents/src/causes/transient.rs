@@ -8,7 +8,7 @@ use crate::signals::Signals;
 /// Whether everything that closing asks for was seen: the alarm back in OK, the errors over,
 /// traffic near its baseline, tasks well, no coming and going. What was not seen is not so.
 pub fn is_over(signals: &Signals) -> bool {
-    let traffic = signals.traffic_ratio().map(|ratio| (0.5..=2.0).contains(&ratio));
+    let traffic = signals.traffic_now().map(|ratio| (0.5..=2.0).contains(&ratio));
     let alive = match (traffic, signals.healthy()) {
         (Some(false), _) | (_, Some(false)) | (None, None) => false,
         (Some(true), _) | (None, Some(true)) => true,
@@ -33,7 +33,7 @@ pub(super) fn weigh(signals: &Signals) -> Vec<RankedCause> {
         None => weighing.add("the logs could not be read", -0.2, None),
     }
     let traffic = signals.traffic.as_ref();
-    match signals.traffic_ratio() {
+    match signals.traffic_now() {
         Some(ratio) if (0.5..=2.0).contains(&ratio) => {
             weighing.add(
                 "traffic is near its baseline",

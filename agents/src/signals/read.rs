@@ -4,7 +4,10 @@ use midwatch_policy::Timestamp;
 
 use super::{
     DependencySignal, DeploymentSignal, PatternSignal, RunbookSignal, Scene, ScreenedSignal, Signals,
-    text::{ErrorClass, classify, named_parties, throttled_resource},
+    text::{
+        ErrorClass, classify, classify_naming, is_access_log, named_outright, named_parties,
+        throttled_resource,
+    },
 };
 use crate::{
     brief::DeploymentStatus,
@@ -133,6 +136,8 @@ fn take_patterns(signals: &mut Signals, view: ErrorPatterns, own: bool, about: O
         }
         if signals.errors.is_none() {
             signals.errors = view.errors;
+            signals.window_minutes =
+                view.from.zip(view.to).map(|(from, to)| to.duration_since(from).as_secs() as f64 / 60.0);
         }
         if signals.activity.is_none() {
             signals.activity = view.activity;
@@ -156,7 +161,9 @@ fn is_relevant(pattern: &Pattern) -> bool {
         "steady" | "shrank" | "gone" => false,
         _ => pattern.count > pattern.baseline_count.saturating_mul(2),
     };
-    changed && pattern.count > 0 && !matches!(level.as_str(), "INFO" | "DEBUG" | "TRACE")
+    // A few lines more than before are chance, unless the server found a rise or says otherwise.
+    let clear = pattern.onset.is_some() || pattern.chance.map_or(pattern.count >= 3, |chance| chance < 0.01);
+    changed && clear && pattern.count > 0 && !matches!(level.as_str(), "INFO" | "DEBUG" | "TRACE")
 }
 
 fn pattern_signal(scene: &Scene, pattern: &Pattern) -> PatternSignal {
@@ -170,11 +177,19 @@ fn pattern_signal(scene: &Scene, pattern: &Pattern) -> PatternSignal {
             text.push_str(&example.message);
         }
     }
-    let class = if screened { ErrorClass::Program } else { classify(&text) };
+    let class = if screened {
+        ErrorClass::Program
+    } else if !named_outright(&text, &scene.depends_on).is_empty() {
+        classify_naming(&text)
+    } else {
+        classify(&text)
+    };
     let names = match class {
-        ErrorClass::Call | ErrorClass::Timeout | ErrorClass::Limit | ErrorClass::Throttling => {
+        ErrorClass::Call | ErrorClass::Timeout | ErrorClass::Throttling => {
             named_parties(&text, scene.service.as_deref(), &scene.depends_on)
         }
+        // A pool is the service's own, whatever it leads to; who is named outright counts all the same.
+        ErrorClass::Limit => named_outright(&text, &scene.depends_on),
         ErrorClass::Memory | ErrorClass::Program => Vec::new(),
     };
     let resource =
@@ -195,6 +210,9 @@ fn pattern_signal(scene: &Scene, pattern: &Pattern) -> PatternSignal {
         baseline_count: pattern.baseline_count,
         is_new: pattern.change == "new" || pattern.baseline_count == 0,
         ongoing: pattern.status != "ceased",
+        witness: !screened
+            && !is_access_log(&pattern.template)
+            && !pattern.level.eq_ignore_ascii_case("warn"),
         first_seen: pattern.first_seen,
         onset: pattern.onset,
         example,
@@ -315,6 +333,12 @@ fn dependency<'s>(signals: &'s mut Signals, name: &str, declared: Declared) -> &
 }
 
 fn finish(signals: &mut Signals) {
+    if !signals.patterns.iter().any(|p| p.witness) {
+        // Only warnings or access log lines: better than nothing.
+        for pattern in &mut signals.patterns {
+            pattern.witness = !signals.screened.iter().any(|s| s.evidence == pattern.evidence);
+        }
+    }
     signals.patterns.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.template.cmp(&b.template)));
     let names: Vec<String> = signals.patterns.iter().flat_map(|p| p.names.clone()).collect();
     for name in names {

@@ -43,6 +43,8 @@ regexes! {
     MEMORY = r"(?i)OutOfMemory|out of memory|\bOOM(ed|-?kill(ed|er)?)?\b|java heap space|heap limit|GC overhead limit|cannot allocate memory|MemoryError|memory (limit|exhausted|pressure)|exit(ed)?( with)?( code)?[ =:]*137";
     LIMIT = r"(?i)pool.{0,30}(exhaust|empty|full|time|limit|reached|no (free|idle|available))|(exhaust|no (free|idle|available)|wait(ing)? for( a| an)?( free| idle)?|acquir\w+|unable to (get|obtain|check ?out|acquire)).{0,40}(pool|connection from|worker|thread|slot|permit)|connection is not available, request timed out|pool-\d+ - connection|thread ?pool|RejectedExecution|queue.{0,20}(is )?full|queue (capacity|limit|depth)|backlog|too many (open files|connections|clients|threads|concurrent)|max(imum)?[ _-](pool|connections|threads|workers|clients|concurren)\w*|connection slots|EMFILE|worker_connections are not enough|load ?shed|overload|server (is )?too busy|concurrency limit|(pool|thread|worker|executor|queue|concurren)\w*.{0,20}saturat|all workers (are )?busy|maximum number of (connections|threads|workers)";
     CALL = r"(?i)connection (was )?(refused|reset|closed|aborted|timed? ?out)|(could|can|did|was|is|are) ?(not|n't)( able to)? (connect|reach|resolve)|unable to (connect|reach|resolve)|fail(ed|ure)? (to|while|when) (connect|reach|resolve|call)\w*|ECONN(REFUSED|RESET|ABORTED)|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|UnknownHost|unknown host|no such host|no route to host|(host|network|server|upstream|backend)( is)? unreachable|name or service not known|name resolution|NXDOMAIN|SERVFAIL|getaddrinfo|\bDNS\b|(ConnectException|ConnectError|ConnectionError|ConnectTimeout|SocketTimeout|ReadTimeout|NoRouteToHost)|(read|connect|dial|i/o|socket|handshake) ?time(d )?-?out|bad gateway|service unavailable|gateway time-?out|\b(status|code|http|returned|responded|answered|replied|response|got|with|received|error)\b[^\d]{0,16}\b5\d\d\b|\b5(00|02|03|04)\b.{0,24}\b(from|by|returned)\b|upstream (connect|request|error|prematurely|timed)|no healthy upstream|circuit.?breaker.{0,20}open|\bUNAVAILABLE\b|DEADLINE_EXCEEDED|TLS handshake|broken pipe|communications link failure|server has gone away|terminating connection|the database system is|not accepting connections|leader not available|brokers? (are )?(down|not available)|remote end closed|dependency (failed|failure|error)";
+    ANSWERED = r"(?i)unavailable|answered|replied|responded|returned|refus|reject|declin|unreachable|\bis down\b|no (response|answer|reply)|gave up|\b5\d\d\b|fail";
+    ACCESS = r#"^\s*(?:\S+ ){0,4}"?(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS|<\*>) /[^ ]*"?(?: HTTP/[\d.]+"?)? (?:<[^>]*>|\d+)"#;
     TIMEOUT = r"(?i)time(d)?[ -]?out|deadline (was )?exceeded|took too long";
     URL = r"(?i)\b[a-z][a-z0-9+.:-]{1,20}://(?:[^/\s@]{1,80}@)?([a-z0-9][a-z0-9._-]*)";
     HOST_PORT = r"(?i)\b([a-z0-9][a-z0-9._-]*[a-z0-9]):(\d{2,5})\b";
@@ -157,6 +159,13 @@ pub fn named_parties(text: &str, own: Option<&str>, known: &[String]) -> Vec<Str
             found.push((*only).clone());
         }
     }
+    // A name says more than an address, and what is known more than what is not.
+    let is_address = |name: &String| name.split('.').all(|part| part.parse::<u8>().is_ok());
+    if found.iter().any(|name| known.contains(name)) {
+        found.retain(|name| known.contains(name));
+    } else if found.iter().any(|name| !is_address(name)) {
+        found.retain(|name| !is_address(name));
+    }
     // A longer name that contains a shorter one says more.
     let all = found.clone();
     found.retain(|name| {
@@ -249,6 +258,26 @@ pub fn throttled_resource(text: &str, known: &[String]) -> Option<String> {
             let lower = text.to_lowercase();
             known.iter().find(|name| contains_word(&lower, &name.to_lowercase())).cloned()
         })
+}
+
+/// Known names that stand in the text as they are.
+pub fn named_outright(text: &str, known: &[String]) -> Vec<String> {
+    let lower = text.to_lowercase();
+    known.iter().filter(|name| contains_word(&lower, &name.to_lowercase())).cloned().collect()
+}
+
+/// The kind of trouble of a text that names something the service calls: an error that is about
+/// another's answer is a failing call, however its own exception is called.
+pub fn classify_naming(text: &str) -> ErrorClass {
+    match classify(text) {
+        ErrorClass::Program if hit(&ANSWERED, text) => ErrorClass::Call,
+        class => class,
+    }
+}
+
+/// A line of an access log: it shows that requests fail, not why.
+pub fn is_access_log(template: &str) -> bool {
+    hit(&ACCESS, template)
 }
 
 /// Distinctive words of a text, lower case: what two texts about the same thing share.
@@ -375,6 +404,7 @@ mod tests {
                 "An error occurred (ThrottlingException) when calling PutItem: Rate exceeded",
                 ErrorClass::Throttling,
             ),
+            ("acquirer timed out", ErrorClass::Timeout),
             ("upstream replied HTTP 429", ErrorClass::Throttling),
             ("java.lang.OutOfMemoryError: Java heap space", ErrorClass::Memory),
             (
@@ -388,6 +418,30 @@ mod tests {
         ];
         for (text, class) in cases {
             assert_eq!(classify(text), class, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_answer_of_another_is_a_failing_call_and_an_access_log_line_is_no_witness() {
+        assert_eq!(
+            classify_naming("PaymentDownException: bank-link answered 503 for order 7"),
+            ErrorClass::Call
+        );
+        assert_eq!(classify_naming("KeyError in parser of bank-link"), ErrorClass::Program);
+        for line in [
+            "GET /v1/checkout/<num> <num> in <num> ms",
+            "<*> /v1/items <num> in <num> ms",
+            "10.0.0.1 - - POST /pay 503",
+            "POST /<*>/<*> <num> in <num> ms",
+        ] {
+            assert!(is_access_log(line), "{line}");
+        }
+        for line in [
+            "GET https://a.example/x failed: 503",
+            "cannot GET /x",
+            "UpstreamTimeoutException: GET https://maps.example/v2/route timed out",
+        ] {
+            assert!(!is_access_log(line), "{line}");
         }
     }
 
@@ -407,6 +461,7 @@ mod tests {
         assert_eq!(parties("inventory service returned 503"), ["inventory-api"]);
         assert_eq!(parties("Redis connection refused"), ["session-redis"]);
         assert_eq!(parties("connect ECONNREFUSED 10.1.2.3:6379"), ["10.1.2.3"]);
+        assert_eq!(parties("connection reset by 10.1.2.3:443 while calling push-gateway"), ["push-gateway"]);
         assert_eq!(parties("failed to call tax-engine: UNAVAILABLE"), ["tax-engine"]);
         assert!(parties("GET http://localhost:9000/x refused").is_empty());
         assert!(parties("POST http://checkout-api.internal/pay failed").is_empty());

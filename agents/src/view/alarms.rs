@@ -122,6 +122,9 @@ pub struct MetricWindow {
     /// The metric: an object with `name`, or a text.
     #[serde(deserialize_with = "lenient")]
     pub metric: Value,
+    /// Data points in order of time.
+    #[serde(deserialize_with = "lenient_vec")]
+    pub points: Vec<Point>,
     /// The window.
     #[serde(deserialize_with = "lenient")]
     pub stats: Option<Stats>,
@@ -145,6 +148,15 @@ impl MetricWindow {
         let name = self.metric.get("name").unwrap_or(&self.metric);
         name.as_str().unwrap_or_default().to_lowercase()
     }
+}
+
+/// A data point.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+pub struct Point {
+    /// Begin of its period.
+    pub at: Timestamp,
+    /// Its value.
+    pub value: f64,
 }
 
 /// Statistics of a window.

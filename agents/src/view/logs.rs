@@ -51,6 +51,19 @@ pub struct Errors {
     /// When they rose above the baseline.
     #[serde(deserialize_with = "lenient")]
     pub onset: Option<Timestamp>,
+    /// Counts by minute, without empty minutes.
+    #[serde(deserialize_with = "lenient_vec")]
+    pub per_minute: Vec<Minute>,
+}
+
+/// Errors of one minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Minute {
+    /// Its begin.
+    pub at: Timestamp,
+    /// Errors in it.
+    #[serde(deserialize_with = "count")]
+    pub count: u64,
 }
 
 /// Lines as a whole.
@@ -96,6 +109,9 @@ pub struct Pattern {
     /// In the baseline window.
     #[serde(deserialize_with = "count")]
     pub baseline_count: u64,
+    /// Probability of so great a difference by chance alone.
+    #[serde(deserialize_with = "lenient")]
+    pub chance: Option<f64>,
     /// `new`, `grew`, `steady`, `shrank`, `gone`.
     #[serde(deserialize_with = "lenient")]
     pub change: String,
