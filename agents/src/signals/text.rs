@@ -44,7 +44,7 @@ regexes! {
     LIMIT = r"(?i)pool.{0,30}(exhaust|empty|full|time|limit|reached|no (free|idle|available))|(exhaust|no (free|idle|available)|wait(ing)? for( a| an)?( free| idle)?|acquir\w+|unable to (get|obtain|check ?out|acquire)).{0,40}(pool|connection from|worker|thread|slot|permit)|connection is not available, request timed out|pool-\d+ - connection|thread ?pool|RejectedExecution|queue.{0,20}(is )?full|queue (capacity|limit|depth)|backlog|too many (open files|connections|clients|threads|concurrent)|max(imum)?[ _-](pool|connections|threads|workers|clients|concurren)\w*|connection slots|EMFILE|worker_connections are not enough|load ?shed|overload|server (is )?too busy|concurrency limit|(pool|thread|worker|executor|queue|concurren)\w*.{0,20}saturat|all workers (are )?busy|maximum number of (connections|threads|workers)";
     CALL = r"(?i)connection (was )?(refused|reset|closed|aborted|timed? ?out)|(could|can|did|was|is|are) ?(not|n't)( able to)? (connect|reach|resolve)|unable to (connect|reach|resolve)|fail(ed|ure)? (to|while|when) (connect|reach|resolve|call)\w*|ECONN(REFUSED|RESET|ABORTED)|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|UnknownHost|unknown host|no such host|no route to host|(host|network|server|upstream|backend)( is)? unreachable|name or service not known|name resolution|NXDOMAIN|SERVFAIL|getaddrinfo|\bDNS\b|(ConnectException|ConnectError|ConnectionError|ConnectTimeout|SocketTimeout|ReadTimeout|NoRouteToHost)|(read|connect|dial|i/o|socket|handshake) ?time(d )?-?out|bad gateway|service unavailable|gateway time-?out|\b(status|code|http|returned|responded|answered|replied|response|got|with|received|error)\b[^\d]{0,16}\b5\d\d\b|\b5(00|02|03|04)\b.{0,24}\b(from|by|returned)\b|upstream (connect|request|error|prematurely|timed)|no healthy upstream|circuit.?breaker.{0,20}open|\bUNAVAILABLE\b|DEADLINE_EXCEEDED|TLS handshake|broken pipe|communications link failure|server has gone away|terminating connection|the database system is|not accepting connections|leader not available|brokers? (are )?(down|not available)|remote end closed|dependency (failed|failure|error)";
     ANSWERED = r"(?i)unavailable|answered|replied|responded|returned|refus|reject|declin|unreachable|\bis down\b|no (response|answer|reply)|gave up|\b5\d\d\b|fail";
-    ACCESS = r#"^\s*(?:\S+ ){0,4}"?(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS|<\*>) /[^ ]*"?(?: HTTP/[\d.]+"?)? (?:<[^>]*>|\d+)"#;
+    ACCESS = r#"^\s*(?:\S+ ){0,4}"?(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS|<\*>) /[^ ]*"?(?: HTTP/[\d.]+"?)? (?:<[^>]*>|\d+)|^(?i:http request)\b.{0,30}\b5(?:xx|\d\d)\b"#;
     TIMEOUT = r"(?i)time(d)?[ -]?out|deadline (was )?exceeded|took too long";
     URL = r"(?i)\b[a-z][a-z0-9+.:-]{1,20}://(?:[^/\s@]{1,80}@)?([a-z0-9][a-z0-9._-]*)";
     HOST_PORT = r"(?i)\b([a-z0-9][a-z0-9._-]*[a-z0-9]):(\d{2,5})\b";
@@ -433,6 +433,7 @@ mod tests {
             "<*> /v1/items <num> in <num> ms",
             "10.0.0.1 - - POST /pay 503",
             "POST /<*>/<*> <num> in <num> ms",
+            "HTTP request answered with 5xx",
         ] {
             assert!(is_access_log(line), "{line}");
         }
