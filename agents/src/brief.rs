@@ -43,6 +43,9 @@ pub struct Brief {
     /// Bounds for scaling, if the catalog has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<ScaleBounds>,
+    /// Traffic of the last few periods as a multiple of the baseline, if it could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic_ratio: Option<f64>,
     /// Whether the catalog forbids touching it.
     pub protected: bool,
     /// Actions that were tried in this incident and did not help.

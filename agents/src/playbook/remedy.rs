@@ -178,9 +178,20 @@ fn scale(brief: &Brief) -> Result<Action, String> {
         return Err("The catalog gives no bounds for scaling, or the task count is not known.".to_owned());
     };
     let half_more = health.desired.saturating_add(health.desired.div_ceil(2)).max(health.desired + 1);
-    let desired_count = half_more.clamp(bounds.min, bounds.max);
+    let desired_count = half_more.max(for_traffic(brief, health.desired)).clamp(bounds.min, bounds.max);
     if desired_count <= health.desired {
         return Err("The service already runs as many tasks as the catalog allows.".to_owned());
     }
     Ok(Action::ScaleService { service: brief.service.clone(), desired_count })
+}
+
+/// As many tasks for the traffic of now as there were for the traffic of before.
+fn for_traffic(brief: &Brief, desired: u32) -> u32 {
+    // Beyond tenfold a metric is doubted before it is followed; the catalog bounds it anyway.
+    let ratio = brief.traffic_ratio.filter(|ratio| ratio.is_finite()).unwrap_or(1.0).clamp(1.0, 10.0);
+    let wanted = (f64::from(desired) * ratio).ceil();
+    // INVARIANT: between `desired` and ten times it, so within u32 for any count that ECS knows.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let wanted = wanted.min(f64::from(u32::MAX)) as u32;
+    wanted
 }

@@ -205,6 +205,14 @@ fn it_proposes_what_treats_the_cause_and_nothing_else() {
     let busy =
         |b: &mut Value| b["causes"][0] = json!({"kind": "saturation", "ref": SERVICE, "confidence": 0.8});
     assert!(matches!(action(busy), Some(Action::ScaleService { desired_count: 6, .. })));
+    let crowded = |traffic: Value| {
+        action(|b| {
+            busy(b);
+            b["traffic_ratio"] = traffic;
+        })
+    };
+    assert!(matches!(crowded(json!(1.7)), Some(Action::ScaleService { desired_count: 7, .. })));
+    assert!(matches!(crowded(json!(3.0)), Some(Action::ScaleService { desired_count: 8, .. })), "bounded");
     let refusals: [fn(&mut Value); 13] = [
         |b| b["verdict"] = json!("unclear"),
         |b| b["ongoing"] = json!(false),

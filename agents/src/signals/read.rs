@@ -339,7 +339,11 @@ fn finish(signals: &mut Signals) {
             pattern.witness = !signals.screened.iter().any(|s| s.evidence == pattern.evidence);
         }
     }
-    signals.patterns.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.template.cmp(&b.template)));
+    // What says something about causes first, then by lines.
+    signals.patterns.sort_by(|a, b| {
+        let weight = |p: &PatternSignal| (p.witness, p.count);
+        weight(b).cmp(&weight(a)).then_with(|| a.template.cmp(&b.template))
+    });
     let names: Vec<String> = signals.patterns.iter().flat_map(|p| p.names.clone()).collect();
     for name in names {
         dependency(signals, &name, Declared::No);

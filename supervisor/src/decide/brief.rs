@@ -32,6 +32,7 @@ pub fn brief(
         health: health(signals),
         runbooks: runbooks(signals),
         scale: service.scale,
+        traffic_ratio: signals.traffic_now(),
         protected: service.protected,
         tried,
         at: case.now(),
