@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Real time that the call may take.
-const ACT_TIMEOUT: Duration = Duration::from_secs(180);
+const ACT_TIMEOUT: Duration = Duration::from_mins(3);
 /// How often and how many times the target is read to settle an unknown outcome.
 const SETTLE_EVERY: Duration = Duration::from_secs(20);
 const SETTLE_LOOKS: u32 = 4;

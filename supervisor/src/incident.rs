@@ -61,7 +61,7 @@ pub async fn handle(alarm: Alarm, site: &Site, view: Box<dyn View>, salt: u32) -
     });
 
     let mut incident = Incident { case, site, story: Story::default() };
-    let outcome = incident.run().await;
+    let outcome = Box::pin(incident.run()).await;
     let Incident { case, mut story, .. } = incident;
     let outcome = outcome.unwrap_or_else(|| {
         escalate(&case, &mut story, None, "Midwatch could not finish its work: see its troubles");
@@ -161,13 +161,11 @@ impl Incident<'_> {
         {
             return Some(Outcome::ClosedTransient);
         }
-        match decided {
-            Some((service, action)) => self.ask(&service, &action, &signals, &diagnosis).await,
-            None => {
-                self.escalate(None, &why_unresolved(&diagnosis));
-                Some(Outcome::Escalated)
-            }
-        }
+        let Some((service, action)) = decided else {
+            self.escalate(None, &why_unresolved(&diagnosis));
+            return Some(Outcome::Escalated);
+        };
+        self.ask(&service, &action, &signals, &diagnosis).await
     }
 
     fn known_dependencies(&self) -> Vec<midwatch_policy::ServiceName> {

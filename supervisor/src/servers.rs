@@ -19,10 +19,10 @@ pub async fn readers(ctx: &Ctx, runbooks: Option<PathBuf>) -> Toolbox {
     };
     let mut toolbox = Toolbox::new();
     let (logs, metrics, deployments, runbooks) = tokio::join!(
-        connect_in_process(LogsServer::new(ctx.clone())),
-        connect_in_process(MetricsServer::new(ctx.clone())),
-        connect_in_process(DeploymentsServer::new(ctx.clone())),
-        connect_in_process(RunbooksServer::new(ctx.clone(), config)),
+        Box::pin(connect_in_process(LogsServer::new(ctx.clone()))),
+        Box::pin(connect_in_process(MetricsServer::new(ctx.clone()))),
+        Box::pin(connect_in_process(DeploymentsServer::new(ctx.clone()))),
+        Box::pin(connect_in_process(RunbooksServer::new(ctx.clone(), config))),
     );
     for (name, client) in
         [("logs", logs), ("metrics", metrics), ("deployments", deployments), ("runbooks", runbooks)]

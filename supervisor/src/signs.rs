@@ -17,9 +17,9 @@ use crate::{
 };
 
 /// How late log lines and metric points may arrive.
-pub const INGESTION_LAG: Duration = Duration::from_secs(60);
+pub const INGESTION_LAG: Duration = Duration::from_mins(1);
 /// The span that is judged.
-const SPAN: SignedDuration = SignedDuration::from_mins(3);
+const SPAN: SignedDuration = SignedDuration::from_mins(2);
 /// The span it is compared with.
 const BASELINE: SignedDuration = SignedDuration::from_mins(60);
 /// Deadline of one look.
@@ -73,7 +73,7 @@ impl Seen {
     fn errors_are_gone(&self) -> Option<Condition> {
         let (now, usual) = self.errors?;
         let holds = now <= 2.0 * usual + 0.5;
-        Some(Condition { text: format!("errors {now:.1}/min, usually {usual:.1}"), holds })
+        Some(Condition { text: format!("{now:.0} errors/min (usual {usual:.0})"), holds })
     }
 
     fn lives(&self) -> Condition {
@@ -84,7 +84,7 @@ impl Seen {
             }
             (true, None, _) => Condition { text: "traffic unreadable".to_owned(), holds: false },
             (false, _, Some((now, usual))) => {
-                let text = format!("{now:.0} log lines/min, usually {usual:.0}");
+                let text = format!("{now:.0} lines/min (usual {usual:.0})");
                 Condition { text, holds: now > 0.0 && now >= 0.3 * usual }
             }
             (false, _, None) => Condition { text: "no sign of life can be read".to_owned(), holds: false },
@@ -222,7 +222,8 @@ mod tests {
 
     #[test]
     fn each_missing_sign_alone_is_enough_to_stay() {
-        let cases: Vec<(&str, fn(&mut Seen))> = vec![
+        type Change = fn(&mut Seen);
+        let cases: [(&str, Change); 8] = [
             ("insufficient data", |s| s.alarm = Some(AlarmState::InsufficientData)),
             ("alarm unreadable", |s| s.alarm = None),
             ("errors go on", |s| s.errors = Some((20.0, 0.1))),

@@ -63,12 +63,13 @@ pub async fn verify(case: &Case, onset: Timestamp, window: Duration) -> Verified
 
 fn recovered(seen: &Seen, since: Option<Timestamp>, window: Duration) -> Verified {
     let signs: Vec<String> = seen.conditions().into_iter().map(|c| c.text).collect();
-    let text = format!("recovered and stable for {} s: {}", window.as_secs(), signs.join(", "));
+    let text = format!("has been stable for {} s: {}", window.as_secs(), signs.join(", "));
     Verified { recovered: true, text, alarm: seen.alarm, since }
 }
 
 fn not_recovered(seen: &Seen, waited: SignedDuration) -> Verified {
     let missing: Vec<String> = seen.conditions().into_iter().filter(|c| !c.holds).map(|c| c.text).collect();
-    let text = format!("not recovered {} minutes after the action: {}", waited.as_mins(), missing.join(", "));
+    let text =
+        format!("did not recover within {} minutes of the action: {}", waited.as_mins(), missing.join(", "));
     Verified { recovered: false, text, alarm: seen.alarm, since: None }
 }

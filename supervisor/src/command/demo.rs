@@ -29,12 +29,11 @@ use super::{
 
 pub(super) async fn run(arguments: DemoArgs) -> anyhow::Result<ExitCode> {
     let unpacked;
-    let directory = match &arguments.scenario {
-        Some(directory) => directory.as_path(),
-        None => {
-            unpacked = embedded::unpack()?;
-            unpacked.path()
-        }
+    let directory = if let Some(directory) = &arguments.scenario {
+        directory.as_path()
+    } else {
+        unpacked = embedded::unpack()?;
+        unpacked.path()
     };
     let scenario = Scenario::load(directory).context("the scenario cannot be played")?;
     if arguments.format == Format::Text {

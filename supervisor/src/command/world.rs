@@ -64,7 +64,7 @@ pub(super) async fn set(
     );
 
     let mut tools = servers::readers(&ctx, Some(world.runbooks().to_owned())).await;
-    servers::attach(&mut tools, "remediation", connect_in_process(remediation).await).await;
+    servers::attach(&mut tools, "remediation", Box::pin(connect_in_process(remediation)).await).await;
     let event = world.alarm_event().to_string();
     let alarm = alarm::parse(&event).context("the world's alarm")?;
     let site = Site {

@@ -1,6 +1,6 @@
 //! The incident as it happens.
 
-use std::io::Write;
+use std::{fmt::Write as _, io::Write};
 
 use crate::{
     alarm::AlarmState,
@@ -21,13 +21,12 @@ use super::{
 pub struct Live {
     page: Page,
     lanes: Lanes,
-    watched: Option<AlarmState>,
 }
 
 impl Live {
     /// A view that writes to `out`; give it an `anstream` so that colours fit the place.
     pub fn new(out: Box<dyn Write + Send>) -> Self {
-        Self { page: Page::new(out), lanes: Lanes::default(), watched: None }
+        Self { page: Page::new(out), lanes: Lanes::default() }
     }
 
     fn part(&mut self, mark: &str, part: &str, line: &str, tail: &str) {
@@ -39,6 +38,25 @@ impl Live {
             "",
             part = fit(part, PART - 1)
         ));
+    }
+
+    /// One look at recovery: the alarm's state, each sign, and for how long all have held.
+    fn watched(&mut self, at: &str, alarm: Option<AlarmState>, signs: &[Condition], held: (u64, u64)) {
+        const SIGN: usize = 24;
+        let well = signs.iter().all(|s| s.holds);
+        let state = alarm.map_or("unknown", AlarmState::as_str);
+        let colour = if alarm == Some(AlarmState::Ok) { GOOD } else { BAD };
+        let mut line = format!(" {FAINT}{at:<8}{FAINT:#}  {colour}{state:<8}{colour:#}");
+        for sign in signs.iter().filter(|s| !s.text.starts_with("alarm ")) {
+            let (colour, mark) = if sign.holds { (GOOD, "✓") } else { (WARN, "✗") };
+            let text = fit(&clean(&sign.text), SIGN - 3);
+            let _ = write!(line, " {colour}{mark}{colour:#} {text:<pad$}", pad = SIGN - 3);
+        }
+        let (stable, window) = held;
+        if well {
+            let _ = write!(line, " {FAINT}{stable:>3}/{window} s{FAINT:#}");
+        }
+        self.page.line(&line);
     }
 
     fn conditions(&mut self, conditions: &[Condition]) {
@@ -127,7 +145,7 @@ impl View for Live {
             }
             Event::Judged { text, may_ask } => {
                 let colour = if *may_ask { NAME } else { BAD };
-                self.page.labelled("policy", &format!("{colour}{}{colour:#}", clean(text)));
+                self.page.labelled_in("policy", colour, text);
             }
             Event::Asked { whom, expires_at, .. } => {
                 let rest = format!("{whom}, until {}; no answer means declined", clock(*expires_at));
@@ -150,20 +168,7 @@ impl View for Live {
             }
             Event::Settled { text } => self.page.item("·", text),
             Event::Watched { alarm, signs, stable_s, window_s } => {
-                let state = alarm.map_or("unknown", AlarmState::as_str);
-                let signs: Vec<String> = signs
-                    .iter()
-                    .map(|s| format!("{}{}", if s.holds { "✓ " } else { "✗ " }, clean(&s.text)))
-                    .collect();
-                let well = *stable_s > 0;
-                let (colour, held) =
-                    if well { (GOOD, format!("{stable_s}/{window_s} s")) } else { (WARN, String::new()) };
-                let line = fit(&signs.join("  "), WIDTH - GUTTER - 30);
-                let room = WIDTH - GUTTER - 30;
-                self.page.line(&format!(
-                    " {FAINT}{at:<8}{FAINT:#}  {colour}{state:<18}{colour:#}{line:<room$} {FAINT}{held:>10}{FAINT:#}"
-                ));
-                self.watched = *alarm;
+                self.watched(&at, *alarm, signs, (*stable_s, *window_s));
             }
             Event::Verified { recovered, text } => {
                 let colour = if *recovered { GOOD } else { BAD };

@@ -14,6 +14,8 @@ pub mod text;
 
 use std::io::Write;
 
+use anstyle::Style;
+
 use style::{FAINT, NAME, STRONG};
 use text::{GUTTER, WIDTH, wrap};
 
@@ -71,10 +73,15 @@ impl Page {
 
     /// A label of fixed width in the gutter's column, and wrapped text behind it.
     pub(crate) fn labelled(&mut self, label: &str, body: &str) {
+        self.labelled_in(label, Style::new(), body);
+    }
+
+    /// The same with the text in a style.
+    pub(crate) fn labelled_in(&mut self, label: &str, style: Style, body: &str) {
         const LABEL: usize = 12;
         for (at, line) in wrap(body, WIDTH - GUTTER - LABEL).iter().enumerate() {
             let label = if at == 0 { label } else { "" };
-            self.line(&format!("{:GUTTER$}{NAME}{label:<LABEL$}{NAME:#}{line}", ""));
+            self.line(&format!("{:GUTTER$}{NAME}{label:<LABEL$}{NAME:#}{style}{line}{style:#}", ""));
         }
     }
 }

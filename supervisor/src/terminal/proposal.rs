@@ -32,7 +32,7 @@ pub(crate) fn show(page: &mut Page, plan: &Plan, reason: &str, because: &[String
         Risk::Medium => (WARN, "medium"),
         Risk::High => (BAD, "high"),
     };
-    page.labelled("risk", &format!("{colour}{risk}{colour:#}"));
+    page.labelled_in("risk", colour, risk);
     for warning in &plan.warnings {
         page.labelled("mind", &clean(warning));
     }

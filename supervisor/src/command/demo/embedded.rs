@@ -18,6 +18,7 @@ const FILES: &[(&str, &str)] = case_study![
     "scenario.toml",
     "runbooks/connection-pool-exhausted.md",
     "runbooks/slow-database-queries.md",
+    "runbooks/task-out-of-memory.md",
 ];
 
 /// The case study as a directory, which is removed when this is dropped.
