@@ -65,9 +65,13 @@ impl Page {
 
     /// A mark, and wrapped text behind it.
     pub(crate) fn item(&mut self, mark: &str, body: &str) {
-        for (at, line) in wrap(body, WIDTH - GUTTER - 2).iter().enumerate() {
-            let mark = if at == 0 { mark } else { " " };
-            self.line(&format!("{:GUTTER$}{mark} {line}", ""));
+        let width = text::visible(mark);
+        for (at, line) in wrap(body, WIDTH - GUTTER - width - 1).iter().enumerate() {
+            if at == 0 {
+                self.line(&format!("{:GUTTER$}{mark} {line}", ""));
+            } else {
+                self.line(&format!("{:GUTTER$}{:width$} {line}", "", ""));
+            }
         }
     }
 

@@ -30,6 +30,21 @@ pub fn fit(text: &str, width: usize) -> String {
     short
 }
 
+/// Columns that a text takes, its colours left out.
+pub fn visible(text: &str) -> usize {
+    let mut columns = 0;
+    let mut escape = false;
+    for c in text.chars() {
+        match (escape, c) {
+            (false, '\u{1b}') => escape = true,
+            (true, 'm') => escape = false,
+            (true, _) => {}
+            (false, _) => columns += 1,
+        }
+    }
+    columns
+}
+
 /// Lines of at most `width` columns, broken at spaces.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
