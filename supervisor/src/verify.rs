@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How often it is looked at, on the incident's clock.
-const EVERY: Duration = Duration::from_secs(20);
+const EVERY: Duration = Duration::from_secs(30);
 /// How long recovery may take to begin.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(12);
 

@@ -31,6 +31,8 @@ const IDLE: Duration = Duration::from_millis(2);
 /// The same before a long wait, which may be a deadline beside work that is still computing.
 const IDLE_BEFORE_LONG: Duration = Duration::from_millis(20);
 const LONG_MS: i64 = 120_000;
+/// Rounds in which everything that is ready runs before the world moves.
+const POLLS: u32 = 32;
 /// How often the world catches up with real time while it runs at 1×.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -140,6 +142,11 @@ impl Shared {
             if inner.timers.activity != activity {
                 return;
             }
+            // Whoever waited for this moment may have gone meanwhile: nobody waits for it then.
+            inner.timers.waiting.retain(|timer| !timer.wake.is_closed());
+            if !inner.timers.waiting.iter().any(|timer| timer.at_ms <= at_ms) {
+                return;
+            }
             inner.state.advance_to(at_ms);
         }
         let now_ms = inner.state.now_ms();
@@ -167,6 +174,11 @@ pub(crate) async fn drive(shared: Weak<Shared>) {
             Some((at_ms, now_ms, false, activity)) => {
                 let idle = if at_ms - now_ms > LONG_MS { IDLE_BEFORE_LONG } else { IDLE };
                 tokio::time::sleep(idle).await;
+                // On a busy machine whoever was woken may not have been polled yet: let everything
+                // that is ready run before this is called idleness.
+                for _ in 0..POLLS {
+                    tokio::task::yield_now().await;
+                }
                 world.fire(at_ms, activity);
             }
         }
