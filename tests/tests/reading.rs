@@ -42,7 +42,7 @@ id = "d-NEW"
 at = "-4m"
 takes = "50s"
 commit = "bbbbbbb"
-author = "m-lindqvist"
+author = "payments-dev"
 pull_request = 1482
 message = "Use password=hunter2hunter2 for the pool"
 
@@ -52,7 +52,7 @@ kind = "ecs"
 at = "-2h"
 takes = "60s"
 commit = "ccccccc"
-author = "t-okafor"
+author = "cart-team"
 pull_request = 7
 env = { POOL_SIZE = "supersecretvalue" }
 
@@ -132,7 +132,7 @@ async fn deployments_of_both_kinds_are_listed_with_what_ran_before() {
     assert_eq!(new["ref"], "deploy:d-NEW");
     assert_eq!(new["previous_revision"], list[1]["revision"]);
     assert!(new["commit"].as_str().unwrap().starts_with("bbbbbbb"), "{new}");
-    assert_eq!((new["author"].as_str(), new["pull_request"].as_str()), (Some("m-lindqvist"), Some("1482")));
+    assert_eq!((new["author"].as_str(), new["pull_request"].as_str()), (Some("payments-dev"), Some("1482")));
     assert!(!listed.to_string().contains("hunter2"), "{new}");
 
     let listed = call(&client, "list_deployments", &window("cart")).await;
@@ -150,7 +150,7 @@ async fn a_deployment_is_compared_with_what_ran_before_and_no_value_leaves() {
     let fields: Vec<&str> =
         changed["changes"].as_array().unwrap().iter().map(|c| c["field"].as_str().unwrap()).collect();
     assert_eq!(fields, ["commit", "revision"], "{changed}");
-    assert_eq!(changed["author"], "m-lindqvist");
+    assert_eq!(changed["author"], "payments-dev");
 
     let window = json!({"service": "cart", "from": then(&world, -180), "to": then(&world, 1)});
     let listed = call(&client, "list_deployments", &window).await;
@@ -161,7 +161,7 @@ async fn a_deployment_is_compared_with_what_ran_before_and_no_value_leaves() {
     assert!(!changed.to_string().contains("supersecretvalue"), "{changed}");
     assert_eq!(
         (changed["author"].as_str(), changed["pull_request"].as_str()),
-        (Some("t-okafor"), Some("7")),
+        (Some("cart-team"), Some("7")),
         "{changed}"
     );
 

@@ -37,7 +37,7 @@ enum Command {
     },
     /// Check scenarios: errors with file, line and remedy, and warnings about what would surprise.
     Check {
-        /// Directories with a scenario.toml.
+        /// Directories with a scenario.toml, or directories above several.
         #[arg(required = true)]
         dirs: Vec<PathBuf>,
     },
@@ -77,10 +77,22 @@ async fn serve(
 fn check(dirs: &[PathBuf]) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     let mut code = ExitCode::SUCCESS;
+    let (mut right, mut wrong, mut warned) = (0, 0, 0);
+    let mut all = Vec::new();
     for dir in dirs {
+        let before = all.len();
+        below(dir, 4, &mut all);
+        if all.len() == before {
+            // Nothing there: loading it says what is missing.
+            all.push(dir.clone());
+        }
+    }
+    for dir in &all {
         match Scenario::load(dir) {
             Ok(scenario) => {
                 let warnings = scenario.warnings();
+                right += 1;
+                warned += warnings.len();
                 writeln!(out, "{}: ok, {}", scenario.id(), scenario.title())?;
                 for warning in warnings {
                     writeln!(out, "  warning: {warning}")?;
@@ -88,9 +100,28 @@ fn check(dirs: &[PathBuf]) -> anyhow::Result<ExitCode> {
             }
             Err(error) => {
                 code = ExitCode::FAILURE;
+                wrong += 1;
                 writeln!(out, "{error}")?;
             }
         }
     }
+    writeln!(out, "{} scenarios: {right} ok, {wrong} with errors; {warned} warnings", right + wrong)?;
     Ok(code)
+}
+
+/// The scenarios in a directory: itself, or those below it, in order.
+fn below(dir: &std::path::Path, levels: u32, found: &mut Vec<PathBuf>) {
+    if dir.is_file() || dir.join("scenario.toml").is_file() {
+        found.push(dir.to_owned());
+        return;
+    }
+    if levels == 0 {
+        return;
+    }
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut dirs: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    dirs.sort();
+    for dir in dirs {
+        below(&dir, levels - 1, found);
+    }
 }

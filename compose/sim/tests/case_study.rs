@@ -120,7 +120,7 @@ async fn a_rollback_ends_the_incident() {
     let infos = deploy.batch_get_deployments().deployment_ids("d-8K2LQ7XVN").send().await.unwrap();
     let info = &infos.deployments_info()[0];
     assert_eq!(info.status(), Some(&DeploymentStatus::Succeeded));
-    assert!(info.description().unwrap().contains("(commit 9f31c2e, author m-lindqvist, PR #1482)"));
+    assert!(info.description().unwrap().contains("(commit 9f31c2e, author payments-dev, PR #1482)"));
     let previous = info.previous_revision().unwrap().git_hub_location().unwrap().clone();
     assert!(previous.commit_id().unwrap().starts_with("4b7d0aa"));
 

@@ -9,9 +9,9 @@
 
 use std::path::Path;
 
-use midwatch_sim::{Scenario, World};
+use midwatch_sim::{ExpectedAction, Scenario, World};
 
-const RUNBOOK: &str = "+++\nid = \"r\"\ntitle = \"R\"\naction = \"rollback_deployment\"\n+++\n# R\n";
+const RUNBOOK: &str = "+++\nid = \"r\"\ntitle = \"R\"\nsignatures = [\"NullPointer\"]\naction = \"rollback_deployment\"\n+++\n# R\n";
 
 fn load(text: &str) -> Result<Scenario, String> {
     let dir = tempfile::tempdir().unwrap();
@@ -36,12 +36,10 @@ fn examples() -> Vec<String> {
 #[test]
 fn the_examples_of_the_page_are_scenarios() {
     let examples = examples();
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 3);
     for text in examples {
         let scenario = load(&text).unwrap();
-        let warnings: Vec<String> =
-            scenario.warnings().into_iter().filter(|w| !w.starts_with("no runbook allows")).collect();
-        assert_eq!(warnings, Vec::<String>::new(), "{text}");
+        assert_eq!(scenario.warnings(), Vec::<String>::new(), "{text}");
     }
 }
 
@@ -49,7 +47,6 @@ fn the_examples_of_the_page_are_scenarios() {
 fn every_key_of_the_format_stands_on_the_page() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/README.md");
     let page = std::fs::read_to_string(page).unwrap();
-    // What serde would accept, read from its own error about an unknown key.
     for section in [
         "",
         "[[service]]",
@@ -64,9 +61,9 @@ fn every_key_of_the_format_stands_on_the_page() {
         "[expected]",
     ] {
         let text = format!("time = 2026-01-01T00:00:00Z\n{section}\nno_such_key = 1\n");
-        let text = if section.is_empty() { "no_such_key = 1".to_owned() } else { text };
         let error = load(&text).unwrap_err();
-        let known = error.split("expected one of ").nth(1).unwrap_or_else(|| panic!("{section}: {error}"));
+        let known = error.split("keys are ").nth(1).unwrap_or_else(|| panic!("{section}: {error}"));
+        let known = known.lines().next().unwrap();
         for key in known.split('`').skip(1).step_by(2) {
             assert!(
                 page.contains(&format!("`{key}`")) || page.contains(&format!("{key}]")),
@@ -103,15 +100,108 @@ outcome = "done"
 }
 
 #[test]
-fn what_toml_finds_names_its_line_and_what_would_be_right() {
-    let unknown = "time = 2026-11-21T02:04:00Z\n[[service]]\nname = \"a\"\ncolour = \"red\"\n";
-    let error = load(unknown).unwrap_err();
-    assert!(error.starts_with("DIR/scenario.toml:4: unknown field `colour`, expected one of"), "{error}");
-    let error =
-        load("time = 2026-11-21T02:04:00Z\n[[service]]\nname = \"a\"\nnoise = \"loud\"\n").unwrap_err();
-    assert!(error.contains(":4: ") && error.contains("`none`"), "{error}");
+fn keys_and_types_are_reported_together_in_words_to_act_on() {
+    let text = r#"
+time = 2026-11-21T02:04:00Z
+[[service]]
+name = "a"
+colour = "red"
+noise = "laud"
+[[deployment]]
+service = "a"
+at = 2026-11-21T02:00:00Z
+mesage = "Release"
+[fault]
+service = "a"
+[[alarm]]
+threshold = "5"
+[expected]
+cause = "deployment"
+must_cite = "x"
+must_not_do = ["rollback"]
+seed = 4
+"#;
+    insta::assert_snapshot!(load(text).unwrap_err());
+}
+
+#[test]
+fn a_key_below_the_lines_of_a_fault_is_sent_above_them() {
+    let text = "time = 2026-11-21T02:04:00Z\n[[service]]\nname = \"a\"\n[[fault]]\nservice = \"a\"\n\
+        [[fault.line]]\ntext = \"x\"\nerror_share = 0.2\n";
+    let error = load(text).unwrap_err();
+    assert!(error.contains(":8: ") && error.contains("is a key of [[fault]]"), "{error}");
+}
+
+#[test]
+fn what_is_no_toml_says_what_was_meant() {
+    let head = "time = 2026-11-21T02:04:00Z\n[[service]]\nname = \"a\"\n";
+    let error = load(&format!("{head}[[fault]]\nservice = \"a\"\nat = -3m\n")).unwrap_err();
+    assert!(error.contains(":6: `-3m` is not in quotation marks"), "{error}");
     let error = load("[[service]]\nname = \"a\"\n").unwrap_err();
-    assert!(error.contains("missing field `time`"), "{error}");
+    assert!(error.contains("key `time` is missing"), "{error}");
+}
+
+#[test]
+fn of_two_deployments_one_has_to_be_named() {
+    let text = "time = 2026-11-21T02:04:00Z\n[[service]]\nname = \"a\"\n[[deployment]]\nservice = \"a\"\nid = \"r-1\"\n\
+        at = \"-2h\"\n[[deployment]]\nservice = \"a\"\nid = \"r-2\"\nat = \"-1h\"\n[[fault]]\nservice = \"a\"\ndeployment = \"a\"\n";
+    let error = load(text).unwrap_err();
+    assert!(
+        error.contains(":14: service `a` has several deployments; say which by its `id`: `r-1`, `r-2`"),
+        "{error}"
+    );
+    let error = load("time = 2026-11-21T02:04:00Z\n[[service]]\nname = \"a b\"\n").unwrap_err();
+    assert_eq!(error.lines().count(), 1, "{error}");
+}
+
+#[test]
+fn a_runbook_names_the_line_that_is_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("runbooks")).unwrap();
+    let runbook = "+++\nid = \"r\"\ntitle = \"R\"\nacton = \"restart_service\"\n+++\n";
+    std::fs::write(dir.path().join("runbooks/r.md"), runbook).unwrap();
+    let text = "time = 2026-11-21T02:04:00Z\n[[service]]\nname = \"a\"\n";
+    std::fs::write(dir.path().join("scenario.toml"), text).unwrap();
+    let error = Scenario::load(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("r.md:4: unknown field `acton`"), "{error}");
+}
+
+#[test]
+fn the_target_of_a_restart_is_the_service_and_of_a_rollback_the_deployment() {
+    let world = "time = 2026-11-21T02:04:00Z\n[[service]]\nname = \"a\"\n[[deployment]]\nservice = \"a\"\n\
+        id = \"r-1\"\nat = \"-2h\"\n[[fault]]\nservice = \"a\"\n";
+    let target = |expected: &str| {
+        let scenario = load(&format!("{world}[expected]\n{expected}")).unwrap();
+        match &scenario.expected().action {
+            Some(ExpectedAction::Tool { target, .. }) => target.clone().unwrap(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(target("action = \"restart_service\"\ntarget = \"a\"\n"), "a");
+    assert_eq!(target("action = \"scale_service\"\ntarget = \"a\"\n"), "a");
+    let arn = target("action = \"rollback_deployment\"\ntarget = \"r-1\"\n");
+    assert!(arn.ends_with(":service-deployment/production/a/r-1"), "{arn}");
+    assert_eq!(target("action = \"rollback_deployment\"\ntarget = \"a\"\n"), arn);
+}
+
+#[test]
+fn what_would_never_hold_is_warned_of() {
+    let text = "time = 2026-11-21T02:04:00Z\n[[service]]\nname = \"a\"\n[[fault]]\nservice = \"a\"\nat = \"-40m\"\n\
+        tasks_down = 9\nerror_share = 0.3\n[[fault.line]]\ntext = \"it \\\"broke\\\"\"\n[approver]\nanswer = \"decline\"\n\
+        [expected]\ncause = { kind = \"dependency\", ref = \"nowhere\" }\naction = \"restart_service\"\n\
+        target = \"b\"\noutcome = \"done\"\nmust_cite = [\"never said\", \"it \\\"broke\\\"\"]\n";
+    let warnings = load(text).unwrap().warnings().join("\n");
+    for wanted in [
+        "would have fired at 2026-11-21T01:2",
+        "takes 9 tasks of `a` down, which has 3",
+        "`nowhere` is named nowhere",
+        "target `b` is no service",
+        "wants `never said`",
+        "Done is expected, but the approver's answer is Decline",
+    ] {
+        assert!(warnings.contains(wanted), "{wanted}:\n{warnings}");
+    }
+    assert!(!warnings.contains("broke"), "{warnings}");
 }
 
 #[test]

@@ -176,6 +176,71 @@ async fn a_restart_ends_a_leak_and_its_kills() {
 }
 
 #[tokio::test]
+async fn a_release_under_way_only_loses_tasks_of_its_own() {
+    let text = "time = 2026-02-02T12:00:00Z\nhistory = \"30m\"\n[[service]]\nname = \"a\"\ntasks = 5\n\
+        [[deployment]]\nservice = \"a\"\nid = \"good\"\nat = \"-3d\"\nenv = { KEY = \"1\", OLD = \"x\" }\n\
+        [[deployment]]\nservice = \"a\"\nid = \"bad\"\nat = \"-6m\"\nstatus = \"in_progress\"\n\
+        env = { OLD = \"x\" }\n\
+        [[fault]]\nservice = \"a\"\ndeployment = \"bad\"\nat = \"-4m\"\ntasks_down = 2\nerror_share = 0.3\n\
+        task_stops = { every = \"40s\", kind = \"crash\" }\n\
+        [[alarm]]\nmetric = \"running_tasks\"\n";
+    let (world, config) = written(text).await;
+    let ecs = aws_sdk_ecs::Client::new(&config);
+    let described = ecs.describe_services().cluster("production").services("a").send().await.unwrap();
+    let service = &described.services()[0];
+    assert_eq!(service.running_count(), 3, "{service:?}");
+    let [new, old] = service.deployments() else { panic!("{:?}", service.deployments()) };
+    assert_eq!((new.status(), old.status()), (Some("PRIMARY"), Some("ACTIVE")));
+    assert_eq!(new.running_count() + old.running_count(), 3);
+    assert!(new.failed_tasks() >= 3 && old.failed_tasks() == 0, "{new:?} {old:?}");
+    let env = |definition: &str| {
+        let call = ecs.describe_task_definition().task_definition(definition).send();
+        async move {
+            let answer = call.await.unwrap();
+            let container = answer.task_definition().unwrap().container_definitions()[0].clone();
+            container.environment().iter().filter_map(|e| e.name().map(str::to_owned)).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(env(old.task_definition().unwrap()).await, ["SERVICE_NAME", "KEY", "OLD"]);
+    assert_eq!(env(new.task_definition().unwrap()).await, ["SERVICE_NAME", "OLD"]);
+
+    // Only tasks of the new revision ended by themselves.
+    let stopped = ecs
+        .list_tasks()
+        .cluster("production")
+        .service_name("a")
+        .desired_status(DesiredStatus::Stopped)
+        .send()
+        .await
+        .unwrap();
+    let tasks = ecs.describe_tasks().cluster("production").set_tasks(stopped.task_arns).send().await.unwrap();
+    let crashed: Vec<_> = tasks.tasks().iter().filter(|t| t.containers()[0].exit_code() == Some(1)).collect();
+    assert!(crashed.len() >= 3, "{}", crashed.len());
+    assert!(crashed.iter().all(|t| t.task_definition_arn() == new.task_definition()), "{crashed:?}");
+
+    let reason = aws_sdk_cloudwatch::Client::new(&config).describe_alarms().send().await.unwrap();
+    let reason = reason.metric_alarms()[0].state_reason().unwrap().to_owned();
+    assert!(
+        reason.starts_with("Threshold Crossed: 3 out of the last 3 datapoints [")
+            && reason.contains("were less than"),
+        "{reason}"
+    );
+
+    let listed = ecs.list_service_deployments().cluster("production").service("a").send().await.unwrap();
+    let arn = listed.service_deployments()[0].service_deployment_arn().unwrap().to_owned();
+    ecs.stop_service_deployment()
+        .service_deployment_arn(arn)
+        .stop_type(StopServiceDeploymentStopType::Rollback)
+        .send()
+        .await
+        .unwrap();
+    world.clock().sleep(Duration::from_mins(5)).await;
+    let after = ecs.describe_services().cluster("production").services("a").send().await.unwrap();
+    assert_eq!((after.services()[0].running_count(), after.services()[0].deployments().len()), (5, 1));
+    assert_eq!(state(&config, "a-running-tasks-low").await, StateValue::Ok);
+}
+
+#[tokio::test]
 async fn easing_wears_off_and_scaling_helps_by_degrees() {
     let text = "time = 2026-02-02T12:00:00Z\nhistory = \"30m\"\n[[service]]\nname = \"a\"\ntasks = 4\n\
         [[fault]]\nservice = \"a\"\neased_by = \"restart\"\nregrows_in = \"10m\"\n";

@@ -1,7 +1,5 @@
 //! `[[deployment]]`, and what ran before.
 
-use std::collections::BTreeMap;
-
 use rand::RngExt;
 
 use super::{
@@ -57,7 +55,8 @@ pub(super) fn deployments(r: &mut Reader<'_>, raw: &RawScenario, spec: &mut Spec
             author: "release-bot".to_owned(),
             pull_request: rng.random_range(300..900),
             message: format!("Routine release of {}", service.name),
-            env: BTreeMap::new(),
+            env: None,
+            env_remove: Vec::new(),
             routine: true,
         });
     }
@@ -126,6 +125,7 @@ fn deployment(
         pull_request: d.pull_request.unwrap_or_else(|| rng.random_range(1000..4000)),
         message: d.message.clone().unwrap_or_else(|| "Release".to_owned()),
         env: d.env.clone(),
+        env_remove: d.env_remove.clone(),
         routine: false,
     }
 }
@@ -161,6 +161,35 @@ impl Spec {
             return None;
         }
         self.deployments.iter().position(|d| d.id == only.id)
+    }
+
+    /// What is wrong with a text that names no single deployment, and what to write.
+    pub(super) fn no_deployment(&self, text: &str) -> (String, String) {
+        let ids = |service: Option<usize>| {
+            let own = self.deployments.iter().filter(|d| !d.routine);
+            let ids: Vec<&str> =
+                own.filter(|d| service.is_none_or(|s| s == d.service)).map(|d| d.id.as_str()).collect();
+            ids.join("`, `")
+        };
+        match self.services.iter().position(|s| s.name == text) {
+            Some(service) if self.deployments.iter().any(|d| d.service == service && !d.routine) => (
+                format!("service `{text}` has several deployments"),
+                format!("say which by its `id`: `{}`", ids(Some(service))),
+            ),
+            Some(_) => {
+                (format!("service `{text}` has no [[deployment]]"), "add one, or name another".to_owned())
+            }
+            None => {
+                let known = ids(None);
+                let known = if known.is_empty() { String::new() } else { format!(" (`{known}`)") };
+                (
+                    format!("there is no deployment `{text}`"),
+                    format!(
+                        "use the `id` of a [[deployment]]{known}, or the name of a service that has exactly one"
+                    ),
+                )
+            }
+        }
     }
 
     /// The ARN of an ECS service deployment.

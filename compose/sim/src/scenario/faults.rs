@@ -32,11 +32,8 @@ pub(super) fn faults(r: &mut Reader<'_>, raw: &RawScenario, spec: &mut Spec) {
         let deployment = f.deployment.as_ref().and_then(|name| {
             let found = spec.find_deployment(name.get_ref());
             if found.is_none() {
-                r.problem(
-                    name.span(),
-                    format!("there is no deployment `{}`", name.get_ref()),
-                    "use the `id` of a [[deployment]], or the name of a service that has exactly one",
-                );
+                let (message, remedy) = spec.no_deployment(name.get_ref());
+                r.problem(name.span(), message, remedy);
             }
             found
         });

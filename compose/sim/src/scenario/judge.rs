@@ -23,11 +23,8 @@ pub(super) fn expected(r: &mut Reader<'_>, raw: Option<&Spanned<RawExpected>>, s
                     return text;
                 }
                 deployment_ref(spec, &text).unwrap_or_else(|| {
-                    r.problem(
-                        at.clone(),
-                        format!("there is no deployment `{text}`"),
-                        "use the `id` of a [[deployment]]",
-                    );
+                    let (message, remedy) = spec.no_deployment(&text);
+                    r.problem(at.clone(), message, remedy);
                     text
                 })
             });
@@ -39,7 +36,12 @@ pub(super) fn expected(r: &mut Reader<'_>, raw: Option<&Spanned<RawExpected>>, s
             tool: kind,
             target: raw.target.as_ref().map(|t| {
                 let text = t.get_ref();
-                deployment_ref(spec, text).unwrap_or_else(|| text.clone())
+                // Only a rollback is of a deployment; a restart and scaling are of a service.
+                match kind {
+                    ActionKind::RollbackDeployment => deployment_ref(spec, text),
+                    ActionKind::RestartService | ActionKind::ScaleService => None,
+                }
+                .unwrap_or_else(|| text.clone())
             }),
             outcome: raw.outcome.as_ref().map(|o| *o.get_ref()),
         })

@@ -1,8 +1,8 @@
 //! A scenario: one incident as a directory, `scenario.toml` with runbooks beside it.
 //!
 //! The file is read strictly (`raw`), then resolved (`resolve` and what it calls) into a `spec`
-//! that cannot be wrong. Every problem names file, line and remedy; what TOML itself finds comes
-//! alone, everything after it all at once.
+//! that cannot be wrong. Every problem names file, line and remedy. They come in three rounds, each
+//! all at once: syntax, keys and types (`shape`), and then what they say.
 
 mod alarms;
 mod deployments;
@@ -14,6 +14,7 @@ mod raw;
 mod reader;
 mod resolve;
 mod runbooks;
+mod shape;
 pub(crate) mod spec;
 
 mod variant;
@@ -24,7 +25,7 @@ use std::{
     sync::Arc,
 };
 
-use midwatch_policy::{Catalog, RunbookContract};
+use midwatch_policy::{Catalog, ContractError, RunbookContract};
 
 pub use expected::{Answer, Approver, Expected, ExpectedAction, ExpectedCause, Outcome};
 pub(crate) use runbooks::Runbooks;
@@ -102,6 +103,20 @@ impl Scenario {
         runbooks: Option<Vec<(String, String)>>,
     ) -> Result<Self, ScenarioError> {
         let file = dir.join("scenario.toml");
+        let misshapen: Vec<Problem> = shape::check(&text)
+            .into_iter()
+            .map(|(at, message, remedy)| Problem {
+                file: file.clone(),
+                line: reader::line_of(&text, at.start),
+                message,
+                remedy,
+            })
+            .collect();
+        if !misshapen.is_empty() {
+            let mut problems = misshapen;
+            problems.sort_by_key(|p| p.line);
+            return Err(ScenarioError { problems });
+        }
         let raw: raw::RawScenario = toml::from_str(&text).map_err(|why| Problem {
             file: file.clone(),
             line: why.span().map_or(1, |span| reader::line_of(&text, span.start)),
@@ -130,11 +145,21 @@ impl Scenario {
         })?;
         for (name, runbook) in &list {
             if let Err(why) = RunbookContract::split(runbook) {
-                let detail = std::error::Error::source(&why).map(ToString::to_string).unwrap_or_default();
+                let (line, message) = match &why {
+                    ContractError::Toml(detail) => (
+                        // The first line is the `+++`.
+                        1 + detail.span().map_or(1, |span| {
+                            let head = runbook.split_once('\n').map_or("", |(_, head)| head);
+                            reader::line_of(head, span.start)
+                        }),
+                        detail.message().trim().replace('\n', " "),
+                    ),
+                    ContractError::Unclosed => (1, why.to_string()),
+                };
                 problems.push(Problem {
                     file: runbooks_dir.join(name),
-                    line: 1,
-                    message: format!("{why}: {}", detail.trim().replace('\n', " ")),
+                    line,
+                    message,
                     remedy: "see `Runbooks` in compose/scenarios/README.md for the front matter".to_owned(),
                 });
             }

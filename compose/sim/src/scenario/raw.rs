@@ -153,8 +153,9 @@ pub(super) struct RawDeployment {
     pub(super) author: Option<String>,
     pub(super) pull_request: Option<u32>,
     pub(super) message: Option<String>,
+    pub(super) env: Option<BTreeMap<String, String>>,
     #[serde(default)]
-    pub(super) env: BTreeMap<String, String>,
+    pub(super) env_remove: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

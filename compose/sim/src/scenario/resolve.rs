@@ -181,11 +181,19 @@ fn catalog(r: &mut Reader<'_>, raw: &RawScenario, spec: &Spec) -> Catalog {
         let raw_service = written.get_ref();
         match entry(raw_service, service, spec) {
             Ok(entry) => list.push(entry),
-            Err(why) => r.problem(written.span(), why, "mend this service"),
+            // A name that is wrong has been reported as such.
+            Err(_) if ServiceName::parse(service.name.clone()).is_err() => {}
+            Err(why) => {
+                let remedy = "mend its `tier` (0 to 4), `depends_on`, or the `cluster` of the scenario";
+                r.problem(written.span(), format!("service `{}`: {why}", service.name), remedy);
+            }
         }
     }
     Catalog::new(list).unwrap_or_else(|why| {
-        r.problem(0..0, why.to_string(), "mend the services");
+        // It is built from what was checked before: this says the same again where that was wrong.
+        if r.problems.is_empty() {
+            r.problem(0..0, why.to_string(), "mend the services");
+        }
         Catalog::default()
     })
 }

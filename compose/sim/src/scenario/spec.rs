@@ -35,6 +35,14 @@ pub(crate) struct Spec {
 }
 
 impl Spec {
+    /// The deployment that brought a fault, or the one that it follows.
+    pub(crate) fn brought_by(&self, fault: &FaultSpec) -> Option<usize> {
+        fault.deployment.or_else(|| {
+            // A fault only follows one that stands above it, so this ends.
+            self.faults.get(fault.follows?).and_then(|lead| self.brought_by(lead))
+        })
+    }
+
     /// A world in which there is nothing.
     #[cfg(test)]
     pub(crate) fn empty(now_ms: i64, account: &str, region: &str) -> Self {
@@ -97,8 +105,10 @@ pub(crate) struct DeploymentSpec {
     pub(crate) author: String,
     pub(crate) pull_request: u32,
     pub(crate) message: String,
-    /// Environment variables it sets, as the diff of revisions shows them.
-    pub(crate) env: BTreeMap<String, String>,
+    /// All environment variables of its task definition; absent where those of the one before stay.
+    pub(crate) env: Option<BTreeMap<String, String>>,
+    /// Those of the one before that it no longer has.
+    pub(crate) env_remove: Vec<String>,
     /// Not written by the author: what ran before.
     pub(crate) routine: bool,
 }

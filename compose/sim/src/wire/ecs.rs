@@ -158,14 +158,17 @@ fn deployments(state: &State, service: &Service, now: i64) -> Vec<Value> {
                 .count()
         };
         let done = now >= r.ends_ms;
+        let failed =
+            service.tasks.iter().filter(|t| t.deployment == r.deployment_id && t.failed(now)).count();
         json!({
             "id": r.deployment_id,
             "status": status,
             "taskDefinition": definition_arn(state, service, r.revision),
-            "desiredCount": if status == "PRIMARY" { service.desired } else { 0 },
+            "desiredCount":
+                if status == "PRIMARY" { service.desired as usize } else { count("RUNNING") },
             "pendingCount": count("PENDING"),
             "runningCount": count("RUNNING"),
-            "failedTasks": 0,
+            "failedTasks": failed,
             "createdAt": timestamp(r.created_ms),
             "updatedAt": timestamp(r.ends_ms.min(now)),
             "launchType": "FARGATE",
@@ -441,7 +444,14 @@ fn describe_service_deployments(state: &State, input: &Value) -> Result<Value, W
             "statusReason": r.reason,
             "sourceServiceRevisions": [{
                 "arn": service_revision_arn(state, service, r.from_revision),
-                "requestedTaskCount": service.desired, "runningTaskCount": 0, "pendingTaskCount": 0,
+                "requestedTaskCount": service.desired,
+                "runningTaskCount": service
+                    .tasks
+                    .iter()
+                    .filter(|t| t.revision == r.from_revision && r.from_revision != r.revision)
+                    .filter(|t| t.status(now) == Some("RUNNING"))
+                    .count(),
+                "pendingTaskCount": 0,
             }],
             "targetServiceRevision": {
                 "arn": service_revision_arn(state, service, r.revision),

@@ -140,6 +140,11 @@ fn datapoints(state: &State, spec: &Spec, alarm: &AlarmSpec, now_ms: i64) -> Vec
         .collect()
 }
 
+fn texts(points: &[(i64, f64)]) -> Vec<String> {
+    let at = |ms: i64| time::timestamp(ms).strftime("%d/%m/%y %H:%M:%S");
+    points.iter().map(|(ms, v)| format!("{v} ({})", at(*ms))).collect()
+}
+
 /// What the rules say of these datapoints; `None` means the state stays as it is.
 fn judge(alarm: &AlarmSpec, points: &[(i64, Option<f64>)]) -> Option<AlarmState> {
     let present: Vec<bool> = points
@@ -192,28 +197,65 @@ impl Alarm {
         (self.state, self.since_ms, self.reason, self.reason_data) = (to, at_ms, reason, reason_data);
     }
 
+    /// As CloudWatch words it: only the datapoints that speak for the new state are counted.
+    fn crossed(&self, to: AlarmState, points: &[(i64, Option<f64>)]) -> String {
+        let spec = &self.spec;
+        if to == AlarmState::InsufficientData {
+            return format!("Insufficient Data: {} datapoints were unknown.", points.len());
+        }
+        let up = to == AlarmState::Alarm;
+        let counted: Vec<(i64, f64)> = points
+            .iter()
+            .rev()
+            .filter_map(|(at, v)| Some((*at, (*v)?)))
+            .filter(|(_, v)| spec.comparison.breaches(*v, spec.threshold) == up)
+            .collect();
+        let absent = points.iter().filter(|(_, v)| v.is_none()).count();
+        let missing = match spec.missing {
+            Missing::Breaching if up && absent > 0 => Some("Breaching"),
+            Missing::NotBreaching if !up && absent > 0 => Some("NonBreaching"),
+            _ => None,
+        };
+        let treated = missing.map(|how| {
+            let (s, were) = if absent == 1 { ("", "was") } else { ("s", "were") };
+            format!("{absent} missing datapoint{s} {were} treated as [{how}]")
+        });
+        let many = counted.len();
+        if let (0, Some(treated)) = (many, &treated) {
+            return format!(
+                "Threshold Crossed: no datapoints were received for {absent} period{} and {treated}.",
+                if absent == 1 { "" } else { "s" },
+            );
+        }
+        let least = if up { spec.datapoints } else { spec.periods - spec.datapoints + 1 };
+        format!(
+            "Threshold Crossed: {many} out of the last {} datapoints [{}] {} {}{} the threshold ({:?}){} \
+             (minimum {least} datapoint{} for {} -> {} transition).",
+            spec.periods,
+            texts(&counted).join(", "),
+            if many == 1 { "was" } else { "were" },
+            if up { "" } else { "not " },
+            spec.comparison.prose(),
+            spec.threshold,
+            treated.map(|t| format!(" and {t}")).unwrap_or_default(),
+            if least == 1 { "" } else { "s" },
+            self.state.as_str(),
+            to.as_str(),
+        )
+    }
+
     fn explain(&self, to: AlarmState, points: &[(i64, Option<f64>)], now_ms: i64) -> (String, String) {
         let spec = &self.spec;
         let shown: Vec<(i64, f64)> = points.iter().rev().filter_map(|(at, v)| Some((*at, (*v)?))).collect();
-        let texts: Vec<String> = shown
-            .iter()
-            .map(|(at, v)| format!("{v} ({})", time::timestamp(*at).strftime("%d/%m/%y %H:%M:%S")))
-            .collect();
-        let verb = if to == AlarmState::Alarm { "were" } else { "were not" };
-        let reason = if to == AlarmState::InsufficientData {
-            "Insufficient Data: no datapoints were received for the evaluation periods.".to_owned()
+        let reason = if judge(spec, points) == Some(to) {
+            self.crossed(to, points)
         } else {
+            let last: Vec<String> = texts(&shown);
             format!(
-                "Threshold Crossed: {} out of the last {} datapoints [{}] {verb} {} the threshold ({:?}) \
-                 (minimum {} datapoint{} for {} transition).",
-                shown.len(),
-                spec.periods,
-                texts.join(", "),
-                spec.comparison.prose(),
+                "Alarm set to {}; its last datapoints are [{}], the threshold is {:?}.",
+                to.as_str(),
+                last.join(", "),
                 spec.threshold,
-                spec.datapoints,
-                if spec.datapoints == 1 { "" } else { "s" },
-                if to == AlarmState::Alarm { "OK -> ALARM" } else { "ALARM -> OK" },
             )
         };
         let data = json!({
@@ -226,6 +268,24 @@ impl Alarm {
         });
         (reason, data.to_string())
     }
+}
+
+/// Since when the first alarm would have been in alarm without a break by its metric alone, where
+/// that is before the time that the scenario says.
+pub(crate) fn due_since(state: &State, spec: &Spec) -> Option<i64> {
+    let alarm = &state.alarms.first()?.spec;
+    let wants = alarm.period_s * 1000 * (i64::try_from(alarm.periods).unwrap_or(1) + 1);
+    let settled = spec.begin_ms + wants;
+    let mut since = None;
+    let mut at = spec.alarm_ms.div_euclid(time::MINUTE_MS) * time::MINUTE_MS + 10_000;
+    if at > spec.alarm_ms {
+        at -= time::MINUTE_MS;
+    }
+    while at > settled && judge(alarm, &datapoints(state, spec, alarm, at)) == Some(AlarmState::Alarm) {
+        since = Some(at);
+        at -= time::MINUTE_MS;
+    }
+    since
 }
 
 /// Fires the alarm that starts the incident, at its time.

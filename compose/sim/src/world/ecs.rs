@@ -53,6 +53,16 @@ impl Task {
     }
 }
 
+impl Task {
+    /// Whether it ended by itself, or could not be started.
+    pub(crate) fn failed(&self, now_ms: i64) -> bool {
+        self.status(now_ms) == Some("STOPPED")
+            && self.stop.as_ref().is_some_and(|stop| {
+                !stop.reason.starts_with("Scaling activity") && stop.code != "UserInitiated"
+            })
+    }
+}
+
 /// A revision of a service's task definition.
 #[derive(Debug, Clone)]
 pub(crate) struct Revision {
@@ -152,8 +162,9 @@ impl Service {
 
     fn register(&mut self, d: &DeploymentSpec, index: usize) -> u32 {
         let number = self.revisions.last().map_or(14, |r| r.number + 1);
-        let mut env = self.revisions.last().map(|r| r.env.clone()).unwrap_or_default();
-        env.extend(d.env.clone());
+        let inherited = || self.revisions.last().map(|r| r.env.clone()).unwrap_or_default();
+        let mut env = d.env.clone().unwrap_or_else(inherited);
+        env.retain(|name, _| !d.env_remove.contains(name));
         self.revisions.push(Revision {
             number,
             commit: d.commit.clone(),
@@ -268,8 +279,21 @@ impl Service {
         self.event(at_ms, format!("(service {name}) has set the desired count to {desired}."));
     }
 
-    /// A task dies; the scheduler starts another.
-    pub(crate) fn kill(&mut self, at_ms: i64, kind: StopKind, reason: Option<&str>) {
+    /// The revision that a deployment of the scenario brought, if it was brought to this service.
+    fn revision_of(&self, deployment: Option<usize>) -> Option<u32> {
+        self.revisions.iter().find(|r| deployment.is_some() && r.brought_by == deployment).map(|r| r.number)
+    }
+
+    /// A task dies; the scheduler starts another. What a deployment brought only strikes the tasks
+    /// of its own revision.
+    pub(crate) fn kill(
+        &mut self,
+        at_ms: i64,
+        kind: StopKind,
+        reason: Option<&str>,
+        brought_by: Option<usize>,
+    ) {
+        let own = self.revision_of(brought_by);
         let (code, usual, exit_code, container) = match kind {
             StopKind::Oom => (
                 "EssentialContainerExited",
@@ -303,30 +327,42 @@ impl Service {
             exit_code,
             container_reason: container.map(str::to_owned),
         };
-        let (revision, deployment) =
+        let (primary, deployment) =
             self.primary(at_ms).map_or((1, String::new()), |r| (r.revision, r.deployment_id.clone()));
+        // The primary may be a CodeDeploy one, which ECS does not see as a deployment of its own.
+        let newest = self.tasks.iter().rev().find(|t| t.created_ms <= at_ms).map_or(primary, |t| t.revision);
+        let revision = own.unwrap_or(newest);
         let never_ran = matches!(kind, StopKind::ImagePull | StopKind::Capacity);
         let victim = self
             .tasks
             .iter_mut()
             .filter(|t| t.status(at_ms) == Some("RUNNING"))
-            .filter(|t| t.stop.as_ref().is_none_or(|s| s.at_ms > at_ms))
-            .min_by_key(|t| t.started_ms)
+            .filter(|t| own.is_none_or(|own| own == t.revision))
+            .min_by_key(|t| (t.stop.is_some(), t.started_ms))
             .filter(|_| !never_ran);
         if let Some(task) = victim {
             let short = task.id.clone();
-            task.stop = Some(stop);
-            self.new_task(revision, &deployment, at_ms + 3000, Some(at_ms + 21_000));
+            // One that is being replaced anyway has its successor already.
+            let replaced = task.stop.replace(stop).is_some();
+            let (revision, deployment) = (task.revision, task.deployment.clone());
+            if !replaced {
+                self.new_task(revision, &deployment, at_ms + 3000, Some(at_ms + 21_000));
+            }
             let (name, why) = (self.name.clone(), usual);
             self.event(at_ms, format!("(service {name}) has stopped 1 running tasks: (task {short}). {why}"));
             self.event(at_ms + 3000, format!("(service {name}) has started 1 tasks."));
-        } else if never_ran {
-            self.new_task(revision, &deployment, at_ms - 15_000, None);
+        } else if own.is_some_and(|own| own != newest) {
+            // Nothing of the revision runs any more, and nothing of it is started.
+        } else if never_ran || own.is_some() {
+            let began = (!never_ran).then_some(at_ms - 3000);
+            self.new_task(revision, &deployment, at_ms - 15_000, began);
             if let Some(task) = self.tasks.last_mut() {
                 task.stop = Some(stop);
             }
             let name = self.name.clone();
-            self.event(at_ms, format!("(service {name}) was unable to place a task. {usual}"));
+            let what =
+                if never_ran { "was unable to place a task" } else { "stopped a task that had just begun" };
+            self.event(at_ms, format!("(service {name}) {what}. {usual}"));
         }
     }
 
@@ -348,23 +384,39 @@ impl Service {
         self.new_task(revision, &deployment, at_ms + 3000, Some(at_ms + 20_000));
     }
 
-    /// Keeps `down` tasks fewer running than desired.
-    fn hold_down(&mut self, down: u32, at_ms: i64) {
+    /// Keeps `down` tasks fewer running than desired: tasks of the revision that a deployment
+    /// brought, where one did. While that is still being rolled out, its next tasks are the ones
+    /// that do not stay up, and the old ones whose place they were to take have been drained.
+    fn hold_down(&mut self, down: u32, at_ms: i64, brought_by: Option<usize>) {
+        let own = self.revision_of(brought_by);
         let (was, now) = (self.down, down.min(self.desired));
         self.down = now;
         for _ in was..now {
-            let task = self.tasks.iter_mut().rev().find(|t| t.stop.is_none() && t.created_ms <= at_ms);
-            if let Some(task) = task {
-                task.stop = Some(Stop {
-                    at_ms,
-                    code: "EssentialContainerExited",
-                    reason: "Essential container in task exited".to_owned(),
-                    exit_code: Some(1),
-                    container_reason: None,
-                });
-                let name = self.name.clone();
-                self.event(at_ms, format!("(service {name}) is unable to consistently start tasks."));
+            let mut all: Vec<&mut Task> = self
+                .tasks
+                .iter_mut()
+                .filter(|t| t.stop.is_none() && own.is_none_or(|own| own == t.revision))
+                .filter(|t| own.is_some() || t.created_ms <= at_ms)
+                .collect();
+            // The newest that exists already, or else the next one that would be started.
+            all.sort_by_key(|t| (t.created_ms > at_ms, (t.created_ms - at_ms).abs()));
+            let Some(task) = all.into_iter().next() else { continue };
+            let mut ends = at_ms;
+            if task.created_ms > at_ms {
+                (task.created_ms, task.started_ms, ends) = (at_ms, Some(at_ms + 3000), at_ms + 7000);
             }
+            task.stop = Some(Stop {
+                at_ms: ends,
+                code: "EssentialContainerExited",
+                reason: "Essential container in task exited".to_owned(),
+                exit_code: Some(1),
+                container_reason: None,
+            });
+            let name = self.name.clone();
+            self.event(ends, format!("(service {name}) is unable to consistently start tasks."));
+        }
+        if now > was {
+            self.drain(now, at_ms, own);
         }
         if now < was {
             let alive = self.tasks.iter().filter(|t| t.stop.is_none()).count();
@@ -374,6 +426,24 @@ impl Service {
             for _ in alive..wanted {
                 self.new_task(revision, &deployment, at_ms, Some(at_ms + 8000));
             }
+        }
+    }
+
+    /// Of the tasks that a rollout replaces, at least `count` have ended.
+    fn drain(&mut self, count: u32, at_ms: i64, own: Option<u32>) {
+        let Some(begun) = self.primary(at_ms).map(|r| r.created_ms.max(at_ms - STOPPED_VISIBLE_MS)) else {
+            return;
+        };
+        let mut old: Vec<&mut Stop> = self
+            .tasks
+            .iter_mut()
+            .filter(|t| own.is_some_and(|own| own != t.revision))
+            .filter_map(|t| t.stop.as_mut())
+            .filter(|stop| stop.code == "ServiceSchedulerInitiated" && stop.at_ms >= begun)
+            .collect();
+        old.sort_by_key(|stop| stop.at_ms);
+        for stop in old.into_iter().take(count as usize) {
+            stop.at_ms = stop.at_ms.min(at_ms);
         }
     }
 
@@ -470,17 +540,24 @@ impl Ecs {
         tasks.iter().filter(|t| t.status(now_ms) == Some("RUNNING")).map(|t| Arc::clone(&t.stream)).collect()
     }
 
-    pub(crate) fn kill(&mut self, index: usize, at_ms: i64, kind: StopKind, reason: Option<&str>) {
+    pub(crate) fn kill(
+        &mut self,
+        index: usize,
+        at_ms: i64,
+        kind: StopKind,
+        reason: Option<&str>,
+        brought_by: Option<usize>,
+    ) {
         if let Some(service) = self.get(index) {
-            service.kill(at_ms, kind, reason);
+            service.kill(at_ms, kind, reason, brought_by);
         }
     }
 
-    pub(crate) fn hold_down(&mut self, index: usize, down: u32, at_ms: i64) {
+    pub(crate) fn hold_down(&mut self, index: usize, down: u32, at_ms: i64, brought_by: Option<usize>) {
         if let Some(service) = self.get(index)
             && service.down != down.min(service.desired)
         {
-            service.hold_down(down, at_ms);
+            service.hold_down(down, at_ms, brought_by);
         }
     }
 }

@@ -122,7 +122,11 @@ fn service_tick(state: &mut State, spec: &Spec, index: usize, from_ms: i64) {
     let mut rng = random::generator(spec.seed, &service.name, from_ms / TICK_MS);
     let middle = from_ms + TICK_MS / 2;
     let effects = state.faults.effects(index, service, middle);
-    state.ecs.hold_down(index, effects.tasks_down, from_ms);
+    let holds = |(n, f): &(usize, &FaultSpec)| {
+        f.service == index && f.tasks_down > 0 && state.faults.strength(*n, middle) > 0.5
+    };
+    let brought_by = spec.faults.iter().enumerate().find(holds).and_then(|(_, f)| spec.brought_by(f));
+    state.ecs.hold_down(index, effects.tasks_down, from_ms, brought_by);
     stop_tasks(state, spec, index, from_ms);
 
     let busy = daily(middle) * rng.random_range(0.92..1.08);
@@ -253,12 +257,12 @@ fn stop_tasks(state: &mut State, spec: &Spec, index: usize, from_ms: i64) {
         let k = (from_ms - first + every - 1).div_euclid(*every);
         let at_ms = first + k.max(0) * every;
         if (from_ms..to_ms).contains(&at_ms) && state.faults.strength(n, at_ms) > 0.5 {
-            state.ecs.kill(index, at_ms, *kind, reason.as_deref());
+            state.ecs.kill(index, at_ms, *kind, reason.as_deref(), spec.brought_by(fault));
         }
     }
     for stop in spec.task_stops.iter().filter(|s| s.service == index) {
         if (from_ms..to_ms).contains(&stop.at_ms) {
-            state.ecs.kill(index, stop.at_ms, stop.kind, stop.reason.as_deref());
+            state.ecs.kill(index, stop.at_ms, stop.kind, stop.reason.as_deref(), None);
         }
     }
 }
