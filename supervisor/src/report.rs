@@ -164,6 +164,14 @@ fn not_checked(case: &Case, story: &Story) -> Vec<String> {
         let about = part.service.as_ref().map(|s| format!(" of {s}")).unwrap_or_default();
         all.push(format!("{}{about}: {}", part.tool, part.why));
     }
+    // An answer that came can still be without one of its sources; it says so in its notes.
+    let parts = story.sweep().map(|s| s.parts.as_slice()).unwrap_or_default();
+    for part in parts {
+        let notes = part.result.get("notes").and_then(serde_json::Value::as_array);
+        let gaps = notes.into_iter().flatten().filter_map(serde_json::Value::as_str);
+        let gap = |note: &&str| note.contains(" missing: ") || note.contains("could not be read");
+        all.extend(gaps.filter(gap).map(|note| format!("{}: {note}", part.tool)));
+    }
     all.extend(case.tools.missing().iter().cloned());
     all.extend(story.findings.iter().flat_map(|f| f.not_checked.clone()));
     all.extend(story.not_checked.clone());

@@ -52,6 +52,9 @@ pub enum DeskError {
     /// There is no such request, or it was answered.
     #[error("request `{0}` is not open")]
     NotOpen(RequestId),
+    /// Whoever asked cannot approve, and an approval has a name.
+    #[error("`{0}` cannot approve this")]
+    NotAPerson(String),
     /// Those who approved are not all who have to.
     #[error("still to approve: {0}")]
     Unmet(String),
@@ -190,11 +193,19 @@ impl Desk {
             held.state = State::Ended;
             return Err(DeskError::NotOpen(id.clone()));
         }
-        approvers.push(Approver {
-            name: reply.by.clone(),
-            role: reply.role.clone(),
-            channel: reply.channel.clone(),
-        });
+        let name = reply.by.trim();
+        let same = |other: &str| other.trim().to_lowercase() == name.to_lowercase();
+        if name.is_empty() || same(&self.subject) {
+            return Err(DeskError::NotAPerson(reply.by.clone()));
+        }
+        // Who approves again has said nothing new.
+        if !approvers.iter().any(|approver| same(&approver.name)) {
+            approvers.push(Approver {
+                name: name.to_owned(),
+                role: reply.role.clone(),
+                channel: reply.channel.clone(),
+            });
+        }
         let missing = unmet(&held.request.asks, approvers);
         if !missing.is_empty() {
             let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
