@@ -34,6 +34,8 @@ pub struct Seen {
     pub alarm: Option<AlarmState>,
     /// Error lines a minute, now and usually.
     pub errors: Option<(f64, f64)>,
+    /// Of them, a minute: lines of kinds that are new or more frequent than usual.
+    pub fresh: Option<f64>,
     /// All lines a minute, now and usually.
     pub lines: Option<(f64, f64)>,
     /// Traffic, as a share of what is usual; none at all is 0.
@@ -72,7 +74,9 @@ impl Seen {
     /// Absent logs are no condition of their own: `lives` is.
     fn errors_are_gone(&self) -> Option<Condition> {
         let (now, usual) = self.errors?;
-        let holds = now <= 2.0 * usual + 0.5;
+        // A few lines of the usual kinds more than on average are chance, of new kinds they are not.
+        let by_chance = self.fresh.is_some_and(|fresh| fresh <= 0.5) && now <= 4.0 * usual + 2.0;
+        let holds = now <= 2.0 * usual + 0.5 || by_chance;
         Some(Condition { text: format!("{now:.0} errors/min (usual {usual:.0})"), holds })
     }
 
@@ -114,6 +118,10 @@ pub async fn look(case: &Case, onset: Timestamp) -> Seen {
     Seen {
         alarm,
         errors: logs.as_ref().and_then(|l| l.errors.as_ref()).map(|e| rates(e.total, e.baseline_total)),
+        fresh: logs.as_ref().map(|l| {
+            let fresh = l.patterns.iter().filter(|p| matches!(p.change.as_str(), "new" | "grew"));
+            fresh.map(|p| p.count).sum::<u64>() as f64 / minutes
+        }),
         lines: logs.as_ref().and_then(|l| l.activity.as_ref()).map(|a| rates(a.lines, a.baseline_lines)),
         traffic: traffic.as_ref().and_then(share),
         traffic_measured: service.is_some_and(|s| s.traffic.is_some()),
@@ -207,6 +215,7 @@ mod tests {
         Seen {
             alarm: Some(AlarmState::Ok),
             errors: Some((0.0, 0.1)),
+            fresh: Some(0.0),
             lines: Some((100.0, 100.0)),
             traffic: Some(0.95),
             traffic_measured: true,
@@ -238,6 +247,15 @@ mod tests {
             change(&mut seen);
             assert!(!seen.well(), "{what}");
         }
+    }
+
+    #[test]
+    fn a_stray_line_of_a_usual_kind_is_chance_and_one_of_a_new_kind_is_not() {
+        let stray = Seen { errors: Some((1.5, 0.2)), ..well() };
+        assert!(stray.well());
+        assert!(!Seen { fresh: Some(1.5), ..stray.clone() }.well());
+        assert!(!Seen { fresh: None, ..stray.clone() }.well());
+        assert!(!Seen { errors: Some((8.0, 0.2)), ..stray }.well());
     }
 
     #[test]
