@@ -40,7 +40,7 @@ impl Scenario {
             ));
         }
         let spec = &self.spec;
-        let late = (2 * first.spec.period_s * 1000).max(2 * MINUTE_MS);
+        let late = (3 * first.spec.period_s * 1000).max(3 * MINUTE_MS);
         if let Some(since) = alarm::due_since(state, spec).filter(|since| spec.alarm_ms - since > late) {
             list.push(format!(
                 "by its metric alarm `{name}` would have fired at {} already, {} minutes before `time`; move \
