@@ -23,7 +23,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::State;
+use super::{State, quiet};
 use crate::wire::{Misbehaviour, Request};
 
 /// How long nothing may happen before the world moves.
@@ -33,6 +33,9 @@ const IDLE_BEFORE_LONG: Duration = Duration::from_millis(20);
 const LONG_MS: i64 = 120_000;
 /// Rounds in which everything that is ready runs before the world moves.
 const POLLS: u32 = 32;
+/// How many times a computing process holds the world still before it moves all the same: about
+/// ten seconds, after which what computes is hardly part of the incident.
+const PATIENCE: u32 = 4_000;
 /// How often the world catches up with real time while it runs at 1×.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -162,6 +165,7 @@ impl Shared {
 
 /// Moves the world for as long as somebody holds it.
 pub(crate) async fn drive(shared: Weak<Shared>) {
+    let mut busy = 0;
     loop {
         let Some(world) = shared.upgrade() else { return };
         match world.next() {
@@ -179,6 +183,11 @@ pub(crate) async fn drive(shared: Weak<Shared>) {
                 for _ in 0..POLLS {
                     tokio::task::yield_now().await;
                 }
+                if busy < PATIENCE && quiet::others_busy() == Some(true) {
+                    busy += 1;
+                    continue;
+                }
+                busy = 0;
                 world.fire(at_ms, activity);
             }
         }

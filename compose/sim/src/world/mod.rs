@@ -10,6 +10,7 @@ pub(crate) mod metrics;
 mod overrides;
 #[cfg(test)]
 pub(crate) mod played;
+mod quiet;
 mod state;
 pub(crate) mod traffic;
 
