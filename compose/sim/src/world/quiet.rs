@@ -53,7 +53,11 @@ mod tests {
         }
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
-            scope.spawn(|| while !stop.load(Ordering::Relaxed) {});
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    std::hint::spin_loop()
+                }
+            });
             thread::sleep(Duration::from_millis(20));
             assert_eq!(others_busy(), Some(true));
             stop.store(true, Ordering::Relaxed);
