@@ -59,6 +59,11 @@ pub struct Reply {
 pub trait Approver: Send + Sync + std::fmt::Debug {
     /// Asks, and waits for the answer; for ever, if there is none.
     fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Reply>;
+
+    /// Returns once it is known that nobody will answer, and says why; for ever until then.
+    fn gone(&self) -> BoxFuture<'_, String> {
+        Box::pin(std::future::pending())
+    }
 }
 
 /// Nobody is there.
@@ -91,6 +96,7 @@ pub async fn approve(case: &Case, approver: &dyn Approver, question: &Question) 
     }
     case.recorder.flush().await;
     let left = Duration::try_from(question.expires_at.duration_since(case.now())).unwrap_or(Duration::ZERO);
+    let mut why = None;
     let ended = tokio::select! {
         biased;
         () = case.cancel.cancelled() => Ended { answer: Answer::Withdrawn, reply: None },
@@ -103,13 +109,18 @@ pub async fn approve(case: &Case, approver: &dyn Approver, question: &Question) 
             };
             Ended { answer, reply: Some(reply) }
         }
+        gone = approver.gone() => {
+            why = Some(gone);
+            Ended { answer: Answer::Expired, reply: None }
+        }
         () = case.clock.sleep(left) => Ended { answer: Answer::Expired, reply: None },
         () = cleared(case) => Ended { answer: Answer::Withdrawn, reply: None },
     };
     case.recorder.note(Event::Answered {
         answer: ended.answer,
         by: ended.reply.as_ref().map(|r| r.by.clone()),
-        note: ended.reply.as_ref().and_then(|r| r.note.clone()),
+        channel: ended.reply.as_ref().map(|r| r.channel.clone()),
+        note: why.or_else(|| ended.reply.as_ref().and_then(|r| r.note.clone())),
     });
     ended
 }

@@ -196,6 +196,9 @@ pub enum Event {
         answer: Answer,
         /// Who answered.
         by: Option<String>,
+        /// The way their answer came; `simulated` where nobody gave it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        channel: Option<String>,
         /// What they said.
         note: Option<String>,
     },

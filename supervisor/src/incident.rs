@@ -260,10 +260,14 @@ impl Incident<'_> {
             expires_at: request.expires_at,
         };
         let (ended, permit) = self.answer(&hands, &mut question).await;
-        self.story.answered_at = Some(self.case.now());
         if let Some(proposal) = &mut self.story.proposal {
             proposal.answer = ended.answer;
-            proposal.by = ended.reply.as_ref().map(|r| r.by.clone());
+            // Whoever declines, declines alone; an approval is of all who gave theirs.
+            let before = if ended.answer == Answer::Approved { question.already } else { Vec::new() };
+            let last = ended.reply.iter().map(|r| r.by.clone());
+            let mut by: Vec<String> = before.into_iter().chain(last).collect();
+            by.dedup();
+            proposal.by = Some(by.join(" and ")).filter(|by| !by.is_empty());
         }
         match ended.answer {
             Answer::Approved => self.act(permit, &request, signals, contract.as_ref()).await,
@@ -291,6 +295,8 @@ impl Incident<'_> {
     ) -> (Ended, Option<Result<PermitId, DeskError>>) {
         loop {
             let ended = approve(&self.case, hands.approver.as_ref(), question).await;
+            let by = ended.reply.as_ref().map(|r| r.by.clone());
+            self.story.answers.push((self.case.now(), ended.answer, by));
             let Some(reply) = ended.reply.as_ref().filter(|_| ended.answer == Answer::Approved) else {
                 return (ended, None);
             };

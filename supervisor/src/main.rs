@@ -5,9 +5,23 @@ use std::{io::Write as _, process::ExitCode};
 use clap::Parser as _;
 use midwatch::command::{self, Arguments};
 
-/// Unless it is asked for, the protocol's own log stays out of the terminal.
+/// What logs requests and answers as they are, secrets included; one is a beginning of its targets.
+const LOUD: [&str; 9] =
+    ["aws_smithy", "aws_sdk", "aws_config", "aws_runtime", "hyper", "h2", "rustls", "tower", "axum"];
+
+/// Unless it is asked for by name, the protocol's own log stays out of the terminal, and nothing
+/// of what goes over the wire gets into a log.
 fn filter(asked: &str) -> String {
-    if asked.contains("rmcp") { asked.to_owned() } else { format!("{asked},rmcp=error") }
+    let mut filter = asked.to_owned();
+    let detailed = asked.to_lowercase().contains(['4', '5'])
+        || ["debug", "trace"].iter().any(|level| asked.to_lowercase().contains(level));
+    if !asked.contains("rmcp") {
+        filter.push_str(if detailed { ",rmcp=info" } else { ",rmcp=error" });
+    }
+    for target in LOUD.iter().filter(|target| detailed && !asked.contains(*target)) {
+        filter.extend([",", target, "=info"]);
+    }
+    filter
 }
 
 fn main() -> ExitCode {
@@ -21,7 +35,30 @@ fn main() -> ExitCode {
             ran
         });
     ran.unwrap_or_else(|error| {
+        // Whoever read has read enough.
+        let closed = |e: &std::io::Error| e.kind() == std::io::ErrorKind::BrokenPipe;
+        if error.chain().filter_map(|e| e.downcast_ref()).any(closed) {
+            return ExitCode::SUCCESS;
+        }
         let _ = writeln!(anstream::stderr(), "midwatch: {error:#}");
         ExitCode::from(2)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detailed_log_leaves_out_what_goes_over_the_wire() {
+        for asked in ["trace", "info,midwatch=DEBUG"] {
+            let filter = filter(asked);
+            for target in LOUD {
+                assert!(filter.contains(&format!(",{target}=info")), "{filter}");
+            }
+        }
+        assert_eq!(filter("error"), "error,rmcp=error");
+        let named = filter("aws_smithy_runtime=trace");
+        assert!(!named.contains("aws_smithy=info"), "{named}");
+    }
 }

@@ -34,8 +34,8 @@ pub struct Story {
     pub proposal: Option<RunProposal>,
     /// When it was proposed and when it was answered.
     pub proposed_at: Option<Timestamp>,
-    /// When the request ended.
-    pub answered_at: Option<Timestamp>,
+    /// Each answer: when, how and who.
+    pub answers: Vec<(Timestamp, Answer, Option<String>)>,
     /// What was done.
     pub actions: Vec<RunAction>,
     /// When it was done.

@@ -75,6 +75,7 @@ fn an_approved_demo_ends_resolved_and_is_kept() {
     assert_eq!(actions[0]["tool"], "rollback_deployment");
     assert_eq!(actions[0]["target"], run["service"]);
     assert_eq!(actions[0]["outcome"], "done");
+    assert_eq!(run["proposal"]["by"], "you and simulated second person");
     assert!(run["confidence"].as_f64().unwrap() >= 0.6);
     let facts = run["claims"].as_array().unwrap().iter().filter(|c| c["kind"] == "fact");
     for fact in facts {
@@ -116,7 +117,9 @@ fn an_approved_demo_ends_resolved_and_is_kept() {
 fn neither_a_decline_nor_silence_changes_anything() {
     let place = Place::new();
     for (flag, answer) in [("--decline", "declined"), ("--no-input", "expired")] {
-        let run = json(&place.run(&["demo", flag, "--format", "json"]));
+        let output = place.run(&["demo", flag, "--format", "json"]);
+        assert_eq!(output.status.code(), Some(1), "a person should look");
+        let run = json(&output);
         assert_eq!(run["proposal"]["answer"], answer);
         assert_eq!(run["actions"].as_array().unwrap().len(), 0);
         assert_eq!(run["escalated"], true);
@@ -156,6 +159,31 @@ fn an_altered_store_is_noticed() {
     assert!(!output.status.success());
     assert!(text(&output.stderr).contains("was altered at entry"), "{}", text(&output.stderr));
     assert_eq!(place.run(&["incidents", "list"]).status.code(), Some(1));
+}
+
+#[test]
+fn altered_evidence_is_noticed() {
+    let place = Place::new();
+    let run = json(&place.run(&["demo", "--decline", "--format", "json"]));
+    let id = run["incident"].as_str().unwrap();
+    assert!(
+        json(&place.run(&["incidents", "show", id, "--format", "json"]))["evidence_verified"].as_u64()
+            > Some(10)
+    );
+    let digest = run["evidence"][0]["sha256"].as_str().unwrap();
+    for (change, says) in [
+        ("UPDATE blobs SET bytes = CAST(bytes || ' ' AS BLOB) WHERE digest = ?1", "was altered: its bytes"),
+        ("DELETE FROM blobs WHERE digest = ?1", "missing from the store"),
+    ] {
+        let raw = rusqlite::Connection::open(place.store()).unwrap();
+        assert_eq!(raw.execute(change, [digest]).unwrap(), 1);
+        drop(raw);
+        let output = place.run(&["incidents", "show", id]);
+        assert_eq!(output.status.code(), Some(2));
+        let said = text(&output.stderr);
+        assert!(said.contains(says) && said.contains("evidence E"), "{said}");
+        assert_eq!(place.run(&["incidents", "list"]).status.code(), Some(1));
+    }
 }
 
 #[test]

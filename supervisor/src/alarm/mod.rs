@@ -1,8 +1,8 @@
 //! An alarm, as Midwatch understands it, whatever shape it arrived in.
 //!
 //! INVARIANT: an `Alarm` has a name, a state and the time of its state change; everything else may
-//! be missing. Every text in it came from outside: bounded in length, free of control characters,
-//! and never to be put into a system prompt. The wire shapes stay in `wire`; nothing else in the
+//! be missing. Every text in it came from outside: bounded in length, free of control characters
+//! and of secrets, and never to be put into a system prompt. The wire shapes stay in `wire`; nothing else in the
 //! supervisor knows that EventBridge and SNS disagree about dimensions.
 
 mod wire;

@@ -107,6 +107,35 @@ fn control_characters_do_not_reach_a_terminal() {
     assert_eq!(parse(text).unwrap().name, "a [2Jb");
 }
 
+#[test]
+fn secrets_in_an_alarm_are_taken_out() {
+    let key = "AKIAIOSFODNN7EXAMPLE";
+    let pad = "x ".repeat(990);
+    let text = format!(
+        r#"{{"AlarmName":"a {key}","AlarmDescription":"{pad} see https://u:hunter2hunter2@db.example/x",
+            "NewStateReason":"because {key}","NewStateValue":"ALARM","StateChangeTime":"2026-11-21T02:04:00Z",
+            "Trigger":{{"MetricName":"m","Dimensions":[{{"name":"k","value":"{key}"}}]}}}}"#
+    );
+    let kept = serde_json::to_string(&parse(&text).unwrap()).unwrap();
+    assert!(!kept.contains(key) && !kept.contains("hunter2"), "{kept}");
+    assert!(kept.contains("[redacted:"), "{kept}");
+}
+
+#[test]
+fn an_answer_of_a_queue_holds_one_alarm() {
+    let body = r#"{"AlarmName":"a","NewStateValue":"OK","StateChangeTime":"2026-11-21T02:04:00Z"}"#;
+    let sns = serde_json::json!({ "Type": "Notification", "Message": body }).to_string();
+    let messages = |bodies: &[&str]| {
+        let all: Vec<_> = bodies.iter().map(|b| serde_json::json!({ "Body": b })).collect();
+        serde_json::json!({ "Messages": all }).to_string()
+    };
+    assert_eq!(parse(&messages(&[body])).unwrap().name, "a");
+    assert_eq!(parse(&messages(&[&sns])).unwrap().name, "a");
+    let many = parse(&messages(&[body, body])).unwrap_err().to_string();
+    assert!(many.contains("2 messages"), "{many}");
+    assert!(parse(&messages(&[])).unwrap_err().to_string().contains("without a message"));
+}
+
 proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text in ".{0,400}") {

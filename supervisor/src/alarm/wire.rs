@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use midwatch_policy::Timestamp;
+use midwatch_policy::{Timestamp, redact};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ use super::{Alarm, AlarmState, Watch, WatchedMetric};
 /// Longest text that is kept of any one field.
 const LONGEST: usize = 2_000;
 /// Envelopes within envelopes that are opened before giving up.
-const DEEPEST: u8 = 4;
+const DEEPEST: u8 = 5;
 
 /// Why a text is not an alarm.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +62,18 @@ fn open(value: &Value, depth: u8) -> Result<Alarm, AlarmError> {
     }
     if value.get("AlarmName").is_some() || value.get("NewStateValue").is_some() {
         return from_message(value);
+    }
+    if let Some(messages) = value.get("Messages").and_then(Value::as_array) {
+        return match messages.as_slice() {
+            [message] => open(message, depth),
+            [] => Err(AlarmError::Foreign { found: "an answer of the queue without a message".to_owned() }),
+            many => Err(AlarmError::Foreign {
+                found: format!(
+                    "{} messages of a queue; give one at a time, as --max-number-of-messages 1 does",
+                    many.len()
+                ),
+            }),
+        };
     }
     let inner = value.get("Message").or_else(|| value.get("body")).or_else(|| value.get("Body"));
     if let Some(inner) = inner {
@@ -233,8 +245,8 @@ fn from_detail(
         .or_else(|| detail.mute_detail.and_then(|m| m.muted_by_arn).map(|arn| format!("muted by {arn}")));
     Ok(Alarm {
         name: name(shape, detail.alarm_name)?,
-        account: account.or_else(|| arn.as_deref().and_then(|a| arn_part(a, 4))),
-        region: region.or_else(|| arn.as_deref().and_then(|a| arn_part(a, 3))),
+        account: account.or_else(|| arn.as_deref().and_then(|a| arn_part(a, 4))).map(text),
+        region: region.or_else(|| arn.as_deref().and_then(|a| arn_part(a, 3))).map(text),
         arn: arn.map(text),
         state: detail.state.value,
         previous: detail.previous_state.and_then(|p| p.value),
@@ -356,8 +368,8 @@ fn from_message(value: &Value) -> Result<Alarm, AlarmError> {
     };
     Ok(Alarm {
         name: name(shape, raw.alarm_name)?,
-        account: raw.account.or_else(|| raw.alarm_arn.as_deref().and_then(|a| arn_part(a, 4))),
-        region: raw.alarm_arn.as_deref().and_then(|a| arn_part(a, 3)),
+        account: raw.account.or_else(|| raw.alarm_arn.as_deref().and_then(|a| arn_part(a, 4))).map(text),
+        region: raw.alarm_arn.as_deref().and_then(|a| arn_part(a, 3)).map(text),
         arn: raw.alarm_arn.map(text),
         state: raw.new_state_value,
         previous: raw.old_state_value,
@@ -451,14 +463,18 @@ fn described(description: Option<String>) -> Option<String> {
     description.map(text).filter(|d| !d.is_empty())
 }
 
-/// Bounded, and without characters that move a cursor.
+/// Bounded, without characters that move a cursor, and without secrets; they are taken out before
+/// it is cut, so that none is cut in two and missed.
+#[allow(clippy::needless_pass_by_value, reason = "it is mapped over options of texts")]
 fn text(raw: String) -> String {
-    let clean = if raw.chars().any(char::is_control) {
-        raw.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-    } else {
-        raw
-    };
-    shorten(&clean, LONGEST)
+    let raw = shorten(&raw, 10 * LONGEST);
+    // First as it stands: some secrets are known by their lines.
+    let plain = redact(&raw).text;
+    if !plain.chars().any(char::is_control) {
+        return shorten(&plain, LONGEST);
+    }
+    let clean: String = plain.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    shorten(&redact(&clean).text, LONGEST)
 }
 
 fn shorten(raw: &str, longest: usize) -> String {

@@ -20,6 +20,11 @@ Environment:
   MIDWATCH_STORE      where incidents are kept
   MIDWATCH_LOG        what to log to stderr, such as debug
 
+Exit status of demo and triage:
+  0  it is over: resolved, recovered, or closed as transient
+  1  a person should look
+  2  it could not be done
+
 Midwatch only ever reads, except in the demo's own world: there it acts, on a permit that is
 signed for exactly the action a person approved.";
 

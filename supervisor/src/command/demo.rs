@@ -56,7 +56,7 @@ pub(super) async fn run(arguments: DemoArgs) -> anyhow::Result<ExitCode> {
         writeln!(anstream::stdout(), " {FAINT}{note}{FAINT:#}\n")?;
     }
     drop(stage.world);
-    Ok(ExitCode::SUCCESS)
+    Ok(if run.outcome.needs_a_person() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn approver(arguments: &DemoArgs, world: &Arc<midwatch_sim::World>) -> Arc<dyn Approver> {

@@ -7,12 +7,12 @@ use midwatch_policy::IncidentId;
 use serde_json::{Value, json};
 
 use crate::{
-    journal::{Entry, Head, Journal, SqliteJournal, default_store},
+    journal::{Entry, Head, Journal, JournalError, SqliteJournal, default_store, verify_evidence},
     run::Run,
     terminal::{
         report,
         style::{FAINT, NAME, STRONG},
-        text::{clean, fit},
+        text::{clean, escaped, fit},
     },
 };
 
@@ -42,8 +42,8 @@ async fn list(journal: &dyn Journal, format: Format) -> anyhow::Result<ExitCode>
     let mut rows = Vec::new();
     let mut broken = false;
     for head in journal.heads().await? {
-        match journal.read(&head.incident).await {
-            Ok(entries) => rows.push(row(&head, &entries)),
+        match verified(journal, &head.incident).await {
+            Ok((entries, _)) => rows.push(row(&head, &entries)),
             Err(error) => {
                 broken = true;
                 rows.push(json!({ "incident": head.incident, "problem": error.to_string() }));
@@ -52,7 +52,10 @@ async fn list(journal: &dyn Journal, format: Format) -> anyhow::Result<ExitCode>
     }
     let mut out = anstream::stdout();
     match format {
-        Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&json!({ "incidents": rows }))?)?,
+        Format::Json => {
+            let all = serde_json::to_string_pretty(&json!({ "incidents": rows }))?;
+            writeln!(out, "{}", escaped(&all))?;
+        }
         Format::Text if rows.is_empty() => writeln!(out, "no incidents")?,
         Format::Text => {
             for row in &rows {
@@ -73,6 +76,13 @@ async fn list(journal: &dyn Journal, format: Format) -> anyhow::Result<ExitCode>
         }
     }
     Ok(if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Entries whose chain holds, and how many pieces of evidence match the digests in them.
+async fn verified(journal: &dyn Journal, id: &IncidentId) -> Result<(Vec<Entry>, usize), JournalError> {
+    let entries = journal.read(id).await?;
+    let pieces = verify_evidence(journal, &entries).await?;
+    Ok((entries, pieces))
 }
 
 fn row(head: &Head, entries: &[Entry]) -> Value {
@@ -96,14 +106,20 @@ fn reported(entries: &[Entry]) -> Option<Run> {
 
 async fn show(journal: &dyn Journal, wanted: &str, format: Format) -> anyhow::Result<ExitCode> {
     let id = find(journal, wanted).await?;
-    let entries = journal.read(&id).await?;
+    let (entries, pieces) = verified(journal, &id).await?;
     if format == Format::Json {
-        let out = json!({ "incident": id, "chain": "verified", "entries": entries });
-        writeln!(anstream::stdout(), "{}", serde_json::to_string_pretty(&out)?)?;
+        let out = json!({
+            "incident": id, "chain": "verified", "evidence_verified": pieces, "entries": entries
+        });
+        writeln!(anstream::stdout(), "{}", escaped(&serde_json::to_string_pretty(&out)?))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut out = anstream::stdout();
-    writeln!(out, "{STRONG}{id}{STRONG:#}  {} entries, chain verified", entries.len())?;
+    writeln!(
+        out,
+        "{STRONG}{id}{STRONG:#}  {} entries and {pieces} pieces of evidence, all verified",
+        entries.len()
+    )?;
     for entry in &entries {
         let at = entry.at.strftime("%Y-%m-%d %H:%M:%S");
         let line = fit(&clean(&brief(entry)), 54);
@@ -123,6 +139,9 @@ async fn show(journal: &dyn Journal, wanted: &str, format: Format) -> anyhow::Re
 }
 
 async fn find(journal: &dyn Journal, wanted: &str) -> anyhow::Result<IncidentId> {
+    if wanted.trim().is_empty() {
+        bail!("give an incident's id, or the beginning of it; see `midwatch incidents list`");
+    }
     let heads = journal.heads().await?;
     let mut matching = heads.iter().filter(|h| h.incident.as_str().starts_with(wanted));
     match (matching.next(), matching.next()) {
@@ -156,7 +175,7 @@ fn brief(entry: &Entry) -> String {
         "nothing_proposed" => of(&["/why"]),
         "judged" | "settled" | "verified" => of(&["/text"]),
         "asked" => of(&["/request", "/whom"]),
-        "answered" => of(&["/answer", "/by", "/note"]),
+        "answered" => of(&["/answer", "/by", "/channel", "/note"]),
         "permitted" => of(&["/permit_id", "/request"]),
         "intended" => of(&["/action/tool", "/action/service", "/request"]),
         "acted" => of(&["/outcome", "/detail"]),

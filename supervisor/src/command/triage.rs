@@ -75,18 +75,19 @@ fn aws(alarm: &Alarm) -> Aws {
 }
 
 fn read_alarm(path: &Path) -> anyhow::Result<Alarm> {
-    let (name, text) = if path == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin()
-            .take(LONGEST)
-            .read_to_string(&mut text)
-            .context("cannot read the alarm from stdin")?;
-        ("stdin".to_owned(), text)
+    let (name, source): (String, Box<dyn std::io::Read>) = if path == Path::new("-") {
+        ("stdin".to_owned(), Box::new(std::io::stdin()))
     } else {
         let name = format!("`{}`", path.display());
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the alarm {name}"))?;
-        (name, text)
+        let file = std::fs::File::open(path).with_context(|| format!("cannot read the alarm {name}"))?;
+        (name, Box::new(file))
     };
+    let mut text = String::new();
+    let read = source.take(LONGEST + 1).read_to_string(&mut text);
+    if text.len() as u64 > LONGEST {
+        anyhow::bail!("{name} is longer than {LONGEST} bytes: that is no alarm");
+    }
+    read.with_context(|| format!("cannot read the alarm from {name}"))?;
     alarm::parse(&text).with_context(|| format!("in {name}"))
 }
 

@@ -81,7 +81,7 @@ pub enum JournalError {
         found: u32,
     },
     /// The chain does not hold.
-    #[error("journal of `{incident}` was altered at entry {seq}: {problem}")]
+    #[error("journal of `{incident}` does not hold, it was altered at entry {seq}: {problem}")]
     Broken {
         /// The incident.
         incident: String,
@@ -183,6 +183,38 @@ pub fn verify(entries: &[Entry], head: &Head) -> Result<(), JournalError> {
         return Err(broken(next, "entries are missing at the end"));
     }
     Ok(())
+}
+
+/// Checks the bytes of every piece of evidence that the entries refer to against its digest, and
+/// returns how many there are.
+pub async fn verify_evidence(journal: &dyn Journal, entries: &[Entry]) -> Result<usize, JournalError> {
+    let text = |value: &Value, field: &str| value.get(field).and_then(Value::as_str).map(str::to_owned);
+    let mut checked = std::collections::BTreeSet::new();
+    for entry in entries {
+        let listed = entry.body.pointer("/run/evidence").and_then(Value::as_array);
+        let kept = (entry.kind == "evidence_kept").then_some(&entry.body);
+        for piece in kept.into_iter().chain(listed.into_iter().flatten()) {
+            let id = text(piece, "id").unwrap_or_default();
+            let broken = |problem: &str| JournalError::Broken {
+                incident: entry.incident.to_string(),
+                seq: entry.seq,
+                problem: format!("evidence {id} {problem}"),
+            };
+            let Some(sha256) = text(piece, "sha256") else { return Err(broken("has no digest")) };
+            if checked.contains(&sha256) {
+                continue;
+            }
+            match journal.kept(&sha256).await {
+                Ok(Some(_)) => checked.insert(sha256),
+                Ok(None) => return Err(broken("is missing from the store")),
+                Err(JournalError::Broken { .. }) => {
+                    return Err(broken("was altered: its bytes do not match their digest"));
+                }
+                Err(error) => return Err(error),
+            };
+        }
+    }
+    Ok(checked.len())
 }
 
 #[cfg(test)]

@@ -25,9 +25,10 @@ pub(super) fn timeline(case: &Case, story: &Story) -> Vec<Moment> {
     if let Some(proposal) = &story.proposal {
         let action = &proposal.plan.action;
         all.extend(story.proposed_at.map(|at| moment(at, format!("proposed: {action}"))));
-        let by = proposal.by.as_deref().map(|who| format!(" by {who}")).unwrap_or_default();
-        let answer = proposal.answer.as_str().replace('_', " ");
-        all.extend(story.answered_at.map(|at| moment(at, format!("{answer}{by}"))));
+        for (at, answer, by) in &story.answers {
+            let by = by.as_deref().map(|who| format!(" by {who}")).unwrap_or_default();
+            all.push(moment(*at, format!("{}{by}", answer.as_str().replace('_', " "))));
+        }
         let outcome = story.actions.last().map(|a| a.outcome.clone()).unwrap_or_default();
         all.extend(story.acted_at.map(|at| moment(at, format!("{action}: {outcome}"))));
     }

@@ -151,12 +151,17 @@ impl View for Live {
                 let rest = format!("{whom}, until {}; no answer means declined", clock(*expires_at));
                 self.page.heading(&at, "APPROVE?", &rest);
             }
-            Event::Answered { answer, by, note } => {
+            Event::Answered { answer, by, channel, note } => {
                 let colour = if *answer == Answer::Approved { GOOD } else { WARN };
-                let by = by.as_deref().map(|who| format!(" by {who}")).unwrap_or_default();
+                let by = by.as_deref().map(|who| format!(" by {}", clean(who))).unwrap_or_default();
+                let simulated = if channel.as_deref() == Some("simulated") {
+                    format!("  {WARN}{STRONG}SIMULATED{STRONG:#}{WARN:#}: the demo has one person")
+                } else {
+                    String::new()
+                };
                 let note = note.as_deref().map(|text| format!(": {}", clean(text))).unwrap_or_default();
                 let word = answer.as_str().replace('_', " ");
-                self.page.line(&format!("{:GUTTER$}{colour}{word}{colour:#}{by}{note}", ""));
+                self.page.line(&format!("{:GUTTER$}{colour}{word}{colour:#}{by}{simulated}{note}", ""));
             }
             Event::Intended { action, .. } => self.page.heading(&at, "ACT", &action.to_string()),
             Event::Permitted { permit_id, .. } => {

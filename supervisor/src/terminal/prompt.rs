@@ -1,9 +1,17 @@
 //! The one question there is: approve or decline, with the time that is left.
+//!
+//! INVARIANT: only what is entered after the question was shown answers it. One thread reads the
+//! terminal for the whole process, from before the first question on; whatever it has read when a
+//! question is shown is thrown away.
 
-use std::{io::Write as _, sync::Arc};
+use std::{
+    io::{BufRead as _, Write as _},
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use midwatch_policy::{Clock, Timestamp};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::sync::{Mutex, mpsc};
 
 use super::{
     style::{FAINT, GOOD, STRONG, WARN},
@@ -21,14 +29,50 @@ pub enum Typed {
     Ended,
 }
 
+type Lines = mpsc::UnboundedReceiver<String>;
+
+/// How long what was typed before may take to come through the reading thread.
+const SETTLE: Duration = Duration::from_millis(200);
+
+static TYPED: OnceLock<Mutex<Lines>> = OnceLock::new();
+
+/// Begins to read the terminal. What comes before a question is thrown away by it, so this is
+/// called as early as possible.
+pub fn listen() {
+    typed();
+}
+
+fn typed() -> &'static Mutex<Lines> {
+    TYPED.get_or_init(|| {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        // A thread of its own: a read of the terminal cannot be interrupted, and ends with the process.
+        std::thread::spawn(move || {
+            for line in std::io::stdin().lock().lines() {
+                let Ok(line) = line else { break };
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Mutex::new(receiver)
+    })
+}
+
+/// Throws away what was typed so far.
+fn forget(lines: &mut Lines) {
+    while lines.try_recv().is_ok() {}
+}
+
 /// Asks on the terminal until something understandable is typed. The countdown is drawn over its
 /// own line.
 pub async fn ask(clock: Arc<dyn Clock>, expires_at: Timestamp) -> Typed {
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    let mut tick = tokio::time::interval(std::time::Duration::from_secs(1));
+    let mut lines = typed().lock().await;
+    tokio::time::sleep(SETTLE).await;
+    forget(&mut lines);
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
     loop {
         tokio::select! {
-            line = lines.next_line() => match line.ok().flatten() {
+            line = lines.recv() => match line {
                 None => return Typed::Ended,
                 Some(line) => match understand(&line) {
                     Some(typed) => return typed,
@@ -37,6 +81,14 @@ pub async fn ask(clock: Arc<dyn Clock>, expires_at: Timestamp) -> Typed {
             },
             _ = tick.tick() => draw("", clock.now(), expires_at),
         }
+    }
+}
+
+/// Says something loudly before a question.
+pub fn say(text: &str) {
+    let mut out = anstream::stdout();
+    for line in super::text::wrap(text, super::text::WIDTH - GUTTER) {
+        let _ = writeln!(out, "{:GUTTER$}{WARN}{STRONG}{line}{STRONG:#}{WARN:#}", "");
     }
 }
 
@@ -72,6 +124,18 @@ fn draw(hint: &str, now: Timestamp, expires_at: Timestamp) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_typed_before_the_question_is_no_answer() {
+        let (sender, mut lines) = mpsc::unbounded_channel();
+        for early in ["y", "yes", "y"] {
+            sender.send(early.to_owned()).unwrap();
+        }
+        forget(&mut lines);
+        assert!(lines.try_recv().is_err());
+        sender.send("n".to_owned()).unwrap();
+        assert_eq!(lines.try_recv().ok().and_then(|l| understand(&l)), Some(Typed::Decline));
+    }
 
     #[test]
     fn only_plain_words_are_an_answer() {

@@ -70,7 +70,7 @@ pub fn report(run: &Run, out: Box<dyn Write + Send>) {
 
 /// The run as JSON, with a line feed.
 pub fn json(run: &Run) -> Result<String, serde_json::Error> {
-    serde_json::to_string_pretty(run).map(|text| text + "\n")
+    serde_json::to_string_pretty(run).map(|text| super::text::escaped(&text) + "\n")
 }
 
 fn title(page: &mut Page, run: &Run) {

@@ -1,5 +1,7 @@
 //! Widths, times and amounts as people read them.
 
+use std::fmt::Write as _;
+
 use midwatch_policy::Timestamp;
 
 /// Columns that everything fits in.
@@ -16,7 +18,26 @@ pub fn clean(text: &str) -> String {
 
 /// Characters that reorder or hide what follows them.
 const fn is_direction(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    matches!(
+        c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
+/// JSON whose texts hold characters that reorder or hide as escapes only, and mean the same.
+pub fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_direction(c) || ('\u{7f}'..='\u{9f}').contains(&c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// At most `width` columns, with an ellipsis where it was longer.
@@ -115,6 +136,14 @@ mod tests {
     #[test]
     fn what_could_move_a_cursor_or_reorder_text_is_gone() {
         assert_eq!(clean("a\u{1b}[31mb\r\n\tc\u{202e}d"), "a [31mb c d");
+    }
+
+    #[test]
+    fn json_shows_what_hides() {
+        let json = serde_json::to_string("a\u{202e}b\u{e0041}").unwrap();
+        let shown = escaped(&json);
+        assert!(shown.is_ascii(), "{shown}");
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), "a\u{202e}b\u{e0041}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures::future::BoxFuture;
 use midwatch_policy::Clock;
 use midwatch_sim::World;
+use tokio::sync::Notify;
 
 use crate::{
     approve::{Approver, Question, Reply},
@@ -19,12 +20,19 @@ fn role_of(question: &Question) -> String {
     question.roles.first().cloned().unwrap_or_else(|| "oncall".to_owned())
 }
 
-/// Who answers; where several people are asked, the demo's person speaks for each in turn.
-fn name(user: &str, question: &Question) -> String {
+/// The channel of an answer in somebody's place.
+const SIMULATED: &str = "simulated";
+
+/// Who answers, and how. There is one person at the demo: where policy asks several, the others
+/// are simulated, and are called so wherever they appear.
+fn who(user: &str, channel: &str, question: &Question) -> (String, String) {
     let user = if user.is_empty() { "you" } else { user };
+    let simulated = |which: &str| (format!("simulated {which} person"), SIMULATED.to_owned());
     match question.already.len() {
-        0 => user.to_owned(),
-        number => format!("{user} (as person {})", number + 1),
+        0 => (user.to_owned(), channel.to_owned()),
+        1 => simulated("second"),
+        2 => simulated("third"),
+        number => simulated(&format!("{}th", number + 1)),
     }
 }
 
@@ -46,13 +54,8 @@ impl Approver for Decided {
     fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
             self.clock.sleep(READING).await;
-            Reply {
-                approve: self.approve,
-                by: name("you", question),
-                role: role_of(question),
-                channel: self.channel.to_owned(),
-                note: None,
-            }
+            let (by, channel) = who("you", self.channel, question);
+            Reply { approve: self.approve, by, role: role_of(question), channel, note: None }
         })
     }
 }
@@ -61,11 +64,14 @@ impl Approver for Decided {
 #[derive(Debug)]
 pub(super) struct AtTheTerminal {
     world: Arc<World>,
+    gone: Notify,
 }
 
 impl AtTheTerminal {
     pub(super) fn new(world: Arc<World>) -> Self {
-        Self { world }
+        // From here on, so that what is typed before a question is known to be early.
+        prompt::listen();
+        Self { world, gone: Notify::new() }
     }
 }
 
@@ -82,19 +88,32 @@ impl Approver for AtTheTerminal {
     fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
             let _real = self.world.run_at_real_time();
+            let user = std::env::var("USER").unwrap_or_default();
+            let (by, channel) = who(&user, "terminal", question);
+            if channel == SIMULATED {
+                prompt::say(&format!(
+                    "SIMULATED: policy asks {}, and you are one. What you type now is the answer of a {by}; \
+                     for real this is somebody else.",
+                    question.whom
+                ));
+            }
             let _cleared = Cleared;
             let approve = match prompt::ask(self.world.clock(), question.expires_at).await {
                 Typed::Approve => true,
                 Typed::Decline => false,
-                Typed::Ended => std::future::pending().await,
+                Typed::Ended => {
+                    self.gone.notify_one();
+                    std::future::pending().await
+                }
             };
-            Reply {
-                approve,
-                by: name(&std::env::var("USER").unwrap_or_default(), question),
-                role: role_of(question),
-                channel: "terminal".to_owned(),
-                note: None,
-            }
+            Reply { approve, by, role: role_of(question), channel, note: None }
+        })
+    }
+
+    fn gone(&self) -> BoxFuture<'_, String> {
+        Box::pin(async move {
+            self.gone.notified().await;
+            "the input ended: nobody is there to answer".to_owned()
         })
     }
 }

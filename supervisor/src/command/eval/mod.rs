@@ -81,7 +81,7 @@ pub(super) async fn run(arguments: EvalArgs) -> anyhow::Result<ExitCode> {
     match arguments.format {
         Format::Json => {
             let all = serde_json::json!({ "scenarios": played, "totals": totals });
-            writeln!(out, "{}", serde_json::to_string_pretty(&all)?)?;
+            writeln!(out, "{}", crate::terminal::text::escaped(&serde_json::to_string_pretty(&all)?))?;
         }
         Format::Text => table::write(&mut out, &played, &totals)?,
     }
