@@ -121,6 +121,7 @@ impl Incident<'_> {
         let swept =
             guarded(&self.case, &mut self.story, Stage::Sweep, sweep::sweep(&self.case, &known)).await?;
         self.story.swept = Some(swept.clone());
+        self.story.signals = Some(swept.signals.clone());
         self.remember_alarm(&swept.signals);
 
         let routed = guarded(
@@ -152,6 +153,9 @@ impl Incident<'_> {
         .unwrap_or_default();
         let signals = investigate::signals(&self.case, &swept, &looked.observed);
         self.story.findings = looked.found.iter().map(|f| f.finding.clone()).collect();
+
+        self.story.signals = Some(signals.clone());
+        self.story.quote = report::quote::quote(&self.case, &signals).await;
 
         let (diagnosis, decided) = self.decide(&signals, &looked.found).await;
         self.story.diagnosis = Some(diagnosis.clone());

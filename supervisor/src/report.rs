@@ -2,9 +2,10 @@
 
 mod evidence;
 mod prose;
+pub mod quote;
 mod timeline;
 
-use midwatch_agents::{finding::Finding, sweep::Sweep};
+use midwatch_agents::{finding::Finding, signals::Signals, sweep::Sweep};
 use midwatch_policy::{CauseKind, Plan, Timestamp, Verdict};
 
 use crate::{
@@ -19,11 +20,17 @@ use crate::{
     verify::Verified,
 };
 
+use quote::Quote;
+
 /// What the stages came to so far. Stages that did not run leave their part empty.
 #[derive(Debug, Clone, Default)]
 pub struct Story {
     /// First light.
     pub swept: Option<Swept>,
+    /// Everything that was observed, as it was last read.
+    pub signals: Option<Signals>,
+    /// What the runbook that fits says.
+    pub quote: Option<Quote>,
     /// What the router said.
     pub routed: Option<String>,
     /// What the specialists found.
@@ -78,7 +85,7 @@ pub fn report(case: &Case, story: &Story, outcome: Outcome) -> Run {
     let (report_ms, report_wall) = case.recorder.elapsed_ms();
     let first = story.swept.as_ref().map_or((0, 0), |s| s.summary_ms);
     let diagnosis = story.diagnosis.clone().unwrap_or_else(Diagnosis::none);
-    let claims = claims(story, &diagnosis);
+    let claims = claims(story, &diagnosis, outcome);
     let (verdict, cause) = match outcome {
         Outcome::ClosedTransient => {
             let reference = opened.service.as_ref().map(|s| s.name.to_string());
@@ -114,7 +121,7 @@ pub fn report(case: &Case, story: &Story, outcome: Outcome) -> Run {
         escalation: story.escalation.clone(),
         summary: prose::summary(case, story, &diagnosis, outcome),
         probable_cause: diagnosis.text.clone(),
-        next_steps: prose::next_steps(story, outcome),
+        next_steps: prose::next_steps(case, story, &diagnosis, outcome),
         evidence: evidence::list(&case.book, &claims),
         claims,
         timeline: timeline::timeline(case, story),
@@ -136,7 +143,7 @@ pub fn report(case: &Case, story: &Story, outcome: Outcome) -> Run {
 }
 
 /// Code's own facts first, then what the specialists claim; the same sentence once.
-fn claims(story: &Story, diagnosis: &Diagnosis) -> Vec<RunClaim> {
+fn claims(story: &Story, diagnosis: &Diagnosis, outcome: Outcome) -> Vec<RunClaim> {
     let mut all: Vec<RunClaim> = Vec::new();
     let of_findings = story.findings.iter().flat_map(|f| &f.claims);
     for claim in diagnosis.claims.iter().chain(of_findings) {
@@ -148,6 +155,15 @@ fn claims(story: &Story, diagnosis: &Diagnosis) -> Vec<RunClaim> {
             continue;
         }
         all.push(claim);
+    }
+    // What was so when it was read is not so in the report of what is over.
+    if !outcome.needs_a_person() {
+        for claim in &mut all {
+            claim.text = claim
+                .text
+                .replace(" is in ALARM since ", " went to ALARM at ")
+                .replace(" is in ALARM", " was in ALARM");
+        }
     }
     all
 }

@@ -32,6 +32,8 @@ const NEAR: f64 = 0.5;
 pub struct Seen {
     /// State of the alarm.
     pub alarm: Option<AlarmState>,
+    /// Since when it is in that state.
+    pub alarm_since: Option<Timestamp>,
     /// Error lines a minute, now and usually.
     pub errors: Option<(f64, f64)>,
     /// Of them, a minute: lines of kinds that are new or more frequent than usual.
@@ -77,28 +79,28 @@ impl Seen {
         // A few lines of the usual kinds more than on average are chance, of new kinds they are not.
         let by_chance = self.fresh.is_some_and(|fresh| fresh <= 0.5) && now <= 4.0 * usual + 2.0;
         let holds = now <= 2.0 * usual + 0.5 || by_chance;
-        Some(Condition { text: format!("{now:.0} errors/min (usual {usual:.0})"), holds })
+        Some(Condition { text: format!("errors {}/min", short(now)), holds })
     }
 
     fn lives(&self) -> Condition {
         match (self.traffic_measured, self.traffic, self.lines) {
             (true, Some(share), _) => {
-                let text = format!("traffic {:.0} % of usual", share * 100.0);
+                let text = format!("traffic {:.0} %", share * 100.0);
                 Condition { text, holds: share >= NEAR }
             }
             (true, None, _) => Condition { text: "traffic unreadable".to_owned(), holds: false },
             (false, _, Some((now, usual))) => {
-                let text = format!("{now:.0} lines/min (usual {usual:.0})");
+                let text = format!("lines {}/min", short(now));
                 Condition { text, holds: now > 0.0 && now >= 0.3 * usual }
             }
-            (false, _, None) => Condition { text: "no sign of life can be read".to_owned(), holds: false },
+            (false, _, None) => Condition { text: "no sign of life".to_owned(), holds: false },
         }
     }
 
     fn tasks_run(&self) -> Option<Condition> {
         let (running, desired) = self.tasks?;
         let holds = desired > 0 && running >= desired && self.healthy != Some(false);
-        Some(Condition { text: format!("{running}/{desired} tasks"), holds })
+        Some(Condition { text: format!("tasks {running}/{desired}"), holds })
     }
 }
 
@@ -106,7 +108,7 @@ impl Seen {
 /// was before is usual.
 pub async fn look(case: &Case, onset: Timestamp) -> Seen {
     let service = case.opened.service.as_ref();
-    let (alarm, logs, traffic, health) = tokio::join!(
+    let (read, logs, traffic, health) = tokio::join!(
         read_alarm(case),
         read_logs(case, service, onset),
         read_traffic(case, service, onset),
@@ -115,8 +117,10 @@ pub async fn look(case: &Case, onset: Timestamp) -> Seen {
     let minutes = minutes_of(SPAN);
     let usual = minutes_of(BASELINE);
     let rates = |now: u64, before: u64| (now as f64 / minutes, before as f64 / usual);
+    let (alarm, alarm_since) = read.map_or((None, None), |(state, since)| (Some(state), since));
     Seen {
         alarm,
+        alarm_since,
         errors: logs.as_ref().and_then(|l| l.errors.as_ref()).map(|e| rates(e.total, e.baseline_total)),
         fresh: logs.as_ref().map(|l| {
             let fresh = l.patterns.iter().filter(|p| matches!(p.change.as_str(), "new" | "grew"));
@@ -128,6 +132,11 @@ pub async fn look(case: &Case, onset: Timestamp) -> Seen {
         tasks: health.as_ref().and_then(|h| h.running.zip(h.desired)),
         healthy: health.as_ref().and_then(|h| h.healthy),
     }
+}
+
+/// `0.7`, `18`.
+fn short(rate: f64) -> String {
+    if rate > 0.0 && rate < 9.95 { format!("{rate:.1}") } else { format!("{rate:.0}") }
 }
 
 fn minutes_of(span: SignedDuration) -> f64 {
@@ -166,11 +175,11 @@ async fn read<T: DeserializeOwned, const N: usize>(
     serde_json::from_value(admitted.result).ok()
 }
 
-async fn read_alarm(case: &Case) -> Option<AlarmState> {
+async fn read_alarm(case: &Case) -> Option<(AlarmState, Option<Timestamp>)> {
     let service = case.opened.service.as_ref();
     let name = [("alarm_name", json!(case.opened.alarm.name))];
     let alarm: Alarm = read(case, "metrics", "get_alarm", name, service).await?;
-    serde_json::from_value(Value::String(alarm.state)).ok()
+    Some((serde_json::from_value(Value::String(alarm.state)).ok()?, alarm.state_since))
 }
 
 async fn read_logs(case: &Case, service: Option<&Service>, onset: Timestamp) -> Option<ErrorPatterns> {
@@ -214,6 +223,7 @@ mod tests {
     fn well() -> Seen {
         Seen {
             alarm: Some(AlarmState::Ok),
+            alarm_since: None,
             errors: Some((0.0, 0.1)),
             fresh: Some(0.0),
             lines: Some((100.0, 100.0)),

@@ -26,6 +26,8 @@ pub struct Verified {
     pub text: String,
     /// State of the alarm, last read.
     pub alarm: Option<AlarmState>,
+    /// When the alarm went back to OK, if it is there.
+    pub back: Option<Timestamp>,
     /// When it began to hold.
     pub since: Option<Timestamp>,
 }
@@ -34,10 +36,15 @@ pub struct Verified {
 pub async fn verify(case: &Case, onset: Timestamp, window: Duration) -> Verified {
     let begun = case.now();
     let mut since: Option<Timestamp> = None;
+    let mut back: Option<Timestamp> = None;
     let verified = loop {
         case.clock.sleep(EVERY).await;
         let seen = signs::look(case, onset).await;
         let now = case.now();
+        back = match seen.alarm {
+            Some(AlarmState::Ok) => back.or(seen.alarm_since).or(Some(now)),
+            _ => None,
+        };
         since = if seen.well() { since.or(Some(now)) } else { None };
         let stable = since.map_or(SignedDuration::ZERO, |since| now.duration_since(since));
         case.recorder.note(Event::Watched {
@@ -47,7 +54,7 @@ pub async fn verify(case: &Case, onset: Timestamp, window: Duration) -> Verified
             window_s: window.as_secs(),
         });
         if since.is_some() && stable >= SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX) {
-            break recovered(&seen, since, window);
+            break Verified { back, ..recovered(&seen, since, window) };
         }
         if since.is_none() && now.duration_since(begun) >= PATIENCE {
             break not_recovered(&seen, now.duration_since(begun));
@@ -63,13 +70,13 @@ pub async fn verify(case: &Case, onset: Timestamp, window: Duration) -> Verified
 
 fn recovered(seen: &Seen, since: Option<Timestamp>, window: Duration) -> Verified {
     let signs: Vec<String> = seen.conditions().into_iter().map(|c| c.text).collect();
-    let text = format!("has been stable for {} s: {}", window.as_secs(), signs.join(", "));
-    Verified { recovered: true, text, alarm: seen.alarm, since }
+    let text = format!("recovered and held for {} s: {}", window.as_secs(), signs.join(", "));
+    Verified { recovered: true, text, alarm: seen.alarm, back: None, since }
 }
 
 fn not_recovered(seen: &Seen, waited: SignedDuration) -> Verified {
     let missing: Vec<String> = seen.conditions().into_iter().filter(|c| !c.holds).map(|c| c.text).collect();
     let text =
         format!("did not recover within {} minutes of the action: {}", waited.as_mins(), missing.join(", "));
-    Verified { recovered: false, text, alarm: seen.alarm, since: None }
+    Verified { recovered: false, text, alarm: seen.alarm, back: None, since: None }
 }

@@ -75,6 +75,14 @@ fn an_approved_demo_ends_resolved_and_is_kept() {
     assert_eq!(actions[0]["tool"], "rollback_deployment");
     assert_eq!(actions[0]["target"], run["service"]);
     assert_eq!(actions[0]["outcome"], "done");
+    let summary = run["summary"].as_str().unwrap();
+    assert!(summary.contains("back to OK at") && summary.contains("It recovered and held for"), "{summary}");
+    let steps = run["next_steps"].to_string();
+    for part in ["pool.close()", "Tell its author: ", "Keep github:", "postmortem"] {
+        assert!(steps.contains(part), "{part}: {steps}");
+    }
+    assert!(!format!("{summary}{steps}{}", run["claims"]).contains("is in ALARM"), "{summary}");
+    assert!(!steps.contains("Consider taking back"), "{steps}");
     assert_eq!(run["proposal"]["by"], "you and simulated second person");
     assert!(run["confidence"].as_f64().unwrap() >= 0.6);
     let facts = run["claims"].as_array().unwrap().iter().filter(|c| c["kind"] == "fact");

@@ -53,6 +53,7 @@ pub(super) fn line(piece: &Evidence) -> String {
     let mut text = format!("{}:", piece.origin.tool);
     for key in FIRST {
         let value = match object.get(key) {
+            Some(Value::String(value)) if key == "change" && value == "none" => "unchanged".to_owned(),
             Some(Value::String(value)) => value.clone(),
             Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
             _ => continue,

@@ -33,6 +33,7 @@ pub(super) fn timeline(case: &Case, story: &Story) -> Vec<Moment> {
         all.extend(story.acted_at.map(|at| moment(at, format!("{action}: {outcome}"))));
     }
     if let Some(verified) = &story.verified {
+        all.extend(verified.back.map(|at| moment(at, "alarm back in OK")));
         all.extend(verified.since.map(|at| moment(at, "alarm in OK and signs of life back")));
         all.push(moment(case.now(), verified.text.clone()));
     }

@@ -70,7 +70,11 @@ fn metric(window: &MetricWindow) -> String {
     let number = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), short);
     let now = window.stats.as_ref().and_then(|s| s.avg);
     let usual = window.baseline.as_ref().and_then(|s| s.avg);
-    let change = if window.change.is_empty() { "read" } else { window.change.as_str() };
+    let change = match window.change.as_str() {
+        "" => "read",
+        "none" => "unchanged",
+        change => change,
+    };
     format!("{change}: {} a period, usually {}{}", number(now), number(usual), since(window.onset))
 }
 

@@ -3,7 +3,8 @@
 //! Two waves. The first needs nothing but the alarm and the catalog. The second follows what the
 //! first found: deployments are correlated with the onset, and runbooks searched for the errors.
 //! Every call has a deadline of its own, on the incident's clock; what is late or fails is named.
-//! The first summary is given when the first wave is in, or after two seconds with what there is.
+//! The first summary is given when what the service itself says is in (its alarm, errors,
+//! deployments and health, or that they cannot be read), or at its deadline with what there is.
 
 mod line;
 mod plan;
@@ -20,10 +21,17 @@ use midwatch_policy::ServiceName;
 
 use crate::{case::Case, event::Event, record::millis_between};
 
+pub(crate) use line::clock;
 pub use plan::Ask;
+pub(crate) use summary::headline;
 
 /// After which the first summary is given, whatever is still missing.
 const FIRST_SUMMARY: Duration = Duration::from_millis(1_800);
+
+/// What the first summary waits for, where it is about the service itself.
+const NEEDED: [&str; 4] = ["get_alarm", "error_patterns", "list_deployments", "service_health"];
+/// How often it is looked whether the deadline has passed on the incident's clock, in real time.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What the sweep came to.
 #[derive(Debug, Clone)]
@@ -62,13 +70,14 @@ pub async fn sweep(case: &Case, known: &[ServiceName]) -> Swept {
         missing: Vec::new(),
     };
     let first = plan::first(&case.opened, known, case.now());
+    let own = case.opened.service.as_ref().map(|s| s.name.clone());
+    let needed = |tool: &str, about: &Option<ServiceName>| *about == own && NEEDED.contains(&tool);
+    let mut awaited = first.iter().filter(|ask| needed(ask.tool, &ask.service)).count();
     let mut summary = None;
     // Until most of it is in, nothing waits on the incident's clock: a stepped world would take
     // the work of setting up connections for idleness.
     let most = first.len().div_ceil(2);
     let mut wave: FuturesUnordered<_> = first.into_iter().map(|ask| read(case, ask)).collect();
-    let real = tokio::time::sleep(FIRST_SUMMARY);
-    tokio::pin!(real);
     loop {
         let in_time = sweep.parts.len() + sweep.missing.len() >= most && summary.is_none();
         let passed = Duration::from_millis(case.recorder.elapsed_ms().0);
@@ -76,14 +85,26 @@ pub async fn sweep(case: &Case, known: &[ServiceName]) -> Swept {
         tokio::select! {
             biased;
             part = wave.next() => match part {
-                Some(part) => take(&mut sweep, part),
+                Some(part) => {
+                    let (tool, about) = match &part {
+                        Ok(part) => (&part.tool, &part.service),
+                        Err(part) => (&part.tool, &part.service),
+                    };
+                    awaited = awaited.saturating_sub(usize::from(needed(tool, about)));
+                    take(&mut sweep, part);
+                    if awaited == 0 && summary.is_none() {
+                        summary = Some(summarise(case, &sweep, wave.len()));
+                    }
+                }
                 None => break,
             },
             () = case.clock.sleep(left), if in_time => {
                 summary = Some(summarise(case, &sweep, wave.len()));
             }
-            () = &mut real, if summary.is_none() && !sweep.parts.is_empty() => {
-                summary = Some(summarise(case, &sweep, wave.len()));
+            () = tokio::time::sleep(LOOK), if summary.is_none() => {
+                if left.is_zero() && !sweep.parts.is_empty() {
+                    summary = Some(summarise(case, &sweep, wave.len()));
+                }
             }
         }
     }

@@ -25,6 +25,12 @@ pub(crate) fn lines(opened: &Opened, signals: &Signals, missing: &[MissingPart],
     lines
 }
 
+/// What went wrong, in one line.
+pub(crate) fn headline(opened: &Opened, signals: &Signals) -> Option<String> {
+    let subject = opened.service.as_ref().map_or_else(|| opened.alarm.name.clone(), |s| s.name.to_string());
+    errors(&subject, signals).or_else(|| life(&subject, signals))
+}
+
 fn cite(id: Option<&String>) -> String {
     id.map(|id| format!(" [{id}]")).unwrap_or_default()
 }

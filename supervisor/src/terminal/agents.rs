@@ -52,7 +52,8 @@ impl Lanes {
             }
             AgentEvent::Finished { specialist, turns, tool_calls, ms, .. } => {
                 let calls = if *tool_calls == 1 { "call" } else { "calls" };
-                let line = format!("└ {turns} turns, {tool_calls} {calls}");
+                let each = if *turns == 1 { "turn" } else { "turns" };
+                let line = format!("└ {turns} {each}, {tool_calls} {calls}");
                 self.say(page, specialist, &line, &took(*ms));
                 if let Some(at) = self.names.iter().rposition(|n| n == specialist)
                     && let Some(done) = self.done.get_mut(at)

@@ -51,7 +51,7 @@ impl Page {
     /// A heading: `02:04:12  SWEEP  read without a model`.
     pub(crate) fn heading(&mut self, left: &str, title: &str, rest: &str) {
         self.blank();
-        let room = WIDTH.saturating_sub(GUTTER + title.chars().count() + 2);
+        let room = WIDTH.saturating_sub(GUTTER + text::visible(title) + 2);
         let rest = text::fit(&text::clean(rest), room);
         self.line(&format!(" {FAINT}{left:<8}{FAINT:#}  {STRONG}{title}{STRONG:#}  {rest}"));
     }

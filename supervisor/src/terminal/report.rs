@@ -137,14 +137,18 @@ fn claims(page: &mut Page, run: &Run) {
 
 fn spend(page: &mut Page, run: &Run) {
     let usage = &run.usage;
-    let calls = if usage.model_calls == 1 { "call" } else { "calls" };
-    page.paragraph(&format!(
-        "{} model {calls}, {} tokens in, {} out, {}",
-        count(u64::from(usage.model_calls)),
-        count(usage.input_tokens),
-        count(usage.output_tokens),
-        dollars(usage.cost_micro_usd)
-    ));
+    let (number, plural) =
+        (count(u64::from(usage.model_calls)), if usage.model_calls == 1 { "" } else { "s" });
+    if usage.input_tokens + usage.output_tokens == 0 {
+        page.paragraph(&format!("{number} step{plural} of the playbook, no model asked"));
+    } else {
+        page.paragraph(&format!(
+            "{number} model call{plural}, {} tokens in, {} out, {}",
+            count(usage.input_tokens),
+            count(usage.output_tokens),
+            dollars(usage.cost_micro_usd)
+        ));
+    }
     page.paragraph(&format!(
         "first summary after {} ({} on the wall), report after {} ({} on the wall)",
         took(run.timings_ms.first_summary),

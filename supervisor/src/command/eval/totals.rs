@@ -15,10 +15,10 @@ pub(super) struct Totals {
     scenarios: usize,
     passed: usize,
     /// Share of the judged ones with the right verdict and cause.
-    accuracy: f64,
+    accuracy: Option<f64>,
     /// Wrong with a confidence of 0.7 or more.
     confidently_wrong: usize,
-    calibration: Calibration,
+    calibration: Option<Calibration>,
     /// Closed as transient or recovered though it was not.
     early_closes: usize,
     escalated: usize,
@@ -57,9 +57,10 @@ pub(super) fn totals(played: &[Played]) -> Totals {
     Totals {
         scenarios: played.len(),
         passed: played.iter().filter(|p| p.passed).count(),
-        accuracy: round(ratio(right, judged.len())),
+        accuracy: ratio(right, judged.len()).map(round),
         confidently_wrong: judged.iter().filter(|(c, right)| !right && *c >= CONFIDENT).count(),
-        calibration: Calibration { brier: round(brier(&judged)), ece: round(ece(&judged)) },
+        calibration: (!judged.is_empty())
+            .then(|| Calibration { brier: round(brier(&judged)), ece: round(ece(&judged)) }),
         early_closes: played.iter().filter(|p| p.closed_early).count(),
         escalated: runs.iter().filter(|r| r.escalated).count(),
         actions: runs.iter().map(|r| r.actions.len()).sum(),
@@ -72,8 +73,8 @@ pub(super) fn totals(played: &[Played]) -> Totals {
     }
 }
 
-fn ratio(some: usize, all: usize) -> f64 {
-    if all == 0 { 1.0 } else { some as f64 / all as f64 }
+fn ratio(some: usize, all: usize) -> Option<f64> {
+    (all > 0).then(|| some as f64 / all as f64)
 }
 
 fn round(value: f64) -> f64 {
@@ -118,17 +119,18 @@ fn spread(timings: &[crate::run::Timings]) -> Spread {
 impl Totals {
     /// Lines for people.
     pub(super) fn lines(&self) -> Vec<String> {
+        let share = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}"));
         let seconds = |ms: u64| format!("{:.1} s", ms as f64 / 1000.0);
         vec![
             format!(
-                "{} of {} passed, accuracy {:.3}, confidently wrong {}, early closes {}, Brier {:.3}, ECE {:.3}",
+                "{} of {} passed, accuracy {}, confidently wrong {}, early closes {}, Brier {}, ECE {}",
                 self.passed,
                 self.scenarios,
-                self.accuracy,
+                share(self.accuracy),
                 self.confidently_wrong,
                 self.early_closes,
-                self.calibration.brier,
-                self.calibration.ece
+                share(self.calibration.map(|c| c.brier)),
+                share(self.calibration.map(|c| c.ece))
             ),
             format!(
                 "{} model calls, {} tokens in, {} out, {}",
