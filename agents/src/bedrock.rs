@@ -12,9 +12,13 @@ mod response;
 use std::{
     num::NonZeroU32,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
-use aws_config::{SdkConfig, retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig};
+use aws_config::{
+    SdkConfig, retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig,
+    timeout::TimeoutConfig,
+};
 use aws_sdk_bedrockruntime::{Client, config, types::Tool};
 use futures::future::BoxFuture;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter, clock::Clock as _};
@@ -67,8 +71,15 @@ impl BedrockModel {
     /// A model by id, profile id or inference-profile ARN, asked at most so many times a minute.
     pub fn new(config: &SdkConfig, model_id: impl Into<String>, per_minute: NonZeroU32) -> Self {
         let model_id = model_id.into();
+        let untimed = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(3))
+            .disable_operation_attempt_timeout()
+            .disable_operation_timeout()
+            .build();
         let config = config::Builder::from(config)
             .retry_config(RetryConfig::disabled())
+            // The limits of a call say how long it may take; the timeouts of reads are not for it.
+            .timeout_config(untimed)
             // A model may think for longer than a stream may stall.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .build();

@@ -16,6 +16,7 @@ use midwatch_policy::{CauseKind, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::{finding::ClaimDraft, signals::Signals};
+pub(crate) use fact::short;
 pub use fact::{context_facts, screened_facts};
 pub use transient::is_over;
 
@@ -61,7 +62,8 @@ pub fn rank(signals: &Signals) -> Vec<RankedCause> {
     causes.extend(dependency::weigh(signals));
     causes.extend(resource::weigh(signals));
     causes.extend(transient::weigh(signals));
-    causes.retain(|cause| cause.score > 0.05);
+    // The alarm alone names no cause.
+    causes.retain(|cause| cause.score > 0.05 && !signals.nothing_read());
     causes.push(unknown(signals));
     causes.sort_by(|a, b| b.score.total_cmp(&a.score));
     let rival = |n: usize| causes.get(n).filter(|c| c.kind != CauseKind::Unknown).map_or(0.0, |c| c.score);
@@ -106,7 +108,11 @@ fn round(value: f64) -> f64 {
 
 fn unknown(signals: &Signals) -> RankedCause {
     let mut weighing = Weighing::new(CauseKind::Unknown, None);
-    weighing.add("no cause stands out by itself", UNKNOWN, None);
+    if signals.nothing_read() {
+        weighing.add("nothing could be read that would name a cause", 0.0, None);
+    } else {
+        weighing.add("no cause stands out by itself", UNKNOWN, None);
+    }
     if signals.flapping() {
         weighing.add(
             "the alarm goes in and out, which a single cause seldom explains",

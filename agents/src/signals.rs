@@ -175,6 +175,27 @@ impl Signals {
         read::read(scene, observations)
     }
 
+    /// Whether the logs of the service were read.
+    pub fn logs_read(&self) -> bool {
+        self.errors.is_some() || self.activity.is_some() || !self.patterns.is_empty()
+    }
+
+    /// Whether a metric of the service was read.
+    pub fn metrics_read(&self) -> bool {
+        self.traffic.is_some() || self.error_metric.is_some() || !self.metrics.is_empty()
+    }
+
+    /// Whether nothing was read that could name a cause: no logs, metrics, tasks or deployments,
+    /// neither of the service nor of what it calls. The alarm itself names none.
+    pub fn nothing_read(&self) -> bool {
+        let of_service = self.logs_read()
+            || self.metrics_read()
+            || self.health.is_some()
+            || self.deployments_read
+            || !self.deployments.is_empty();
+        !of_service && self.dependencies.iter().all(DependencySignal::is_blind)
+    }
+
     /// Error lines of patterns that are new or have grown.
     pub fn lines(&self) -> u64 {
         self.patterns.iter().map(|p| p.count).sum()
@@ -275,6 +296,17 @@ impl Signals {
     /// How many tasks were killed for want of memory.
     pub fn oom_kills(&self) -> usize {
         self.health.as_ref().map_or(0, |h| h.stopped_tasks.iter().filter(|t| t.kind == "oom").count())
+    }
+}
+
+impl DependencySignal {
+    /// Whether nothing was read about it.
+    pub fn is_blind(&self) -> bool {
+        self.errors.is_none()
+            && self.health.is_none()
+            && self.alarms.is_empty()
+            && self.traffic.is_none()
+            && self.activity.is_none()
     }
 }
 

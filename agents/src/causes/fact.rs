@@ -30,7 +30,7 @@ fn clock(at: Timestamp) -> String {
 }
 
 /// A text short enough for a sentence, cut at a space.
-fn short(text: &str) -> String {
+pub(crate) fn short(text: &str) -> String {
     const MOST: usize = 120;
     let text = text.trim();
     if text.chars().count() <= MOST {
@@ -114,7 +114,7 @@ pub(super) fn dependency_alarm(signal: &DependencySignal) -> Option<ClaimDraft> 
     let since = alarm.state_since?;
     claim(
         alarm.evidence.as_deref(),
-        format!("Alarm {} of {} is in ALARM since {}.", alarm.name, signal.name, clock(since)),
+        format!("Alarm {} of {} went to ALARM at {}.", alarm.name, signal.name, clock(since)),
         [Some(field("name", &alarm.name)), Some(field("state", "ALARM")), Some(field("state_since", since))],
     )
 }
@@ -144,11 +144,17 @@ pub(super) fn stopped(health: &Health, kind: &str, words: &str) -> Option<ClaimD
     Some(ClaimDraft { text, citations })
 }
 
+/// A ratio in per cent, as the evidence book recomputes it: whole, or with a decimal where that
+/// would say nothing.
+fn percent(ratio: f64) -> f64 {
+    if ratio.abs() < 0.1 { (ratio * 1000.0).round() / 10.0 } else { (ratio * 100.0).round() }
+}
+
 pub(super) fn ratio(what: &str, metric: &MetricWindow) -> Option<ClaimDraft> {
     let ratio = metric.ratio?;
     claim(
         metric.evidence.as_deref(),
-        format!("{what} is at {ratio} times its baseline."),
+        format!("{what} is at {} % of its baseline.", percent(ratio)),
         [
             Some(field("ratio", ratio)),
             (!metric.change.is_empty()).then(|| format!("change={}", metric.change)),
@@ -184,10 +190,14 @@ pub(super) fn silence(signals: &Signals) -> Option<ClaimDraft> {
 
 pub(super) fn alarm(signals: &Signals) -> Option<ClaimDraft> {
     let alarm = signals.alarm.as_ref()?;
-    let since = alarm.state_since.map(|at| format!(" since {}", clock(at))).unwrap_or_default();
+    // What stays true when the alarm has moved on.
+    let text = match alarm.state_since {
+        Some(at) => format!("Alarm {} went to {} at {}.", alarm.name, alarm.state, clock(at)),
+        None => format!("Alarm {} was in {}.", alarm.name, alarm.state),
+    };
     claim(
         alarm.evidence.as_deref(),
-        format!("Alarm {} is in {}{since}.", alarm.name, alarm.state),
+        text,
         [
             Some(field("name", &alarm.name)),
             Some(field("state", &alarm.state)),

@@ -78,7 +78,8 @@ impl EvidenceBook {
             problems.push("it cites nothing".to_owned());
         } else if problems.is_empty() {
             let matched: Vec<Matched> = resolved.into_iter().map(|found| found.matched).collect();
-            let ground = Ground::new(&cited, &matched);
+            let ratios = ratios(&citations, &matched);
+            let ground = Ground::new(&cited, &matched, ratios);
             problems.extend(
                 tokens(&draft.text)
                     .into_iter()
@@ -101,6 +102,7 @@ impl EvidenceBook {
 fn shown(token: &Token) -> String {
     match token {
         Token::Number(number, _) => format!("`{number}`"),
+        Token::Percent(number, _) => format!("`{number} %`"),
         Token::TimeOfDay(hour, minute, None) => format!("`{hour:02}:{minute:02}`"),
         Token::TimeOfDay(hour, minute, Some(second)) => format!("`{hour:02}:{minute:02}:{second:02}`"),
         Token::Time(time) => format!("`{time}`"),
@@ -113,11 +115,13 @@ struct Ground<'e> {
     ids: Vec<String>,
     texts: Vec<&'e str>,
     numbers: Vec<f64>,
+    /// Quoted ratios, which may be said in per cent.
+    ratios: Vec<f64>,
     times: Vec<Timestamp>,
 }
 
 impl<'e> Ground<'e> {
-    fn new(cited: &'e [Arc<Evidence>], matched: &[Matched]) -> Self {
+    fn new(cited: &'e [Arc<Evidence>], matched: &[Matched], ratios: Vec<f64>) -> Self {
         let texts: Vec<&str> = cited
             .iter()
             .flat_map(|e| {
@@ -135,7 +139,7 @@ impl<'e> Ground<'e> {
             Matched::Time(time) => Some(*time),
             _ => None,
         }));
-        Self { ids: cited.iter().map(|e| e.id.to_string()).collect(), texts, numbers, times }
+        Self { ids: cited.iter().map(|e| e.id.to_string()).collect(), texts, numbers, ratios, times }
     }
 
     fn bears(&self, token: &Token) -> bool {
@@ -143,6 +147,14 @@ impl<'e> Ground<'e> {
             Token::Number(number, decimals) => {
                 self.numbers.iter().any(|n| rounds_to(*n, *number, *decimals) || same(-*n, *number))
                     || self.says(&number.to_string())
+            }
+            Token::Percent(number, decimals) => {
+                self.bears(&Token::Number(*number, *decimals))
+                    || self.ratios.iter().any(|ratio| {
+                        let percent = ratio * 100.0;
+                        rounds_to(percent, *number, *decimals)
+                            || (*decimals == 0 && *number != 0.0 && same(percent.round(), *number))
+                    })
             }
             Token::TimeOfDay(hour, minute, second) => {
                 let text = match second {
@@ -164,6 +176,22 @@ impl<'e> Ground<'e> {
         let name = name.to_lowercase();
         self.texts.iter().any(|text| contains_word(&text.to_lowercase(), &name))
     }
+}
+
+/// Numbers that are quoted by the name of a ratio.
+fn ratios(citations: &[Citation], matched: &[Matched]) -> Vec<f64> {
+    citations
+        .iter()
+        .zip(matched)
+        .filter_map(|(citation, matched)| match matched {
+            Matched::Number(number) => {
+                let (name, _) = citation.quote.split_once(['=', ':'])?;
+                let name = name.trim().trim_matches(['`', '"']);
+                (name == "ratio" || name.ends_with("_ratio")).then_some(*number)
+            }
+            _ => None,
+        })
+        .collect()
 }
 
 /// `1.93` may be said of 1.9287, and 2 of neither.

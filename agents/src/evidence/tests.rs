@@ -44,7 +44,7 @@ fn id(reference: &str) -> String {
 #[test]
 fn what_is_quoted_exactly_and_counted_right_is_a_fact() {
     let (p1, p2, d, n) = (id("p1"), id("p2"), id("d"), id("n"));
-    let facts: [(&str, Vec<(&str, &str)>); 11] = [
+    let facts: [(&str, Vec<(&str, &str)>); 13] = [
         ("73 lines since 02:01, 0 before.", vec![(&p1, "count=73"), (&p1, "baseline_count=0")]),
         ("The pattern is ongoing since 02:01:03.", vec![(&p1, "\"status\": \"ongoing\"")]),
         ("The log says connection pool exhausted.", vec![(&p1, "connection pool exhausted")]),
@@ -57,6 +57,8 @@ fn what_is_quoted_exactly_and_counted_right_is_a_fact() {
         ("Both patterns together have 85 lines.", vec![(&p1, "count=73"), (&p2, "count=12")]),
         ("Two patterns.", vec![(&p1, "73"), (&p2, "12")]),
         ("The ratio is 1.93.", vec![(&d, "1.9287")]),
+        ("Traffic is at 193 % of its baseline.", vec![(&d, "ratio=1.9287")]),
+        ("Traffic is at 192.9% of its baseline.", vec![(&d, "\"ratio\": 1.9287")]),
         ("There were 0 deployments for checkout-2.", vec![(&n, "deployments=0")]),
         ("It is quiet.", vec![(&n, "quiet=true")]),
     ];
@@ -68,7 +70,7 @@ fn what_is_quoted_exactly_and_counted_right_is_a_fact() {
 #[test]
 fn what_does_not_stand_there_is_a_guess() {
     let (p1, d, n) = (id("p1"), id("d"), id("n"));
-    let guesses: [(&str, Vec<(&str, &str)>); 14] = [
+    let guesses: [(&str, Vec<(&str, &str)>); 18] = [
         ("74 lines.", vec![(&p1, "count=73")]),
         ("73 lines.", vec![(&p1, "count=74")]),
         ("73 lines.", vec![]),
@@ -83,6 +85,10 @@ fn what_does_not_stand_there_is_a_guess() {
         ("7 lines.", vec![(&p1, "7")]),
         ("It is not quiet.", vec![(&n, "quiet=false")]),
         ("checkout-3 is fine.", vec![(&n, "quiet=true")]),
+        ("Traffic is at 192 % of its baseline.", vec![(&d, "ratio=1.9287")]),
+        ("There were 193 errors.", vec![(&d, "ratio=1.9287")]),
+        ("Traffic is at 193 % of its baseline.", vec![(&d, "d-7XQ")]),
+        ("73 lines are 7300 %.", vec![(&p1, "count=73")]),
     ];
     for (text, citations) in guesses {
         assert!(!is_fact(text, &citations), "{text} {citations:?}");

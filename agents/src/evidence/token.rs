@@ -8,6 +8,8 @@ use midwatch_policy::Timestamp;
 pub(super) enum Token {
     /// A number, and how many decimals it was written with.
     Number(f64, u32),
+    /// A number of per cent, and how many decimals it was written with.
+    Percent(f64, u32),
     /// Hours, minutes and, if given, seconds of a day, UTC.
     TimeOfDay(i8, i8, Option<i8>),
     /// A full time.
@@ -42,17 +44,32 @@ const UNITS: [&str; 16] =
     ["%", "s", "ms", "m", "min", "mins", "h", "hr", "d", "x", "k", "kb", "mb", "gb", "sec", "rps"];
 
 pub(super) fn tokens(sentence: &str) -> Vec<Token> {
-    let mut found = Vec::new();
+    let mut found: Vec<Token> = Vec::new();
+    // Whether the last word was the last token.
+    let mut follows = false;
     for word in sentence.split(|c: char| c.is_whitespace() || "`\"'()[]{}<>;|".contains(c)) {
         let word = word.trim_matches(|c: char| ",.:!?*".contains(c));
         if word.is_empty() {
             continue;
         }
         let lower = word.to_lowercase();
+        if matches!(lower.as_str(), "%" | "percent")
+            && follows
+            && let Some(Token::Number(number, decimals)) = found.last()
+        {
+            let percent = Token::Percent(*number, *decimals);
+            found.pop();
+            found.push(percent);
+            follows = false;
+            continue;
+        }
+        follows = true;
         if let Some((_, number)) = WORDS.iter().find(|(name, _)| *name == lower) {
             found.push(Token::Number(*number, 0));
         } else if word.contains(|c: char| c.is_numeric()) {
             found.push(token(word));
+        } else {
+            follows = false;
         }
     }
     found
@@ -79,6 +96,7 @@ fn token(word: &str) -> Token {
     let digits = digits.trim_end_matches(['.', ',']);
     let decimals = digits.rsplit_once('.').map_or(0, |(_, decimals)| decimals.len());
     match super::quote::parse_number(digits) {
+        Some(number) if unit == "%" => Token::Percent(number, u32::try_from(decimals).unwrap_or(9)),
         Some(number) => Token::Number(number, u32::try_from(decimals).unwrap_or(9)),
         None => name(),
     }
@@ -108,8 +126,10 @@ mod tests {
         let of = |text: &str| tokens(text);
         assert_eq!(
             of("73 errors, 5.5% of 1,234"),
-            [Token::Number(73.0, 0), Token::Number(5.5, 1), Token::Number(1234.0, 0)]
+            [Token::Number(73.0, 0), Token::Percent(5.5, 1), Token::Number(1234.0, 0)]
         );
+        assert_eq!(of("at 97 % of 12"), [Token::Percent(97.0, 0), Token::Number(12.0, 0)]);
+        assert_eq!(of("97 errors in %"), [Token::Number(97.0, 0)]);
         assert_eq!(of("since 02:01."), [Token::TimeOfDay(2, 1, None)]);
         assert_eq!(of("at 02:01:17Z"), [Token::TimeOfDay(2, 1, Some(17))]);
         assert_eq!(of("d-12 (v41)"), [Token::Name("d-12".into()), Token::Name("v41".into())]);

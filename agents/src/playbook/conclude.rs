@@ -1,5 +1,7 @@
 //! The conclusion of an analyst, by rules.
 
+use std::fmt::Write as _;
+
 use midwatch_policy::{CauseKind, Verdict};
 
 use crate::{
@@ -21,7 +23,7 @@ pub fn conclude(task: &Task, observations: &[Observation], missing: &[MissingPar
     let ranked = causes::rank(&signals);
     let verdict = causes::verdict(&signals, &ranked);
     FindingDraft {
-        summary: summary(task, &signals, &ranked, verdict),
+        summary: summary(task, &signals, missing, &ranked, verdict),
         verdict,
         causes: ranked.iter().take(3).filter(|c| c.confidence >= 0.05).map(draft).collect(),
         claims: claims(&signals, &ranked),
@@ -40,30 +42,127 @@ fn draft(cause: &RankedCause) -> CauseDraft {
     }
 }
 
-fn summary(task: &Task, signals: &Signals, ranked: &[RankedCause], verdict: Verdict) -> String {
+/// What this analyst was sent for: of changes the one, of what fails the others.
+fn summary(
+    task: &Task,
+    signals: &Signals,
+    missing: &[MissingPart],
+    ranked: &[RankedCause],
+    verdict: Verdict,
+) -> String {
     let service = task.service.as_ref().map_or_else(|| task.alarm.name.clone(), ToString::to_string);
-    let what = match signals.patterns.first() {
-        Some(pattern) => {
-            let since =
-                signals.onset.map(|at| format!(" since {}", at.strftime("%H:%M"))).unwrap_or_default();
-            format!(
-                "{service} logs {} new or more frequent error lines{since}, most of one pattern of {}",
-                signals.lines(),
-                pattern.count
-            )
-        }
-        None if signals.silent() => format!("{service} went silent"),
-        None => format!("{service} logs no new errors"),
+    let seen = match task.specialist.as_str() {
+        "deploy_correlator" => changed(&service, signals, missing, ranked),
+        _ => format!("{} {}", failing(&service, signals, missing), why(signals, ranked)),
     };
-    let why = match ranked.first() {
-        Some(cause) if cause.kind != CauseKind::Unknown => {
-            let which = cause.reference.as_ref().map(|r| format!(" ({r})")).unwrap_or_default();
-            let first = cause.factors.first().map(|f| format!(": {}", f.name)).unwrap_or_default();
-            format!("Most probable cause: {}{which}{first}", cause.kind.as_str().replace('_', " "))
+    format!("{seen} Verdict: {verdict}.")
+}
+
+/// What fails, since when, whom it names, and whether it goes on.
+fn failing(service: &str, signals: &Signals, missing: &[MissingPart]) -> String {
+    if signals.patterns.is_empty() {
+        let logs = if signals.logs_read() {
+            format!("{service} logs no new errors.")
+        } else {
+            unread(&format!("the logs of {service}"), "error_patterns", service, missing)
+        };
+        return if signals.silent() { format!("{service} went silent; {logs}") } else { logs };
+    }
+    let since = signals.onset.map(|at| format!(" since {}", at.strftime("%H:%M"))).unwrap_or_default();
+    let mut text = format!("{service} logs {} new or more frequent error lines{since}", signals.lines());
+    // A line that tries to instruct is no witness, and is not repeated here.
+    if let Some(top) = signals.patterns.iter().find(|p| p.witness) {
+        let _ = write!(text, ", {} of them `{}`", top.count, causes::short(&top.template));
+        if !top.names.is_empty() {
+            let names: Vec<&str> = top.names.iter().take(2).map(String::as_str).collect();
+            let _ = write!(text, ", naming {}", names.join(" and "));
         }
-        _ => "The evidence names no cause".to_owned(),
+    }
+    match signals.errors_ongoing() {
+        Some(true) => text.push_str("; they go on."),
+        Some(false) => text.push_str("; they have ceased."),
+        None => text.push('.'),
+    }
+    text
+}
+
+fn why(signals: &Signals, ranked: &[RankedCause]) -> String {
+    if signals.nothing_read() {
+        return "Nothing could be read that would name a cause: no logs, metrics, tasks or deployments."
+            .to_owned();
+    }
+    known(ranked).map_or_else(
+        || "The evidence names no cause.".to_owned(),
+        |cause| format!("Most probable cause: {}.", named(cause)),
+    )
+}
+
+fn known(ranked: &[RankedCause]) -> Option<&RankedCause> {
+    ranked.first().filter(|cause| cause.kind != CauseKind::Unknown)
+}
+
+fn named(cause: &RankedCause) -> String {
+    let which = cause.reference.as_ref().map(|r| format!(" ({r})")).unwrap_or_default();
+    format!("{}{which}", cause.kind.as_str().replace('_', " "))
+}
+
+/// Which deployment explains it, when it began and what it changed; or that none does.
+fn changed(service: &str, signals: &Signals, missing: &[MissingPart], ranked: &[RankedCause]) -> String {
+    let own: Vec<_> = signals.deployments.iter().filter(|d| d.own).collect();
+    if !signals.deployments_read && own.is_empty() {
+        return unread(&format!("the deployments of {service}"), "list_deployments", service, missing);
+    }
+    let top = known(ranked);
+    let suspect = top
+        .filter(|cause| cause.kind == CauseKind::Deployment)
+        .and_then(|cause| own.iter().find(|d| Some(&d.deployment.deployment_id) == cause.reference.as_ref()));
+    if let Some(suspect) = suspect {
+        let mut text = format!("Deployment {}", suspect.deployment.deployment_id);
+        if let Some(at) = suspect.started_at() {
+            let _ = write!(text, " began at {}", at.strftime("%H:%M:%S"));
+        }
+        if let Some(seconds) = suspect.candidate.as_ref().and_then(|c| c.seconds_before_onset) {
+            let side = if seconds < 0 { "after" } else { "before" };
+            let _ = write!(text, ", {} s {side} the onset", seconds.abs());
+        }
+        let fields: Vec<String> = suspect
+            .changed
+            .iter()
+            .flat_map(|c| &c.changes)
+            .take(3)
+            .map(|change| format!("`{}`", causes::short(&change.field)))
+            .collect();
+        if !fields.is_empty() {
+            let _ = write!(text, "; it changed {}", fields.join(", "));
+        }
+        text.push_str(". It is the most probable cause.");
+        return text;
+    }
+    let found = match own.len() {
+        0 => format!("No deployment of {service} was found."),
+        1 => format!("One deployment of {service} was found, and it does not explain what fails."),
+        n => format!("{n} deployments of {service} were found, and none explains what fails."),
     };
-    format!("{what}. {why}. Verdict: {verdict}.")
+    match top {
+        Some(cause) => format!("{found} What speaks most is no change: {}.", named(cause)),
+        None => found,
+    }
+}
+
+/// That something could not be read, with the reason if it is known.
+fn unread(what: &str, tool: &str, service: &str, missing: &[MissingPart]) -> String {
+    let why = missing
+        .iter()
+        .rev()
+        .filter(|part| part.tool == tool)
+        .find(|part| part.service.as_ref().is_none_or(|s| s.as_str() == service))
+        .map(|part| format!(" ({})", causes::short(&part.why)))
+        .unwrap_or_default();
+    let mut what = what.to_owned();
+    if let Some(first) = what.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    format!("{what} could not be read{why}.")
 }
 
 /// What speaks for the best cause, what speaks against the next, and what every report needs; each
@@ -97,6 +196,9 @@ fn next_steps(signals: &Signals, ranked: &[RankedCause]) -> Vec<String> {
             CauseKind::Throttling => format!("Raise the limit of {which} or spread the requests to it; check for a hot key or a retry storm."),
             CauseKind::Outage => format!("Find out why {which} does not run: stopped tasks, scheduler events, load balancer, network."),
             CauseKind::Transient => "Nothing to do now; watch whether it comes back.".to_owned(),
+            CauseKind::Unknown if signals.nothing_read() => {
+                "A person should look: nothing could be read that would name a cause.".to_owned()
+            }
             CauseKind::Unknown => "A person should look: the evidence does not name a cause.".to_owned(),
         });
     }
@@ -118,9 +220,7 @@ fn not_checked(signals: &Signals, missing: &[MissingPart]) -> Vec<String> {
         })
         .collect();
     for dependency in &signals.dependencies {
-        let blind =
-            dependency.errors.is_none() && dependency.health.is_none() && dependency.alarms.is_empty();
-        if blind {
+        if dependency.is_blind() {
             list.push(format!("{}: nothing could be read about it", dependency.name));
         }
     }

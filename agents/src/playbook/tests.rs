@@ -1,9 +1,10 @@
 use midwatch_policy::{Action, CauseKind, Verdict};
 use serde_json::{Value, json};
 
-use super::respond;
+use super::{conclude, respond};
 use crate::{
     brief::{Brief, ProposalDraft},
+    causes,
     finding::FindingDraft,
     fixture::{Incident, SERVICE, at},
     model::{
@@ -12,6 +13,8 @@ use crate::{
     },
     route::{Route, RouteDraft},
     run::{CONCLUDE, ROUTE},
+    signals::{Scene, Signals},
+    sweep::MissingPart,
 };
 
 fn request(documents: Vec<Content>, tools: &[&str]) -> ModelRequest {
@@ -87,6 +90,76 @@ fn it_asks_for_what_is_missing_then_concludes_and_never_repeats() {
         answer(&mut request, &response.message, &error, ToolStatus::Error);
     }
     panic!("it never concluded: {asked:?}");
+}
+
+#[test]
+fn what_could_not_be_read_is_not_called_quiet() {
+    let missing = |tool: &str, service: &str, why: &str| MissingPart {
+        tool: tool.to_owned(),
+        service: Some(service.parse().unwrap()),
+        why: why.to_owned(),
+    };
+    let denied = [
+        missing("error_patterns", "prices-api", "timeout"),
+        missing("error_patterns", SERVICE, "access_denied: logs:FilterLogEvents"),
+        missing("list_deployments", SERVICE, "access_denied: codedeploy:ListDeployments"),
+    ];
+    let empty = Incident::new().alarm("ALARM", "02:10");
+    let seen = empty.sweep().observations();
+    let blind = conclude(&empty.task("log_analyst"), &seen, &denied);
+    assert!(
+        blind.summary.starts_with(
+            "The logs of basket could not be read (access_denied: logs:FilterLogEvents). Nothing could be read"
+        ),
+        "{}",
+        blind.summary
+    );
+    let ranked = causes::rank(&Signals::read(&Scene::from(&empty.task("x")), &seen));
+    assert_eq!(ranked.len(), 1);
+    assert_eq!(ranked[0].factors[0].name, "nothing could be read that would name a cause");
+    assert!(ranked[0].factors[0].weight.abs() < 1e-9 && ranked[0].confidence.abs() < 1e-9);
+    let changes = conclude(&empty.task("deploy_correlator"), &seen, &denied);
+    assert!(changes.summary.starts_with("The deployments of basket could not be read (access_denied"));
+    // Deployments were read, logs were not.
+    let half = Incident::new().deployments("02:04", &[]);
+    let half = conclude(&half.task("log_analyst"), &half.sweep().observations(), &denied);
+    assert!(half.summary.contains("logs of basket could not be read"), "{}", half.summary);
+    assert!(half.summary.contains("The evidence names no cause"), "{}", half.summary);
+    // Logs were read, and held nothing.
+    let calm = Incident::new().errors(SERVICE, &[]);
+    let calm = conclude(&calm.task("log_analyst"), &calm.sweep().observations(), &[]);
+    assert!(calm.summary.starts_with("basket logs no new errors."), "{}", calm.summary);
+}
+
+#[test]
+fn each_analyst_speaks_of_its_own() {
+    let incident = Incident::new()
+        .alarm("ALARM", "02:10")
+        .errors(SERVICE, &[REFUSED])
+        .deployments("02:04:10", &[("d-9", "02:01", Some("02:03"), "succeeded")]);
+    let said = |incident: &Incident, who: &str| {
+        conclude(&incident.task(who), &incident.sweep().observations(), &[]).summary
+    };
+    let log = said(&incident, "log_analyst");
+    assert!(
+        log.contains("300 of them `POST http://prices-api") && log.contains("naming prices-api"),
+        "{log}"
+    );
+    assert!(log.contains("since 02:04") && log.contains("they go on"), "{log}");
+    let deploy = said(&incident, "deploy_correlator");
+    assert!(deploy.starts_with("One deployment of basket was found, and it does not explain"), "{deploy}");
+    assert!(!deploy.contains("error lines"), "{deploy}");
+    let npe = ("NullPointerException: Cannot invoke \"Voucher.rate()\"", 220, 0, "02:04:10", "02:11:50");
+    let guilty = Incident::new()
+        .alarm("ALARM", "02:10")
+        .errors(SERVICE, &[npe])
+        .deployments("02:04:10", &[("d-9", "02:01", Some("02:03"), "succeeded")])
+        .changed("d-9", "commit", "a1", "voucher rounding");
+    let deploy = said(&guilty, "deploy_correlator");
+    assert!(
+        deploy.starts_with("Deployment d-9 began at 02:01:00, 190 s before the onset; it changed `commit`."),
+        "{deploy}"
+    );
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Serves the deployments tools to any MCP client, on stdio or streamable HTTP.
 
+use std::process::ExitCode;
+
 use clap::Parser;
 use midwatch_deployments::{DeploymentsServer, IAM_POLICY};
-use midwatch_mcp::ServeArgs;
+use midwatch_mcp::{ServeArgs, exit_code};
 
 /// MCP server: deployments by CodeDeploy and ECS, what they changed, how well they fit an onset,
 /// and whether a service's tasks live. Reads only.
@@ -14,6 +16,7 @@ struct Args {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    Args::parse().serve.run(IAM_POLICY, |ctx| Ok(DeploymentsServer::new(ctx))).await
+async fn main() -> ExitCode {
+    let served = Args::parse().serve.run(IAM_POLICY, |ctx| Ok(DeploymentsServer::new(ctx))).await;
+    exit_code("midwatch-deployments", served)
 }

@@ -161,10 +161,12 @@ fn require_region(region: Option<&Region>) -> Result<&Region, ToolError> {
 }
 
 async fn load(settings: &AwsSettings) -> SdkConfig {
+    // For reads: what hangs is given up while a person still waits. Whoever changes something, or
+    // asks a model, sets longer ones.
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(3))
-        .operation_attempt_timeout(Duration::from_secs(20))
-        .operation_timeout(Duration::from_mins(1))
+        .connect_timeout(Duration::from_secs(2))
+        .operation_attempt_timeout(Duration::from_secs(8))
+        .operation_timeout(Duration::from_secs(20))
         .build();
     // Few attempts: a model is waiting, and an account that throttles is not helped by insisting.
     let retries = RetryConfig::standard().with_max_attempts(3).with_max_backoff(Duration::from_secs(2));

@@ -1,6 +1,6 @@
 //! The command line that every server binary has.
 
-use std::{io::Write as _, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -97,10 +97,56 @@ impl ServeArgs {
     }
 }
 
-/// Logs to stderr: stdout belongs to MCP. `rmcp` stays at `info` unless the filter names it,
-/// because at `debug` it logs whole requests.
+/// The end of every server's `main`: what went wrong goes to stderr in one line, with its causes and
+/// without a backtrace, which would tell an operator nothing about a wrong file or address.
+pub fn exit_code(name: &str, served: anyhow::Result<()>) -> ExitCode {
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Without stderr there is nobody to tell.
+            let _ = writeln!(std::io::stderr().lock(), "{name}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What logs whole requests and answers, headers included, when it may.
+const LOUD: [&str; 8] = [
+    "rmcp",
+    "aws_smithy_runtime",
+    "aws_smithy_runtime_api",
+    "aws_smithy_http_client",
+    "aws_config",
+    "hyper",
+    "hyper_util",
+    "h2",
+];
+
+/// The filter, with what logs bodies held at `info` unless it is named. Only a filter whose default
+/// is more verbose than that is changed: `warn` stays `warn` for all.
+fn without_bodies(filter: &str) -> String {
+    fn target(directive: &str) -> &str {
+        directive.split(['=', '[']).next().unwrap_or_default().trim()
+    }
+    let is_loud = |directive: &str| {
+        let level = directive.rsplit('=').next().unwrap_or(directive).trim().to_ascii_lowercase();
+        let for_all = !directive.contains('=') || target(directive).is_empty();
+        for_all && ["debug", "trace", "4", "5"].contains(&level.as_str())
+    };
+    let mut quiet = filter.to_owned();
+    if filter.split(',').any(is_loud) {
+        for name in LOUD.iter().filter(|name| filter.split(',').all(|directive| target(directive) != **name))
+        {
+            quiet.extend([",", name, "=info"]);
+        }
+    }
+    quiet
+}
+
+/// Logs to stderr: stdout belongs to MCP. Clients and the protocol stay at `info` unless the filter
+/// names them, because at `debug` and `trace` they log whole requests.
 pub fn start_tracing(filter: &str) -> anyhow::Result<()> {
-    let filter = if filter.contains("rmcp") { filter.to_owned() } else { format!("{filter},rmcp=info") };
+    let filter = without_bodies(filter);
     let filter = EnvFilter::try_new(&filter).with_context(|| format!("`{filter}` is no log filter"))?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -139,4 +185,32 @@ async fn stop_on_signal(stop: CancellationToken) {
 
 fn print(text: &str) -> anyhow::Result<()> {
     Ok(writeln!(std::io::stdout().lock(), "{text}")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_are_never_logged_by_default_and_a_quiet_filter_stays_quiet() {
+        for quiet in ["", "info", "warn", "error", "off", "warn,midwatch_logs=debug", "rmcp=trace"] {
+            assert_eq!(without_bodies(quiet), quiet);
+        }
+        for loud in ["trace", "debug", "TRACE", "5", "info, debug", "[call]=trace"] {
+            let filter = without_bodies(loud);
+            for name in LOUD {
+                assert!(filter.split(',').any(|d| d == format!("{name}=info")), "{filter}");
+            }
+            assert!(EnvFilter::try_new(&filter).is_ok(), "{filter}");
+        }
+        let named = without_bodies("trace,rmcp=debug,aws_smithy_runtime=warn");
+        assert!(!named.contains("rmcp=info") && !named.contains("aws_smithy_runtime=info"), "{named}");
+        assert!(named.contains("aws_smithy_runtime_api=info"), "{named}");
+    }
+
+    #[test]
+    fn an_error_is_an_exit_code() {
+        assert_eq!(exit_code("midwatch-test", Err(anyhow::anyhow!("no such file"))), ExitCode::FAILURE);
+        assert_eq!(exit_code("midwatch-test", Ok(())), ExitCode::SUCCESS);
+    }
 }

@@ -1,8 +1,10 @@
 //! `midwatch-logs`: the server on stdio or streamable HTTP.
 
+use std::process::ExitCode;
+
 use clap::Parser;
 use midwatch_logs::{IAM_POLICY, LogsConfig, LogsServer};
-use midwatch_mcp::ServeArgs;
+use midwatch_mcp::{ServeArgs, exit_code};
 
 /// MCP server for CloudWatch Logs: error patterns with onset and baseline, bounded queries.
 ///
@@ -19,9 +21,10 @@ struct Args {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     let Args { serve, max_scan_gb } = Args::parse();
     let max_scan_bytes = max_scan_gb.saturating_mul(1_000_000_000);
     let config = LogsConfig { max_scan_bytes, ..LogsConfig::default() };
-    serve.run(IAM_POLICY, |ctx| Ok(LogsServer::with_config(ctx, config))).await
+    let served = serve.run(IAM_POLICY, |ctx| Ok(LogsServer::with_config(ctx, config))).await;
+    exit_code("midwatch-logs", served)
 }

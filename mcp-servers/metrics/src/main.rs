@@ -1,7 +1,9 @@
 //! `midwatch-metrics`: the server on stdio or streamable HTTP.
 
+use std::process::ExitCode;
+
 use clap::Parser;
-use midwatch_mcp::ServeArgs;
+use midwatch_mcp::{ServeArgs, exit_code};
 use midwatch_metrics::{IAM_POLICY, MetricsServer};
 
 /// MCP server for CloudWatch alarms, their history, and metrics against a baseline.
@@ -16,6 +18,7 @@ struct Args {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    Args::parse().serve.run(IAM_POLICY, |ctx| Ok(MetricsServer::new(ctx))).await
+async fn main() -> ExitCode {
+    let served = Args::parse().serve.run(IAM_POLICY, |ctx| Ok(MetricsServer::new(ctx))).await;
+    exit_code("midwatch-metrics", served)
 }

@@ -4,11 +4,14 @@
 //! exactly one request: the SDK's retries are off. Whatever leaves open whether AWS carried it out
 //! is ambiguous and is not sent again.
 
+use std::time::Duration;
+
 use aws_sdk_codedeploy::config::http::HttpResponse;
 use aws_sdk_ecs::types::StopServiceDeploymentStopType;
 use aws_smithy_types::{
     error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata},
     retry::RetryConfig,
+    timeout::TimeoutConfig,
 };
 use midwatch_mcp::{Aws, ToolError};
 use midwatch_policy::{Authorised, AwsName, PermitId, Service};
@@ -47,12 +50,21 @@ pub(crate) async fn session(
     let service = with_role(service, role);
     let config = aws.with_session_name(name).for_service(&service).await?;
     let once = RetryConfig::disabled();
+    // The only attempt: giving up early would leave open whether it was carried out.
+    let patient = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .operation_attempt_timeout(Duration::from_secs(25))
+        .operation_timeout(Duration::from_secs(30))
+        .build();
     Ok(Clients {
         codedeploy: aws_sdk_codedeploy::Client::from_conf(
-            aws_sdk_codedeploy::config::Builder::from(&config).retry_config(once.clone()).build(),
+            aws_sdk_codedeploy::config::Builder::from(&config)
+                .retry_config(once.clone())
+                .timeout_config(patient.clone())
+                .build(),
         ),
         ecs: aws_sdk_ecs::Client::from_conf(
-            aws_sdk_ecs::config::Builder::from(&config).retry_config(once).build(),
+            aws_sdk_ecs::config::Builder::from(&config).retry_config(once).timeout_config(patient).build(),
         ),
     })
 }

@@ -1,10 +1,10 @@
 //! Serves the remediation tools to any MCP client, on stdio or streamable HTTP.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use clap::Parser;
-use midwatch_mcp::ServeArgs;
+use midwatch_mcp::{ServeArgs, exit_code};
 use midwatch_policy::Rules;
 use midwatch_remediation::{
     Callers, IAM_POLICY, KillSwitch, RemediationConfig, RemediationServer, SpendStore,
@@ -44,7 +44,7 @@ struct Args {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     let Args { spend, kill_switch, change_freeze, policy, audience, caller, http_caller, acting_role, serve } =
         Args::parse();
     let build = |ctx| {
@@ -71,5 +71,6 @@ async fn main() -> anyhow::Result<()> {
         };
         Ok(RemediationServer::new(ctx, config))
     };
-    serve.run(IAM_POLICY, build).await
+    let served = serve.run(IAM_POLICY, build).await;
+    exit_code("midwatch-remediation", served)
 }

@@ -1,9 +1,9 @@
 //! Serves runbooks to any MCP client, on stdio or streamable HTTP.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
-use midwatch_mcp::ServeArgs;
+use midwatch_mcp::{ServeArgs, exit_code};
 use midwatch_runbooks::{IAM_POLICY, RunbooksConfig, RunbooksServer};
 
 /// MCP server: finds the runbooks that fit an error or a symptom. Reads only.
@@ -21,8 +21,9 @@ struct Args {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     let args = Args::parse();
     let config = RunbooksConfig { directory: args.runbooks, knowledge_base_id: args.knowledge_base };
-    args.serve.run(IAM_POLICY, |ctx| Ok(RunbooksServer::new(ctx, config))).await
+    let served = args.serve.run(IAM_POLICY, |ctx| Ok(RunbooksServer::new(ctx, config))).await;
+    exit_code("midwatch-runbooks", served)
 }

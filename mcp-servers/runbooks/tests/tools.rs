@@ -59,6 +59,36 @@ async fn a_runbook_is_found_with_its_contract_and_a_bad_one_is_named() {
 }
 
 #[tokio::test]
+async fn front_matter_is_cleaned_like_prose() {
+    let key = concat!("AKIA", "QYLPMN5HHHFPZAM2");
+    let title = format!("title = \"Pool \\u202e\\u001b[31m with {key}\"");
+    let lists = format!(
+        "signatures = [\"pool exhausted {key}\"]\npreconditions = [\"{key}\"]\nnever = [\"{key}\"]\n\
+         approvers = \"{key}\"\nescalate_to = \"{key}\""
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let text = format!("+++\nid = \"pool\"\n{title}\n{lists}\n+++\n# Pool {key}\npool exhausted\u{202e}\n");
+    std::fs::write(directory.path().join("pool.md"), text).unwrap();
+    std::fs::write(
+        directory.path().join("bad.md"),
+        format!("+++\nid=\"bad\"\nacton=\"{key}\"\n+++\n# Bad\n"),
+    )
+    .unwrap();
+    let client = client(Some(directory.path()), None).await;
+    let found = call(&client, "search_runbooks", json!({"query": "pool exhausted"})).await;
+    let whole = call(&client, "get_runbook", json!({"runbook_id": "pool"})).await;
+    assert!(found["hits"][0]["title"].as_str().unwrap().starts_with("Pool [31m with "), "{found}");
+    for answer in [&found, &whole] {
+        assert!(!answer.to_string().contains(key), "{answer}");
+        assert!(!answer.to_string().contains(['\u{202e}', '\u{1b}']), "{answer}");
+        assert!(!answer.to_string().contains("\\u001b"), "{answer}");
+        assert!(answer["notes"].to_string().contains("secrets were taken out"), "{answer}");
+    }
+    let listed = serde_json::to_string(&client.list_all_resources().await.unwrap()).unwrap();
+    assert!(!listed.contains(key), "{listed}");
+}
+
+#[tokio::test]
 async fn a_knowledge_base_that_fails_is_replaced_by_the_directory() {
     let directory = directory();
     let client = client(Some(directory.path()), Some("KB1")).await;
