@@ -6,8 +6,7 @@ use clap::Parser as _;
 use midwatch::command::{self, Arguments};
 
 /// What logs requests and answers as they are, secrets included; one is a beginning of its targets.
-const LOUD: [&str; 9] =
-    ["aws_smithy", "aws_sdk", "aws_config", "aws_runtime", "hyper", "h2", "rustls", "tower", "axum"];
+const LOUD: [&str; 6] = ["aws_", "hyper", "h2", "rustls", "tower", "axum"];
 
 /// Unless it is asked for by name, the protocol's own log stays out of the terminal, and nothing
 /// of what goes over the wire gets into a log.
@@ -18,7 +17,9 @@ fn filter(asked: &str) -> String {
     if !asked.contains("rmcp") {
         filter.push_str(if detailed { ",rmcp=info" } else { ",rmcp=error" });
     }
-    for target in LOUD.iter().filter(|target| detailed && !asked.contains(*target)) {
+    // Of two directives the longer target wins: what is named more closely stays as it is named.
+    let named = |target: &str| asked.split(',').any(|d| d.split(['=', '[']).next() == Some(target));
+    for target in LOUD.into_iter().filter(|target| detailed && !named(target)) {
         filter.extend([",", target, "=info"]);
     }
     filter
@@ -58,7 +59,7 @@ mod tests {
             }
         }
         assert_eq!(filter("error"), "error,rmcp=error");
-        let named = filter("aws_smithy_runtime=trace");
-        assert!(!named.contains("aws_smithy=info"), "{named}");
+        assert!(filter("aws_smithy_runtime=trace").contains(",aws_=info"));
+        assert!(!filter("debug,hyper=trace").contains("hyper=info"));
     }
 }

@@ -67,7 +67,7 @@ pub(super) async fn run(arguments: DoctorArgs) -> anyhow::Result<ExitCode> {
     match arguments.format {
         Format::Json => {
             let all = serde_json::json!({ "ok": !failed, "checks": checks });
-            writeln!(out, "{}", serde_json::to_string_pretty(&all)?)?;
+            writeln!(out, "{}", crate::terminal::text::escaped(&serde_json::to_string_pretty(&all)?))?;
         }
         Format::Text => write(&mut out, &checks)?,
     }
