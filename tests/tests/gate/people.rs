@@ -5,8 +5,8 @@ use midwatch_policy::Risk;
 use crate::stage::{Manner, Played, everybody_says_yes, play, reply, scenario};
 
 async fn answered(manner: Manner) -> Played {
-    // checkout-api is of tier 0: two different people on call have to say yes.
-    play(scenario("pool-exhaustion-after-deploy"), None, manner).await
+    // Its service is of tier 0: two different people on call have to say yes.
+    play(scenario("deployment-in-progress"), None, manner).await
 }
 
 fn declined(played: &Played, what: &str) {
