@@ -83,7 +83,7 @@ fn an_approved_demo_ends_resolved_and_is_kept() {
     }
     assert!(!format!("{summary}{steps}{}", run["claims"]).contains("is in ALARM"), "{summary}");
     assert!(!steps.contains("Consider taking back"), "{steps}");
-    assert_eq!(run["proposal"]["by"], "you and simulated second person");
+    assert_eq!(run["proposal"]["by"], "you");
     assert!(run["confidence"].as_f64().unwrap() >= 0.6);
     let facts = run["claims"].as_array().unwrap().iter().filter(|c| c["kind"] == "fact");
     for fact in facts {
