@@ -6,6 +6,7 @@
 //! share, was rejected: types that only one crate owns stay with their owner.
 
 mod action;
+mod approval;
 mod catalog;
 mod cause;
 mod clock;
@@ -17,6 +18,10 @@ mod runbook;
 mod screen;
 
 pub use action::{Action, ActionKind, BlastRadius, ExpectedState, Inverse, Plan, PlanStep, Risk};
+pub use approval::{
+    Asking, Cited, Fetched, Hold, HoldState, Outcome, RequestEvent, RequestState, RequestView, RunbookRef,
+    Shown, StepError, WireError,
+};
 pub use catalog::{
     Autonomy, Catalog, CatalogError, CodeDeployTarget, EcsTarget, Environment, MetricRef, ScaleBounds,
     Service, Tier,

@@ -29,6 +29,7 @@ pub use key::{KeyError, PublicKey, PublicKeys, SigningKey};
 
 use crate::{
     action::{Action, ActionKind, ExpectedState},
+    approval::RunbookRef,
     id::{IncidentId, PermitId, RequestId},
 };
 
@@ -77,6 +78,11 @@ pub struct Claims {
     pub approvers: Vec<Approver>,
     /// The policies that asked for approval.
     pub policies: Vec<String>,
+    /// Digest of everything that the approvers were shown: see [`Shown::digest`](crate::Shown::digest).
+    pub shown: Digest,
+    /// The runbook whose contract the action is held to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runbook: Option<RunbookRef>,
     /// Not good before.
     pub not_before: Timestamp,
     /// Not good from then on.

@@ -23,6 +23,7 @@ mod error;
 mod guard;
 pub mod http;
 mod output;
+mod remote;
 mod time;
 
 pub use aws::{Aws, AwsSettings, Roles};
@@ -37,6 +38,8 @@ pub use ctx::Ctx;
 pub use error::{ErrorKind, ToolError};
 pub use guard::Guarded;
 pub use output::{MAX_RESULT_BYTES, clip, fit, reference};
+pub use remote::{Remote, RemoteError};
+pub use reqwest;
 pub use time::{Time, Window};
 
 use rmcp::model::{Implementation, ServerCapabilities, ServerConfig};

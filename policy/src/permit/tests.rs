@@ -47,6 +47,8 @@ fn claims() -> Claims {
         expected: expected(),
         approvers: vec![approver("first-on-call")],
         policies: vec!["rollback-asks-oncall".to_owned()],
+        shown: Digest::of(b"what was shown"),
+        runbook: None,
         not_before: at(T0),
         expires: at("2026-11-21T02:20:00Z"),
     }

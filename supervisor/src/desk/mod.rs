@@ -16,7 +16,7 @@ use std::{
 };
 
 use midwatch_policy::{
-    Action, Approver, Ask, Claimed, Claims, Clock, Decision, IncidentId, PermitId, Plan, PublicKeys,
+    Action, Approver, Ask, Claimed, Claims, Clock, Decision, Digest, IncidentId, PermitId, Plan, PublicKeys,
     RequestId, Rules, Service, SignedDuration, SigningKey, Timestamp, sign, unmet,
 };
 use midwatch_remediation::{Answer, Offer, PermitSource};
@@ -227,6 +227,8 @@ impl Desk {
             expected: held.request.plan.expected.clone(),
             approvers: approvers.clone(),
             policies: held.request.rules.clone(),
+            shown: Digest::of_json(&held.request.plan).map_err(|e| unsigned(e.to_string()))?,
+            runbook: None,
             not_before: now,
             expires: now.saturating_add(GOOD_FOR).unwrap_or(now),
         };

@@ -7,8 +7,8 @@ use std::{
 
 use midwatch_mcp::{Aws, AwsSettings, Client, Ctx, connect_in_process};
 use midwatch_policy::{
-    Action, Approver, AwsName, Claims, IncidentId, PermitId, Plan, RequestId, ServiceName, SignedDuration,
-    SigningKey, sign,
+    Action, Approver, AwsName, Claims, Digest, IncidentId, PermitId, Plan, RequestId, ServiceName,
+    SignedDuration, SigningKey, sign,
 };
 use midwatch_remediation::{
     Answer, Callers, KillSwitch, Offer, PermitSource, RemediationConfig, RemediationServer, SpendStore,
@@ -146,6 +146,8 @@ impl Bench {
                 channel: "terminal".to_owned(),
             }],
             policies: vec!["changes-ask-oncall".to_owned()],
+            shown: Digest::of_json(plan).unwrap(),
+            runbook: None,
             not_before: now,
             expires: now.checked_add(SignedDuration::from_mins(10)).unwrap(),
         }

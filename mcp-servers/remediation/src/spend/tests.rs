@@ -1,6 +1,6 @@
 use midwatch_policy::{
-    Action, Approver, AwsName, Claims, Demand, ExpectedState, IncidentId, PermitId, PublicKeys, RequestId,
-    SigningKey, sign, verify,
+    Action, Approver, AwsName, Claims, Demand, Digest, ExpectedState, IncidentId, PermitId, PublicKeys,
+    RequestId, SigningKey, sign, verify,
 };
 
 use super::*;
@@ -33,6 +33,8 @@ fn authorised(permit: &str, service: &str) -> Authorised {
             channel: "t".to_owned(),
         }],
         policies: vec!["p".to_owned()],
+        shown: Digest::of(b"shown"),
+        runbook: None,
         not_before: at(0),
         expires: at(600),
     };

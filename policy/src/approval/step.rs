@@ -1,0 +1,174 @@
+//! The one way in which a request changes.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Outcome, RequestState, Shown};
+use crate::{
+    id::PermitId,
+    permit::{Approver, Digest},
+    rules::{Ask, unmet},
+};
+
+/// How long a signed permit is good for.
+const GOOD_FOR: SignedDuration = SignedDuration::from_mins(10);
+
+/// What happens to a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RequestEvent {
+    /// A person approves what they were shown.
+    Approve {
+        /// The person, authenticated by the desk, in one of their roles.
+        approver: Approver,
+        /// Digest of what they were shown.
+        shown: Digest,
+        /// The id that a permit gets if this was the last approval wanted.
+        permit: PermitId,
+    },
+    /// A person declines.
+    Decline {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// It is not wanted any more.
+    Withdraw {
+        /// Why.
+        why: String,
+    },
+    /// A person takes the permit back.
+    Revoke {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// The server says what came of the act.
+    Use {
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// Time passes.
+    Tick,
+}
+
+/// Why an event does not change a request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StepError {
+    /// It has ended, or has not come so far.
+    #[error("the request is {state}: {what}")]
+    Not {
+        /// What it is.
+        state: &'static str,
+        /// What can be done.
+        what: &'static str,
+    },
+    /// Nobody answered in time.
+    #[error("the request expired at {0}: raise it again to have it planned and asked anew")]
+    Late(Timestamp),
+    /// The approver looked at something else.
+    #[error("what you were shown is not what this request holds: look at it again")]
+    OtherShown,
+    /// Who asks cannot approve.
+    #[error("`{0}` asked for this and cannot approve it")]
+    SelfApproval(String),
+    /// An approval has a name.
+    #[error("an approval needs the name of a person")]
+    Nameless,
+    /// The person has approved already.
+    #[error("`{0}` has approved this already; another person has to")]
+    Twice(String),
+    /// The role is not asked for.
+    #[error("`{role}` is not asked: still to approve are {wanted}")]
+    Role {
+        /// The role that was offered.
+        role: String,
+        /// Whom it waits for.
+        wanted: String,
+    },
+    /// It has no canonical form, so that it cannot be approved.
+    #[error("the request cannot be digested")]
+    Digest,
+}
+
+impl RequestState {
+    /// What becomes of a request when something happens to it.
+    pub fn step(
+        &self,
+        shown: &Shown,
+        event: &RequestEvent,
+        now: Timestamp,
+    ) -> Result<RequestState, StepError> {
+        match (self, event) {
+            (Self::Open { .. }, RequestEvent::Tick) if now >= shown.expires_at => {
+                Ok(Self::Expired { at: shown.expires_at })
+            }
+            (_, RequestEvent::Tick) => Ok(self.clone()),
+            (Self::Open { .. }, _) if now >= shown.expires_at => Err(StepError::Late(shown.expires_at)),
+            (Self::Open { approvers }, RequestEvent::Approve { approver, shown: seen, permit }) => {
+                approve(shown, approvers, approver, (*seen, permit), now)
+            }
+            (Self::Open { .. }, RequestEvent::Decline { by, reason }) => {
+                Ok(Self::Declined { by: by.clone(), reason: reason.clone(), at: now })
+            }
+            (Self::Open { .. } | Self::Approved { .. }, RequestEvent::Withdraw { why }) => {
+                Ok(Self::Withdrawn { why: why.clone(), at: now })
+            }
+            (Self::Approved { permit, .. }, RequestEvent::Revoke { by, reason }) => {
+                Ok(Self::Revoked { permit: permit.clone(), by: by.clone(), reason: reason.clone(), at: now })
+            }
+            (Self::Approved { permit, approvers, .. }, RequestEvent::Use { outcome }) => {
+                let (permit, approvers) = (permit.clone(), approvers.clone());
+                Ok(Self::Used { permit, approvers, outcome: *outcome, at: now })
+            }
+            (state, RequestEvent::Revoke { .. }) => {
+                Err(not(state, "only a permit that was not used can be revoked"))
+            }
+            (state, RequestEvent::Use { .. }) => Err(not(state, "there is no permit to use")),
+            (state, RequestEvent::Withdraw { .. }) => Err(not(state, "there is nothing to withdraw")),
+            (state, RequestEvent::Approve { .. } | RequestEvent::Decline { .. }) => {
+                Err(not(state, "raise it again to have it planned and asked anew"))
+            }
+        }
+    }
+}
+
+const fn not(state: &RequestState, what: &'static str) -> StepError {
+    StepError::Not { state: state.as_str(), what }
+}
+
+fn approve(
+    shown: &Shown,
+    before: &[Approver],
+    approver: &Approver,
+    (seen, permit): (Digest, &PermitId),
+    now: Timestamp,
+) -> Result<RequestState, StepError> {
+    let name = approver.name.trim().to_lowercase();
+    let same = |other: &str| other.trim().to_lowercase() == name;
+    if name.is_empty() {
+        return Err(StepError::Nameless);
+    }
+    if shown.digest().map_err(|_| StepError::Digest)? != seen {
+        return Err(StepError::OtherShown);
+    }
+    if same(&shown.subject) {
+        return Err(StepError::SelfApproval(approver.name.clone()));
+    }
+    if before.iter().any(|other| same(&other.name)) {
+        return Err(StepError::Twice(approver.name.clone()));
+    }
+    let wanted = unmet(&shown.asks, before);
+    if !wanted.iter().any(|ask| ask.role == approver.role) {
+        let wanted = wanted.iter().map(Ask::to_string).collect::<Vec<_>>().join(" and ");
+        return Err(StepError::Role { role: approver.role.clone(), wanted });
+    }
+    let approvers: Vec<Approver> = before.iter().chain([approver]).cloned().collect();
+    if unmet(&shown.asks, &approvers).is_empty() {
+        let until = now.saturating_add(GOOD_FOR).unwrap_or(now);
+        Ok(RequestState::Approved { permit: permit.clone(), approvers, at: now, until })
+    } else {
+        Ok(RequestState::Open { approvers })
+    }
+}

@@ -1,0 +1,141 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    action::{Action, BlastRadius, ExpectedState, Inverse, Risk},
+    id::{AwsName, ServiceName},
+};
+
+fn shown() -> Shown {
+    let name = |text: &str| AwsName::parse(text).unwrap();
+    let filed_at: Timestamp = "2026-11-21T02:06:00Z".parse().unwrap();
+    Shown {
+        request: RequestId::parse("req-1").unwrap(),
+        incident: IncidentId::parse("inc-1").unwrap(),
+        subject: "supervisor".to_owned(),
+        caller: CallerKind::Supervisor,
+        audience: "remediation".to_owned(),
+        plan: Plan {
+            action: Action::RestartService { service: ServiceName::parse("a").unwrap() },
+            steps: Vec::new(),
+            expected: ExpectedState::EcsDesiredCount {
+                cluster: name("c"),
+                ecs_service: name("a"),
+                desired_count: 2,
+            },
+            blast_radius: BlastRadius {
+                tasks_affected: 2,
+                tasks_running: 2,
+                dependents: Vec::new(),
+                summary: "all".to_owned(),
+            },
+            risk: Risk::Medium,
+            inverse: Inverse { summary: "none".to_owned(), action: None },
+            warnings: Vec::new(),
+        },
+        facts: Attested {
+            change_freeze: false,
+            business_hours: false,
+            deployments_in_progress: 0,
+            tasks_running: 2,
+            tasks_affected: 2,
+            actions_last_hour: 0,
+        },
+        reason: "r".to_owned(),
+        evidence: Vec::new(),
+        runbook: None,
+        asks: vec![Ask { role: "oncall".to_owned(), people: 2 }],
+        rules: vec!["x".to_owned()],
+        filed_at,
+        expires_at: filed_at.checked_add(jiff::SignedDuration::from_mins(10)).unwrap(),
+    }
+}
+
+fn at(shown: &Shown, seconds: i64) -> Timestamp {
+    shown.filed_at.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap()
+}
+
+fn yes(shown: &Shown, name: &str, role: &str) -> RequestEvent {
+    RequestEvent::Approve {
+        approver: Approver { name: name.to_owned(), role: role.to_owned(), channel: "cli".to_owned() },
+        shown: shown.digest().unwrap(),
+        permit: PermitId::parse("mwp-1").unwrap(),
+    }
+}
+
+#[test]
+fn all_who_have_to_approve_once_each() {
+    let shown = shown();
+    let filed = RequestState::filed();
+    let first = filed.step(&shown, &yes(&shown, "first-on-call", "oncall"), at(&shown, 1)).unwrap();
+    assert!(first.is_open());
+    let again = first.step(&shown, &yes(&shown, " FIRST-on-call ", "oncall"), at(&shown, 2));
+    assert!(matches!(again, Err(StepError::Twice(_))), "{again:?}");
+    let second = first.step(&shown, &yes(&shown, "second-on-call", "oncall"), at(&shown, 3)).unwrap();
+    let RequestState::Approved { approvers, .. } = &second else { panic!("{second:?}") };
+    assert_eq!(approvers.len(), 2);
+    assert!(second.step(&shown, &yes(&shown, "third-on-call", "oncall"), at(&shown, 4)).is_err());
+}
+
+#[test]
+fn what_does_not_count() {
+    let shown = shown();
+    let filed = RequestState::filed();
+    let tried = |event: &RequestEvent, s| filed.step(&shown, event, at(&shown, s)).unwrap_err();
+    assert!(matches!(tried(&yes(&shown, "Supervisor", "oncall"), 1), StepError::SelfApproval(_)));
+    assert!(matches!(tried(&yes(&shown, " ", "oncall"), 1), StepError::Nameless));
+    assert!(matches!(tried(&yes(&shown, "p", "owner"), 1), StepError::Role { .. }));
+    assert!(matches!(tried(&yes(&shown, "p", "oncall"), 600), StepError::Late(_)));
+    let other = Shown { reason: "another".to_owned(), ..shown.clone() };
+    assert!(matches!(tried(&yes(&other, "p", "oncall"), 1), StepError::OtherShown));
+    let late = filed.step(&shown, &RequestEvent::Tick, at(&shown, 600)).unwrap();
+    assert_eq!(late, RequestState::Expired { at: shown.expires_at });
+    assert_eq!(filed.step(&shown, &RequestEvent::Tick, at(&shown, 599)).unwrap(), filed);
+}
+
+fn any_event() -> impl Strategy<Value = (RequestEvent, i64)> {
+    let shown = shown();
+    let person = prop::sample::select(vec!["a", "b", "c", "supervisor", ""]);
+    let role = prop::sample::select(vec!["oncall", "owner"]);
+    let approve = (person, role, any::<bool>()).prop_map(move |(name, role, same)| {
+        let other = Shown { reason: "another".to_owned(), ..shown.clone() };
+        yes(if same { &shown } else { &other }, name, role)
+    });
+    let plain = prop::sample::select(vec![
+        RequestEvent::Decline { by: "a".to_owned(), reason: "no".to_owned() },
+        RequestEvent::Withdraw { why: "cleared".to_owned() },
+        RequestEvent::Revoke { by: "a".to_owned(), reason: "no".to_owned() },
+        RequestEvent::Use { outcome: Outcome::Done },
+        RequestEvent::Tick,
+    ]);
+    (prop_oneof![3 => approve, 2 => plain], 0..700i64)
+}
+
+proptest! {
+    /// Whatever happens in whatever order: a permit means two different people, neither of them the
+    /// asker, in the role, in time, who saw this; and what has ended stays ended.
+    #[test]
+    fn no_history_gives_a_permit_that_was_not_approved(events in prop::collection::vec(any_event(), 0..40)) {
+        let shown = shown();
+        let digest = shown.digest().unwrap();
+        let mut state = RequestState::filed();
+        let mut said: Vec<String> = Vec::new();
+        let mut ended = false;
+        for (event, seconds) in events {
+            let Ok(next) = state.step(&shown, &event, at(&shown, seconds)) else { continue };
+            if let RequestEvent::Approve { approver, shown: seen, .. } = &event {
+                prop_assert!(!ended && seconds < 600 && *seen == digest && approver.role == "oncall");
+                prop_assert!(approver.name != "supervisor" && !said.contains(&approver.name));
+                said.push(approver.name.clone());
+            }
+            if matches!(next, RequestState::Approved { .. }) {
+                prop_assert_eq!(said.len(), 2);
+            }
+            if ended {
+                prop_assert_eq!(next.as_str(), state.as_str(), "what ended has changed");
+            }
+            ended = !matches!(next, RequestState::Open { .. } | RequestState::Approved { .. });
+            state = next;
+        }
+    }
+}
