@@ -8,7 +8,7 @@
 
 use std::path::Path;
 
-use jiff::{Timestamp, ToSpan};
+use jiff::{SignedDuration, Timestamp};
 use rand::RngExt;
 use toml::{Table, Value};
 
@@ -76,6 +76,16 @@ impl Scenario {
         let mark = if swapped { "-swapped" } else { "" };
         let id = format!("{}~{seed}{mark}", self.id);
         Self::parse(&self.dir, &id, toml::to_string(&table).unwrap_or_default(), Some(runbooks))
+    }
+
+    /// The same incident, beginning at another time: for processes that live by the system's clock.
+    /// Log files that are given as files keep their times.
+    pub fn beginning_at(&self, at: Timestamp) -> Result<Self, ScenarioError> {
+        let begins = Timestamp::from_millisecond(self.spec.start_ms).unwrap_or(at);
+        let mut table: Table = self.text.parse().unwrap_or_default();
+        shift_table(&mut table, at.duration_since(begins));
+        let runbooks = Some(self.runbooks.clone());
+        Self::parse(&self.dir, &self.id, toml::to_string(&table).unwrap_or_default(), runbooks)
     }
 
     /// Old and new names, the longest old ones first.
@@ -178,17 +188,16 @@ fn shift(rng: &mut Rng, table: &mut Table) {
     if tables(table, "log").any(|log| log.contains_key("file")) {
         return;
     }
-    let by = rng.random_range(-14_400_i64..14_400).minutes();
-    shift_table(table, by);
+    shift_table(table, SignedDuration::from_mins(rng.random_range(-14_400..14_400)));
 }
 
-fn shift_table(table: &mut Table, by: jiff::Span) {
+fn shift_table(table: &mut Table, by: SignedDuration) {
     for (_, value) in table.iter_mut() {
         shift_value(value, by);
     }
 }
 
-fn shift_value(value: &mut Value, by: jiff::Span) {
+fn shift_value(value: &mut Value, by: SignedDuration) {
     let moved = |text: &str| Some(text.parse::<Timestamp>().ok()?.checked_add(by).ok()?.to_string());
     match value {
         Value::String(text) => {
@@ -308,6 +317,20 @@ mod tests {
         let new = reshaped(&mut rng, "d-8K2LQ7XVN");
         assert!(new.starts_with("d-") && new.len() == 11 && new != "d-8K2LQ7XVN", "{new}");
         assert!(reshaped(&mut rng, "9f31c2e").bytes().all(|b| b.is_ascii_hexdigit()));
+    }
+
+    #[test]
+    fn an_incident_can_begin_at_any_time() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/pool-exhaustion-after-deploy");
+        let original = Scenario::load(&dir).unwrap();
+        let now: Timestamp = "2027-03-01T10:20:30.5Z".parse().unwrap();
+        let moved = original.beginning_at(now).unwrap();
+        assert_eq!(moved.spec.start_ms, now.as_millisecond());
+        assert_eq!(
+            moved.spec.start_ms - moved.spec.alarm_ms,
+            original.spec.start_ms - original.spec.alarm_ms
+        );
+        assert_eq!(moved.id, original.id);
     }
 
     #[test]
