@@ -7,11 +7,14 @@
 
 mod action;
 mod approval;
+mod calendar;
 mod catalog;
 mod cause;
 mod clock;
+mod fields;
 mod id;
 mod permit;
+mod problem;
 mod redact;
 mod rules;
 mod runbook;
@@ -22,6 +25,7 @@ pub use approval::{
     Asking, Cited, Fetched, Hold, HoldState, Outcome, RequestEvent, RequestState, RequestView, RunbookRef,
     Shown, StepError, WireError,
 };
+pub use calendar::{Calendar, CalendarError, Freeze};
 pub use catalog::{
     Autonomy, Catalog, CatalogError, CodeDeployTarget, EcsTarget, Environment, MetricRef, ScaleBounds,
     Service, Tier,
@@ -34,10 +38,11 @@ pub use permit::{
     Approver, Authorised, Claims, Demand, Digest, DigestError, KeyError, PermitError, PermitToken, PublicKey,
     PublicKeys, SignError, SigningKey, VerifiedPermit, sign, verify,
 };
+pub use problem::Problem;
 pub use redact::{Redacted, SecretKind, redact};
 pub use rules::{
-    Ask, Attested, Caller, CallerKind, Claimed, Decision, Explanation, Rules, RulesError, RulesProblem,
-    ToolCall, ToolClass, unmet,
+    Ask, Attested, Caller, CallerKind, Claimed, Decision, Explanation, RuleSummary, Rules, RulesError,
+    RulesFileError, ToolCall, ToolClass, unmet,
 };
-pub use runbook::{ContractError, RunbookContract, Verification};
+pub use runbook::{Bounds, ContractError, Precondition, RunbookContract, Verification};
 pub use screen::{Mark, MarkKind, screen};

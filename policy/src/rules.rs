@@ -4,6 +4,8 @@
 //! that are read when the rules are loaded:
 //! `@id` names a rule, `@reason` says it to people, `@ask("2 oncall, 1 owner")` says who has to
 //! approve what a permit allows, and `@within("10m")` for how long they are asked.
+//! `@example` and `@counterexample` are calls that the rule has to match or to leave alone; rules
+//! that do not keep their examples do not load.
 //!
 //! INVARIANTS:
 //! - `Allow` comes from reads only: a permit that can match anything else has an `@ask`.
@@ -18,6 +20,7 @@ mod ask;
 mod call;
 mod error;
 mod examples;
+mod file;
 mod load;
 #[cfg(test)]
 mod tests;
@@ -29,8 +32,11 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 pub use ask::Ask;
+pub(crate) use ask::is_role;
 pub use call::{Attested, Caller, CallerKind, Claimed, ToolCall, ToolClass};
-pub use error::{RulesError, RulesProblem};
+pub use error::RulesError;
+pub use file::RulesFileError;
+pub(crate) use load::is_name;
 
 use crate::permit::Approver;
 
@@ -103,6 +109,23 @@ impl fmt::Display for Decision {
     }
 }
 
+/// What a rule says besides its condition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RuleSummary {
+    /// Its name.
+    pub id: String,
+    /// `permit` or `forbid`.
+    pub effect: &'static str,
+    /// Whom it asks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub asks: Vec<Ask>,
+    /// For how many seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub within_s: Option<i64>,
+    /// Why, for people.
+    pub reason: String,
+}
+
 /// A decision with every rule that had a say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Explanation {
@@ -152,6 +175,17 @@ impl Rules {
         load::load_after(Self::embedded_text(), text)
     }
 
+    /// These rules, if they keep the examples (TOML, `[[example]]`).
+    pub fn keeping(self, examples: &str) -> Result<Self, RulesError> {
+        self.check_examples(examples)?;
+        Ok(self)
+    }
+
+    /// The examples of the shipped rules.
+    pub const fn embedded_examples() -> &'static str {
+        include_str!("../policies/default.examples.toml")
+    }
+
     /// Checks examples (TOML, `[[example]]`) against the rules; says how many there were.
     pub fn check_examples(&self, text: &str) -> Result<usize, RulesError> {
         examples::check(self, text)
@@ -162,6 +196,20 @@ impl Rules {
         let mut ids: Vec<_> = self.by_id.iter().collect();
         ids.sort_by_key(|(_, rule)| rule.order);
         ids.into_iter().map(|(id, _)| id.as_str()).collect()
+    }
+
+    /// Every rule, in the order of the source.
+    pub fn list(&self) -> Vec<RuleSummary> {
+        let mut rules: Vec<_> = self.by_id.iter().collect();
+        rules.sort_by_key(|(_, rule)| rule.order);
+        let summary = |(id, rule): (&String, &Rule)| RuleSummary {
+            id: id.clone(),
+            effect: effect(rule.effect),
+            asks: rule.asks.clone(),
+            within_s: (!rule.asks.is_empty()).then(|| rule.within.unwrap_or(ASKED_FOR).as_secs()),
+            reason: rule.reason.clone(),
+        };
+        rules.into_iter().map(summary).collect()
     }
 
     /// Decides one call.
@@ -200,12 +248,16 @@ impl Rules {
         };
         let matched = matched
             .into_iter()
-            .map(|(id, rule)| {
-                let effect = if rule.effect == Effect::Permit { "permit" } else { "forbid" };
-                (id.clone(), effect, rule.reason.clone())
-            })
+            .map(|(id, rule)| (id.clone(), effect(rule.effect), rule.reason.clone()))
             .collect();
         Explanation { decision, matched, failed: Vec::new() }
+    }
+}
+
+const fn effect(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Permit => "permit",
+        Effect::Forbid => "forbid",
     }
 }
 

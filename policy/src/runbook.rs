@@ -2,11 +2,29 @@
 //!
 //! It stands in the front matter of the runbook (TOML between `+++` lines). The prose below it is
 //! for people and stays untrusted text; only the contract's typed fields reach a decision.
+//!
+//! INVARIANT: a contract only ever narrows. What it objects to does not happen, whatever policy
+//! and people say; what it asks for is asked in addition. So a false contract can hinder an
+//! action, never cause one.
+
+mod bounds;
+mod check;
+#[cfg(test)]
+mod tests;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{action::ActionKind, catalog::MetricRef, cause::CauseKind, id::ServiceName};
+pub use bounds::{Bounds, Precondition};
+
+use crate::{
+    action::{Action, ActionKind, Plan},
+    catalog::MetricRef,
+    cause::CauseKind,
+    id::ServiceName,
+    problem::{Problem, line_at},
+    rules::{Ask, Attested},
+};
 
 /// Front matter of a runbook.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +49,12 @@ pub struct RunbookContract {
     /// What must hold before the action, for a person to check.
     #[serde(default)]
     pub preconditions: Vec<String>,
+    /// What must hold before the action, for code to check.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<Precondition>,
+    /// How far the action may go.
+    #[serde(default, skip_serializing_if = "Bounds::is_empty")]
+    pub bounds: Bounds,
     /// Whether the action is safe while a deployment is in progress.
     #[serde(default)]
     pub safe_during_deployment: bool,
@@ -43,6 +67,9 @@ pub struct RunbookContract {
     /// What must never be done automatically, for a person to read.
     #[serde(default)]
     pub never: Vec<String>,
+    /// Actions that are never done to `services`, whichever runbook they are done for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub never_actions: Vec<ActionKind>,
     /// Who is told when it does not help.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub escalate_to: Option<String>,
@@ -84,7 +111,7 @@ impl Default for Verification {
     }
 }
 
-/// Why the front matter of a runbook cannot be used.
+/// Why the front matter of a runbook cannot be used. Lines are lines of the runbook.
 #[derive(Debug, thiserror::Error)]
 pub enum ContractError {
     /// It begins with `+++` but has no second `+++` line.
@@ -93,13 +120,36 @@ pub enum ContractError {
     /// Not TOML, or unknown or missing fields. The source names line and column.
     #[error("front matter is not readable")]
     Toml(#[from] toml::de::Error),
+    /// Readable, but wrong: everything that is wrong with it.
+    #[error("front matter is wrong:\n  {}", Problem::lines(.0))]
+    Wrong(Vec<Problem>),
+}
+
+impl ContractError {
+    /// What is wrong, each with its line and what to do about it. `text` is the whole runbook.
+    pub fn problems(&self, text: &str) -> Vec<Problem> {
+        match self {
+            Self::Unclosed => {
+                vec![Problem::new(Some(1), "front matter is not closed", "end it with a line `+++`")]
+            }
+            Self::Toml(error) => {
+                let skipped = text.find("+++").map_or(0, |at| at + 3);
+                let line = error.span().map(|span| line_at(text, skipped + span.start));
+                let message = error.message().lines().next().unwrap_or_default().to_owned();
+                vec![Problem::new(line, message, "see docs/policy.md for what a contract may say")]
+            }
+            Self::Wrong(problems) => problems.clone(),
+        }
+    }
 }
 
 impl RunbookContract {
-    /// Splits a runbook into its contract (absent without front matter) and its Markdown.
+    /// Splits a runbook into its contract (absent without front matter) and its Markdown. The
+    /// contract is checked: what it says makes sense together.
     pub fn split(text: &str) -> Result<(Option<Self>, &str), ContractError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let Some(rest) = text.strip_prefix("+++\n").or_else(|| text.strip_prefix("+++\r\n")) else {
+        // The head begins at the end of the first line, so that its lines are those of the file.
+        let Some(rest) = text.strip_prefix("+++").filter(|rest| rest.starts_with(['\n', '\r'])) else {
             return Ok((None, text));
         };
         let mut at = 0;
@@ -107,32 +157,63 @@ impl RunbookContract {
             if line.trim_end() == "+++" {
                 let head = rest.get(..at).unwrap_or_default();
                 let body = rest.get(at + line.len()..).unwrap_or_default();
-                return Ok((Some(toml::from_str(head)?), body));
+                let contract: Self = toml::from_str(head)?;
+                let problems = check::check(&contract, head);
+                return if problems.is_empty() {
+                    Ok((Some(contract), body))
+                } else {
+                    Err(ContractError::Wrong(problems))
+                };
             }
             at += line.len();
         }
         Err(ContractError::Unclosed)
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn front_matter_is_split_from_prose() {
-        let text = "+++\nid = \"a\"\ntitle = \"A\"\naction = \"restart_service\"\n+++\n# A\n";
-        let (contract, body) = RunbookContract::split(text).unwrap();
-        let contract = contract.unwrap();
-        assert_eq!(contract.action, Some(ActionKind::RestartService));
-        assert_eq!(contract.verify.stability_window_s, 300);
-        assert_eq!(body, "# A\n");
-        assert_eq!(RunbookContract::split("# B").unwrap(), (None, "# B"));
+    /// Whether it is about the service: it names it, or none at all.
+    pub fn is_for(&self, service: &ServiceName) -> bool {
+        self.services.is_empty() || self.services.contains(service)
     }
 
-    #[test]
-    fn unknown_fields_and_open_ends_are_errors() {
-        assert!(matches!(RunbookContract::split("+++\nid='a'\n"), Err(ContractError::Unclosed)));
-        assert!(RunbookContract::split("+++\nid='a'\ntitle='b'\nacton='x'\n+++\n").is_err());
+    /// What speaks against doing this for this runbook; empty where nothing does.
+    pub fn objections(&self, plan: &Plan, facts: &Attested) -> Vec<String> {
+        let (kind, service, id) = (plan.action.kind(), plan.action.service(), &self.id);
+        let mut all = Vec::new();
+        match self.action {
+            Some(own) if own == kind => {}
+            Some(own) => all.push(format!("the runbook `{id}` is for `{own}`, not for `{kind}`")),
+            None => all.push(format!("the runbook `{id}` allows no action: a person acts")),
+        }
+        if self.never_actions.contains(&kind) {
+            all.push(format!("the runbook `{id}` says that `{kind}` is never done automatically"));
+        }
+        if !self.is_for(service) {
+            let names: Vec<&str> = self.services.iter().map(AsRef::as_ref).collect();
+            all.push(format!("the runbook `{id}` is for {}, not for `{service}`", names.join(", ")));
+        }
+        let required = self.requires.contains(&Precondition::NoDeploymentInProgress);
+        if facts.deployments_in_progress > 0 && !self.safe_during_deployment && !required {
+            all.push(format!("a deployment is in progress, and the runbook `{id}` is not safe during one"));
+        }
+        let unmet = self.requires.iter().filter(|wanted| !wanted.holds(plan, facts));
+        all.extend(unmet.map(|wanted| format!("the runbook `{id}` requires that {wanted}")));
+        let exceeded = self.bounds.exceeded(plan, facts);
+        all.extend(exceeded.into_iter().map(|what| format!("the runbook `{id}` bounds it: {what}")));
+        all
+    }
+
+    /// Who is asked because of it, in addition to whom policy asks: one person of its role.
+    pub fn ask(&self) -> Ask {
+        Ask { role: self.approvers.clone(), people: 1 }
+    }
+
+    /// Whether it forbids the action for the service even where it is not cited: it names both.
+    pub fn forbids(&self, kind: ActionKind, service: &ServiceName) -> bool {
+        self.never_actions.contains(&kind) && self.services.contains(service)
+    }
+
+    /// Those of many contracts that forbid this action, cited or not.
+    pub fn forbidding<'a>(all: impl IntoIterator<Item = &'a Self>, action: &Action) -> Vec<&'a Self> {
+        all.into_iter().filter(|contract| contract.forbids(action.kind(), action.service())).collect()
     }
 }

@@ -29,12 +29,16 @@ pub(super) fn parse(text: &str) -> Option<Vec<Ask>> {
         .map(|part| {
             let (people, role) = part.trim().split_once(' ')?;
             let (people, role) = (people.parse::<u8>().ok()?, role.trim());
-            let plain =
-                role.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
-            ((1..=9).contains(&people) && plain && !role.is_empty())
-                .then(|| Ask { role: role.to_owned(), people })
+            ((1..=9).contains(&people) && is_role(role)).then(|| Ask { role: role.to_owned(), people })
         })
         .collect()
+}
+
+/// Whether it is a role as the desk knows them.
+pub(crate) fn is_role(role: &str) -> bool {
+    !role.is_empty()
+        && role.len() <= 64
+        && role.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
 }
 
 /// Parses `30s`, `10m` or `2h`, up to a day.

@@ -6,10 +6,8 @@ use cedar_policy::{Effect, Policy, PolicyId, PolicySet, Schema, ValidationMode, 
 use miette::Diagnostic;
 use serde_json::Value;
 
-use super::{
-    Rule, Rules, ask,
-    error::{RulesError, RulesProblem},
-};
+use super::{Rule, Rules, ask, error::RulesError, examples};
+use crate::problem::Problem;
 
 const SCHEMA: &str = include_str!("../../policies/midwatch.cedarschema");
 
@@ -39,7 +37,7 @@ fn parse(text: &str) -> Result<Vec<Source>, RulesError> {
     let set = PolicySet::from_str(text).map_err(|errors| {
         let problems = errors
             .iter()
-            .map(|error| RulesProblem {
+            .map(|error| Problem {
                 line: line_of(text, error),
                 message: with_causes(error),
                 remedy: error.help().map(|help| help.to_string()).unwrap_or_default(),
@@ -75,7 +73,7 @@ fn build(sources: Vec<Source>) -> Result<Rules, RulesError> {
     let mut lines = BTreeMap::new();
     for (order, Source { policy, line }) in sources.into_iter().enumerate() {
         let mut problem = |message: String, remedy: &str| {
-            problems.push(RulesProblem { line, message, remedy: remedy.to_owned() });
+            problems.push(Problem { line, message, remedy: remedy.to_owned() });
         };
         let Some(id) = policy.annotation("id").filter(|id| is_name(id)).map(str::to_owned) else {
             problem(
@@ -97,7 +95,7 @@ fn build(sources: Vec<Source>) -> Result<Rules, RulesError> {
     }
     let result = Validator::new(schema.clone()).validate(&policies, ValidationMode::Strict);
     for error in result.validation_errors() {
-        problems.push(RulesProblem {
+        problems.push(Problem {
             line: lines.get(&error.policy_id().to_string()).copied().flatten(),
             message: error.to_string(),
             remedy: error.help().map(|help| help.to_string()).unwrap_or_default(),
@@ -105,7 +103,7 @@ fn build(sources: Vec<Source>) -> Result<Rules, RulesError> {
     }
     // A rule that can never match is a rule that somebody relies on in vain.
     for warning in result.validation_warnings() {
-        problems.push(RulesProblem {
+        problems.push(Problem {
             line: lines.get(&warning.policy_id().to_string()).copied().flatten(),
             message: warning.to_string(),
             remedy: "compare its condition with the schema".to_owned(),
@@ -114,15 +112,28 @@ fn build(sources: Vec<Source>) -> Result<Rules, RulesError> {
     if rules.is_empty() && problems.is_empty() {
         return Err(RulesError::one(None, "there are no rules", "start from `midwatch policy default`"));
     }
+    if problems.is_empty() {
+        for policy in policies.policies() {
+            let id = policy.id().to_string();
+            let line = lines.get(&id).copied().flatten();
+            examples::check_rule(policy, &id, &schema, |message, remedy| {
+                problems.push(Problem::new(line, message, remedy));
+            });
+        }
+    }
+    problems.sort_by_key(|problem| problem.line);
     if problems.is_empty() { Ok(Rules { schema, policies, by_id: rules }) } else { Err(RulesError(problems)) }
 }
 
 /// Reads the annotations of a rule and holds them to what the rule can match.
 fn read_rule(policy: &Policy, order: usize, schema: &Schema, problem: &mut impl FnMut(String, &str)) -> Rule {
-    const KNOWN: [&str; 4] = ["id", "reason", "ask", "within"];
+    const KNOWN: [&str; 6] = ["id", "reason", "ask", "within", "example", "counterexample"];
     let id = policy.annotation("id").unwrap_or_default();
     for (name, _) in policy.annotations().filter(|(name, _)| !KNOWN.contains(name)) {
-        problem(format!("`{id}` has an annotation `@{name}`"), "known are @id, @reason, @ask and @within");
+        problem(
+            format!("`{id}` has an annotation `@{name}`"),
+            "known are @id, @reason, @ask, @within, @example and @counterexample",
+        );
     }
     let reason = policy.annotation("reason").unwrap_or_default().trim().to_owned();
     if reason.is_empty() {
@@ -207,7 +218,8 @@ fn mentions(json: &Value, attribute: &str) -> bool {
     }
 }
 
-fn is_name(id: &str) -> bool {
+/// Whether an id is short and plain.
+pub(crate) fn is_name(id: &str) -> bool {
     !id.is_empty()
         && id.len() <= 64
         && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))

@@ -1,0 +1,148 @@
+//! A TOML table, read field by field, so that everything that is wrong with it is said at once.
+//!
+//! Serde stops at the first error, and who mends a calendar before a freeze wants all of them.
+
+use serde::de::{DeserializeOwned, IntoDeserializer as _};
+use toml::de::{DeTable, DeValue, Error};
+
+use crate::problem::{Problem, line_at};
+
+/// What is left to read of one table, and where it stands.
+#[derive(Debug)]
+pub(crate) struct Fields<'t> {
+    text: &'t str,
+    /// How the table is called in messages, such as `[hours]`; empty for the whole file.
+    name: String,
+    line: usize,
+    table: DeTable<'t>,
+}
+
+impl<'t> Fields<'t> {
+    /// The whole file; nothing where it is no TOML at all.
+    pub(crate) fn parse(text: &'t str, problems: &mut Vec<Problem>) -> Option<Self> {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        if errors.is_empty() {
+            return Some(Self { text, name: String::new(), line: 1, table: table.into_inner() });
+        }
+        problems.extend(errors.iter().map(|error| {
+            let line = error.span().map(|span| line_at(text, span.start));
+            Problem::new(line, first_line(error), "mend the TOML")
+        }));
+        None
+    }
+
+    /// The line on which the table begins.
+    pub(crate) const fn line(&self) -> usize {
+        self.line
+    }
+
+    /// A problem of the table as a whole.
+    pub(crate) fn wrong(&self, message: &str, remedy: &str) -> Problem {
+        Problem::new(Some(self.line), format!("{}{message}", self.prefix()), remedy)
+    }
+
+    fn prefix(&self) -> String {
+        if self.name.is_empty() { String::new() } else { format!("{}: ", self.name) }
+    }
+
+    /// The value of a field as it stands there, with its line.
+    pub(crate) fn raw(&mut self, key: &str) -> Option<(usize, DeValue<'t>)> {
+        let value = self.table.remove(key)?;
+        Some((line_at(self.text, value.span().start), value.into_inner()))
+    }
+
+    /// A field that may be absent. `form` shows how it is written.
+    pub(crate) fn take<T: DeserializeOwned>(
+        &mut self,
+        key: &str,
+        form: &str,
+        problems: &mut Vec<Problem>,
+    ) -> Option<T> {
+        let value = self.table.remove(key)?;
+        let line = line_at(self.text, value.span().start);
+        match T::deserialize(value.into_deserializer()) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let message = format!("{}`{key}`: {}", self.prefix(), first_line(&error));
+                problems.push(Problem::new(Some(line), message, format!("write it like `{key} = {form}`")));
+                None
+            }
+        }
+    }
+
+    /// A text that has to be there and say something.
+    pub(crate) fn text(&mut self, key: &str, remedy: &str, problems: &mut Vec<Problem>) -> Option<String> {
+        if !self.table.contains_key(key) {
+            problems.push(self.wrong(&format!("there is no `{key}`"), remedy));
+            return None;
+        }
+        let text: String = self.take(key, "\"…\"", problems)?;
+        if text.trim().is_empty() {
+            problems.push(self.wrong(&format!("`{key}` is empty"), remedy));
+            return None;
+        }
+        Some(text.trim().to_owned())
+    }
+
+    /// The tables of an array of tables.
+    pub(crate) fn tables(&mut self, key: &str, problems: &mut Vec<Problem>) -> Vec<Self> {
+        let Some(value) = self.table.remove(key) else { return Vec::new() };
+        let line = line_at(self.text, value.span().start);
+        let text = self.text;
+        let mut found = Vec::new();
+        let mut no_table = |line, name: &str| {
+            problems.push(Problem::new(Some(line), format!("{name} is no table"), "see docs/policy.md"));
+        };
+        let DeValue::Array(items) = value.into_inner() else {
+            no_table(line, &format!("`{key}`"));
+            return found;
+        };
+        for (n, item) in items.into_iter().enumerate() {
+            let line = line_at(text, item.span().start);
+            let name = format!("[[{key}]] {}", n + 1);
+            if let DeValue::Table(table) = item.into_inner() {
+                found.push(Self { text, name, line, table });
+            } else {
+                no_table(line, &name);
+            }
+        }
+        found
+    }
+
+    /// A table within this one.
+    pub(crate) fn table(&mut self, key: &str, problems: &mut Vec<Problem>) -> Option<Self> {
+        let value = self.table.remove(key)?;
+        let line = line_at(self.text, value.span().start);
+        let within = self.name.trim_matches(['[', ']']);
+        let name = if within.is_empty() { format!("[{key}]") } else { format!("[{within}.{key}]") };
+        if let DeValue::Table(table) = value.into_inner() {
+            Some(Self { text: self.text, name, line, table })
+        } else {
+            problems.push(Problem::new(
+                Some(line),
+                format!("{}`{key}` is no table", self.prefix()),
+                format!("write `{name}` on a line of its own"),
+            ));
+            None
+        }
+    }
+
+    /// The names of the fields that are left.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.table.iter().map(|(key, _)| key.get_ref().to_string()).collect()
+    }
+
+    /// What is left is unknown.
+    pub(crate) fn finish(self, known: &str, problems: &mut Vec<Problem>) {
+        for (key, _) in &self.table {
+            let line = line_at(self.text, key.span().start);
+            let message = format!("{}there is no field `{}`", self.prefix(), key.get_ref());
+            problems.push(Problem::new(Some(line), message, format!("known are {known}")));
+        }
+    }
+}
+
+/// What is wrong, without the source that TOML's own errors draw below it.
+pub(crate) fn first_line(error: &Error) -> String {
+    error.message().lines().next().unwrap_or_default().trim().to_owned()
+}
