@@ -14,17 +14,26 @@ use crate::{
     clock::SystemClock,
     connect::{connect_in_process, serve_stdio},
     ctx::Ctx,
-    http::{self, HttpSettings, Token},
+    http::{self, Access, HttpSettings, Token},
+    principal::{NewPrincipal, Principal, Principals},
 };
 
 /// Arguments of every server binary; flatten them into its own.
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
     /// Serve streamable HTTP on this address (path /mcp) instead of stdio, such as 127.0.0.1:8710.
-    /// Callers present the bearer token in MIDWATCH_TOKEN or the file MIDWATCH_TOKEN_FILE names;
-    /// without one, only a loopback address is accepted.
+    /// Callers present the bearer token in MIDWATCH_TOKEN or the file MIDWATCH_TOKEN_FILE names, or
+    /// each one of its own (--callers); without either, only a loopback address is accepted.
     #[arg(long, value_name = "ADDR")]
     pub http: Option<SocketAddr>,
+    /// Who may call over HTTP, each with a token of its own (TOML: [[caller]] name, kind,
+    /// token_sha256). Read at start.
+    #[arg(long, value_name = "FILE", env = "MIDWATCH_CALLERS")]
+    pub callers: Option<PathBuf>,
+    /// Make a token for a caller, print it once with the entry for the callers file, and exit. KIND
+    /// is `supervisor`, `agent_client` or `desk`.
+    #[arg(long, num_args = 2, value_names = ["NAME", "KIND"])]
+    pub new_caller: Option<Vec<String>>,
     /// A further host name under which HTTP callers may address this server.
     #[arg(long, value_name = "NAME")]
     pub allow_host: Vec<String>,
@@ -61,6 +70,9 @@ impl ServeArgs {
         if self.iam_policy {
             return print(iam_policy.trim_end());
         }
+        if let Some([name, kind]) = self.new_caller.as_deref() {
+            return new_caller(name, kind);
+        }
         start_tracing(&self.log)?;
         let server = build(self.ctx()?)?;
         if self.list_tools {
@@ -71,12 +83,28 @@ impl ServeArgs {
             return Ok(serve_stdio(server).await?);
         };
         let settings =
-            HttpSettings { token: token()?, allowed_hosts: self.allow_host, ..HttpSettings::on(addr) };
+            HttpSettings { access: self.access()?, allowed_hosts: self.allow_host, ..HttpSettings::on(addr) };
         let bound = http::bind(server, settings).await?;
         tracing::info!(addr = %bound.local_addr(), path = http::PATH, "serving streamable HTTP");
         let stop = CancellationToken::new();
         tokio::spawn(stop_on_signal(stop.clone()));
         Ok(bound.run(stop).await?)
+    }
+
+    fn access(&self) -> anyhow::Result<Access> {
+        match (&self.callers, token()?) {
+            (Some(_), Some(_)) => {
+                anyhow::bail!(
+                    "both MIDWATCH_TOKEN and --callers are given: remove one, so that it is clear who may call"
+                )
+            }
+            (Some(file), None) => Ok(Access::Principals(
+                Principals::load(file)
+                    .with_context(|| format!("in the callers file `{}`", file.display()))?,
+            )),
+            (None, Some(token)) => Ok(Access::Token(token)),
+            (None, None) => Ok(Access::Local),
+        }
     }
 
     fn ctx(&self) -> anyhow::Result<Ctx> {
@@ -167,6 +195,16 @@ fn token() -> anyhow::Result<Option<Token>> {
         (Err(_), None) => return Ok(None),
     };
     Ok(Some(Token::parse(&text)?))
+}
+
+/// The token goes to stdout once and is kept nowhere.
+fn new_caller(name: &str, kind: &str) -> anyhow::Result<()> {
+    let NewPrincipal { token, entry } = NewPrincipal::make(&Principal::new(name, kind.parse()?)?)?;
+    print(&format!("# The token of `{name}`, shown this once; give it to the caller alone:\n{token}\n"))?;
+    print(&format!(
+        "# Add this to the callers file (--callers) and start the server again:\n{}",
+        entry.trim_end()
+    ))
 }
 
 async fn stop_on_signal(stop: CancellationToken) {

@@ -25,7 +25,10 @@ use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::guard::Guarded;
+use crate::{
+    guard::Guarded,
+    principal::{Principals, bearer},
+};
 
 /// The path that MCP is served on.
 pub const PATH: &str = "/mcp";
@@ -43,13 +46,7 @@ impl Token {
     }
 
     fn matches(&self, headers: &HeaderMap) -> bool {
-        let presented = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map_or("", |(_, token)| token.trim());
-        self.0.ct_eq(&digest(presented)).into()
+        self.0.ct_eq(&digest(bearer(headers).unwrap_or_default())).into()
     }
 }
 
@@ -63,13 +60,25 @@ fn digest(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
 }
 
+/// Who may call over HTTP.
+#[derive(Debug, Clone)]
+pub enum Access {
+    /// Whoever reaches the address, which has to be loopback.
+    Local,
+    /// Whoever presents this token. A server does not learn who that is.
+    Token(Token),
+    /// Whoever is among these; a server finds the [`Principal`](crate::Principal) among the
+    /// extensions of the request.
+    Principals(Principals),
+}
+
 /// How to serve on HTTP.
 #[derive(Debug, Clone)]
 pub struct HttpSettings {
     /// Where to listen; port 0 picks one.
     pub addr: SocketAddr,
-    /// What callers must present. Required unless `addr` is loopback.
-    pub token: Option<Token>,
+    /// Who may call.
+    pub access: Access,
     /// Names under which callers may address the server, besides loopback and `addr`.
     pub allowed_hosts: Vec<String>,
     /// Browser origins that may call it; none by default.
@@ -77,9 +86,9 @@ pub struct HttpSettings {
 }
 
 impl HttpSettings {
-    /// Listens here, without a token and for no browser.
+    /// Listens here, for this machine and for no browser.
     pub fn on(addr: SocketAddr) -> Self {
-        Self { addr, token: None, allowed_hosts: Vec::new(), allowed_origins: Vec::new() }
+        Self { addr, access: Access::Local, allowed_hosts: Vec::new(), allowed_origins: Vec::new() }
     }
 }
 
@@ -87,7 +96,9 @@ impl HttpSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// Reachable from outside and open to everyone.
-    #[error("{0} is not a loopback address: set MIDWATCH_TOKEN (or MIDWATCH_TOKEN_FILE) first")]
+    #[error(
+        "{0} is not a loopback address: set MIDWATCH_CALLERS, or MIDWATCH_TOKEN (or MIDWATCH_TOKEN_FILE), first"
+    )]
     OpenToAll(SocketAddr),
     /// A token that could be guessed.
     #[error("the token is shorter than 16 characters: `openssl rand -hex 32` makes a good one")]
@@ -114,12 +125,12 @@ pub struct BoundHttp {
     shutdown: CancellationToken,
 }
 
-/// Takes the port. Refuses an address that is reachable from outside when there is no token.
+/// Takes the port. Refuses an address that is reachable from outside when everybody may call.
 pub async fn bind<S>(server: S, settings: HttpSettings) -> Result<BoundHttp, HttpError>
 where
     S: ServerHandler + Clone + Send + Sync + 'static,
 {
-    if settings.token.is_none() && !settings.addr.ip().is_loopback() {
+    if matches!(settings.access, Access::Local) && !settings.addr.ip().is_loopback() {
         return Err(HttpError::OpenToAll(settings.addr));
     }
     let bind = |source| HttpError::Bind { addr: settings.addr, source };
@@ -141,7 +152,7 @@ where
     );
     let mcp = Router::new()
         .nest_service(PATH, service)
-        .layer(middleware::from_fn_with_state(settings.token.map(Arc::new), authenticate));
+        .layer(middleware::from_fn_with_state(Arc::new(settings.access), authenticate));
     let router = Router::new().route("/healthz", get(|| async { "ok" })).merge(mcp);
     Ok(BoundHttp { listener, addr, router, shutdown })
 }
@@ -170,12 +181,22 @@ impl BoundHttp {
     }
 }
 
-async fn authenticate(State(token): State<Option<Arc<Token>>>, request: Request, next: Next) -> Response {
-    match token {
-        Some(token) if !token.matches(request.headers()) => {
-            (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], "a bearer token is needed\n")
-                .into_response()
-        }
-        _ => next.run(request).await,
+async fn authenticate(State(access): State<Arc<Access>>, mut request: Request, next: Next) -> Response {
+    // Only this places a principal; a request cannot bring one.
+    let admitted = match &*access {
+        Access::Local => true,
+        Access::Token(token) => token.matches(request.headers()),
+        Access::Principals(all) => match all.of(request.headers()).cloned() {
+            Some(principal) => {
+                request.extensions_mut().insert(principal);
+                true
+            }
+            None => false,
+        },
+    };
+    if admitted {
+        return next.run(request).await;
     }
+    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], "a bearer token is needed\n")
+        .into_response()
 }

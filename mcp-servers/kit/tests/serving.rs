@@ -20,7 +20,7 @@ use std::{
 
 use midwatch_mcp::{
     Guarded, ToolError, connect_in_process,
-    http::{self, HttpSettings, Token},
+    http::{self, Access, HttpSettings, Token},
 };
 use rmcp::{
     Json, ServerHandler,
@@ -168,7 +168,7 @@ async fn post(addr: SocketAddr, headers: &[(&str, &str)]) -> (u16, String) {
 async fn http_asks_for_the_token_and_knows_its_own_name() {
     let loopback: SocketAddr = "127.0.0.1:0".parse().unwrap();
     let token = Token::parse("0123456789abcdef").unwrap();
-    let settings = HttpSettings { token: Some(token), ..HttpSettings::on(loopback) };
+    let settings = HttpSettings { access: Access::Token(token), ..HttpSettings::on(loopback) };
     let bound = http::bind(Fixture::new(), settings).await.unwrap();
     let addr = bound.local_addr();
     let stop = CancellationToken::new();

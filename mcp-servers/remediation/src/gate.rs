@@ -1,120 +1,34 @@
-//! From a call to an act: the checks, in their order, and what is answered when one fails.
+//! From a call to an act: the checks, in their order.
 //!
-//! fetch permit → verify → protected, bounds, kill switch → read the target again → policy once
-//! more → compare with what was approved → spend → act once → record. Each step needs what the one before it gave; acting needs an
-//! `Authorised`, which only the comparison gives.
+//! fetch permit → verify → kill switch → catalog, protected, bounds → read the target again → policy
+//! once more, on what was read → the runbook's contract, and what any contract forbids → compare with
+//! what was approved → still stands at the desk → not expired meanwhile → spend → act once → record →
+//! tell the desk. Each step needs what the one before it gave; acting needs an `Authorised`, which only
+//! the comparison gives. A call without a permit files a request and ends as refused.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
-use midwatch_mcp::{Ctx, Time, ToolError};
+use midwatch_mcp::{Ctx, Principal, ToolError};
 use midwatch_policy::{
-    Action, Approver, Attested, Authorised, CallerKind, Demand, PermitError, PublicKeys, Rules, Service,
+    Action, Attested, Authorised, Demand, Outcome as Known, PermitError, PermitId, PublicKeys, Service,
     verify,
 };
-use schemars::JsonSchema;
-use serde::Serialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
     act::{self, Call},
+    asked,
+    grounds::Grounds,
     kill_switch::KillSwitch,
     permits::{Offer, PermitSource},
     plan::{Planned, plan},
-    read,
+    policy, read,
+    receipt::{Obstacle, Outcome, Receipt, Refused, Stop},
     spend::{Ending, Limits, SpendError, SpendStore},
 };
 
-/// How a call of a mutating tool ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// AWS accepted the change.
-    Done,
-    /// Nothing was sent; `reason` says why.
-    Refused,
-    /// AWS refused the change; nothing was changed.
-    Failed,
-    /// It was sent and may have been made. Read the target; do not call again.
-    Ambiguous,
-}
-
-/// What stood in the way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Obstacle {
-    /// Nobody has approved this action for this caller.
-    NoPermit,
-    /// A permit was found, and it is no leave for this.
-    BadPermit,
-    /// The target has changed since it was approved, or cannot be read.
-    Stale,
-    /// The permit was used before.
-    Spent,
-    /// The catalog or a policy forbids it, whoever approved.
-    Policy,
-    /// All changes are stopped.
-    KillSwitch,
-    /// No approvals are set up.
-    NoKeys,
-    /// Too many changes lately.
-    Limit,
-}
-
-/// Why nothing was sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Refused {
-    /// What stood in the way.
-    pub kind: Obstacle,
-    /// For people.
-    pub message: String,
-}
-
-impl Refused {
-    fn new(kind: Obstacle, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
-    }
-}
-
-/// Result of a mutating tool.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Receipt {
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Why nothing was sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Refused>,
-    /// The permit that was used.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub permit_id: Option<String>,
-    /// The deployment that was started, where AWS named one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub deployment_id: Option<String>,
-    /// The AWS calls that were made.
-    pub calls: Vec<Call>,
-    /// When the act began.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<Time>")]
-    pub started_at: Option<Timestamp>,
-    /// When it ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<Time>")]
-    pub finished_at: Option<Timestamp>,
-}
-
-impl Receipt {
-    fn refused(reason: Refused, permit_id: Option<String>) -> Self {
-        Self {
-            outcome: Outcome::Refused,
-            reason: Some(reason),
-            permit_id,
-            deployment_id: None,
-            calls: Vec::new(),
-            started_at: None,
-            finished_at: None,
-        }
-    }
-}
+/// How long the desk may take to note what came of an act.
+const NOTED: Duration = Duration::from_secs(3);
 
 /// What the gate is built from.
 #[derive(Debug)]
@@ -122,15 +36,20 @@ pub(crate) struct Gate {
     pub(crate) ctx: Ctx,
     pub(crate) audience: String,
     pub(crate) source: Option<Arc<dyn PermitSource>>,
-    pub(crate) keys: PublicKeys,
+    pub(crate) grounds: Grounds,
     pub(crate) spend: SpendStore,
     pub(crate) kill_switch: KillSwitch,
     pub(crate) limits: Limits,
     pub(crate) acting_role: Option<String>,
-    pub(crate) rules: Option<Arc<Rules>>,
-    pub(crate) change_freeze: Option<PathBuf>,
     /// One act at a time: the second of two permits for one target then sees the first one's work.
     pub(crate) turn: Semaphore,
+}
+
+/// An action that passed every check. The turn is held until the act is recorded.
+struct Passed<'a> {
+    authorised: Authorised,
+    planned: Planned,
+    turn: SemaphorePermit<'a>,
 }
 
 impl Gate {
@@ -142,84 +61,115 @@ impl Gate {
         Ok(planned)
     }
 
+    /// What policy is asked with, on what was just read.
+    pub(crate) fn facts(&self, service: &Service, planned: &Planned) -> Result<Attested, ToolError> {
+        let now = self.ctx.clock.now();
+        if let Err(error) = self.spend.see(now) {
+            tracing::warn!(%error, "the time could not be noted");
+        }
+        self.grounds.facts(&self.spend, service, planned, now).map_err(|why| {
+            ToolError::refused(
+                why,
+                "an operator mends the file or the store; nothing is planned on what is not known",
+            )
+        })
+    }
+
     /// Takes an action through every check, and carries it out if all hold.
-    pub(crate) async fn pass(&self, kind: CallerKind, subject: &str, action: Action) -> Receipt {
+    pub(crate) async fn pass(&self, caller: &Principal, action: Action) -> Receipt {
         let mut permit = None;
-        match self.checked((kind, subject), &action, &mut permit).await {
-            // The turn is held until the act has ended.
-            Ok((authorised, planned, _turn)) => self.act(&authorised, &planned).await,
-            Err(reason) => {
-                tracing::info!(%action, kind = ?reason.kind, reason = reason.message, "a change was refused");
-                Receipt::refused(reason, permit)
+        match self.checked(caller, &action, &mut permit).await {
+            Ok(passed) => self.act(passed).await,
+            Err(stop) => {
+                let (kind, message) = (stop.reason.kind, &stop.reason.message);
+                tracing::info!(%action, caller = caller.name(), ?kind, message, "a change was refused");
+                Receipt::refused(stop, permit)
             }
         }
     }
 
     async fn checked(
         &self,
-        caller: (CallerKind, &str),
+        caller: &Principal,
         action: &Action,
         permit: &mut Option<String>,
-    ) -> Result<(Authorised, Planned, SemaphorePermit<'_>), Refused> {
-        let subject = caller.1;
-        let offer = self.fetch(subject, action).await?;
+    ) -> Result<Passed<'_>, Stop> {
+        let source = self.desk()?;
+        self.keys()?;
+        let offer = match source.permit_for(caller.name(), action).await {
+            Ok(Some(offer)) => offer,
+            Ok(None) => return Err(self.ask(source, caller, action).await),
+            Err(error) => return Err(asked::turned_down(error).into()),
+        };
         let turn = self.turn.acquire().await;
         let turn = turn.map_err(|_| Refused::new(Obstacle::KillSwitch, "the server is shutting down"))?;
-        let now = self.ctx.clock.now();
-        let demand = Demand {
-            subject,
-            audience: &self.audience,
-            request: &offer.request,
-            incident: None,
-            action,
-            now,
-        };
-        let verified = verify(&offer.token, &self.keys, &demand).map_err(|error| bad(&error))?;
+        let verified = self.verified(caller, action, &offer)?;
         *permit = Some(verified.claims().permit.to_string());
         let service = self.allowed(action)?;
         let planned = self
             .plan(action, service)
             .await
             .map_err(|error| Refused::new(Obstacle::Stale, format!("{}; {}", error.message, error.mend)))?;
-        self.reconsider(caller, action, service, &planned, &verified.claims().approvers, now)?;
+        let facts =
+            self.facts(service, &planned).map_err(|error| Refused::new(Obstacle::Policy, error.message))?;
+        let rules = self.grounds.rules().map_err(|why| Refused::new(Obstacle::Policy, why))?;
+        let approvers = &verified.claims().approvers;
+        if let Some(why) = policy::objection(&rules, caller, action, service, facts, approvers) {
+            return Err(Refused::new(Obstacle::Policy, why).into());
+        }
         let authorised = verified.against(&planned.plan.expected).map_err(|error| bad(&error))?;
-        self.not_stopped()?;
-        // Reading took time; what expired meanwhile is expired.
-        let now = self.ctx.clock.now();
-        if now >= authorised.claims().expires {
-            return Err(bad(&PermitError::Expired(authorised.claims().expires)));
-        }
-        self.spend.spend(&authorised, now, self.limits).map_err(|error| unspent(&error))?;
-        Ok((authorised, planned, turn))
+        self.still_stands(source, &authorised).await?;
+        self.spent(source, &authorised)?;
+        Ok(Passed { authorised, planned, turn })
     }
 
-    async fn fetch(&self, subject: &str, action: &Action) -> Result<Offer, Refused> {
-        let set_up = "an operator creates keys (`midwatch keys`) and starts the desk; until then this server only plans";
-        let Some(source) = &self.source else {
-            return Err(Refused::new(
-                Obstacle::NoKeys,
-                format!("no desk is connected that could permit this: {set_up}"),
-            ));
+    fn desk(&self) -> Result<&Arc<dyn PermitSource>, Refused> {
+        self.source.as_ref().ok_or_else(|| {
+            Refused::new(Obstacle::NoKeys, format!("no desk is connected that could permit this: {SET_UP}"))
+        })
+    }
+
+    fn keys(&self) -> Result<Arc<PublicKeys>, Refused> {
+        let keys = self.grounds.keys().map_err(|why| {
+            Refused::new(Obstacle::NoKeys, format!("the approvers' keys cannot be used: {why}: {SET_UP}"))
+        })?;
+        if keys.is_empty() {
+            let message = format!("no approver's key is accepted: {SET_UP}");
+            return Err(Refused::new(Obstacle::NoKeys, message));
+        }
+        Ok(keys)
+    }
+
+    /// Files a request for a caller without a permit, unless nobody could approve it anyway.
+    async fn ask(&self, source: &Arc<dyn PermitSource>, caller: &Principal, action: &Action) -> Stop {
+        if let Err(reason) = self.allowed(action) {
+            return reason.into();
+        }
+        let answer = source.ask(caller.name(), action).await;
+        asked::refusal(answer, (caller.name(), &self.audience), action)
+    }
+
+    /// Every claim of the permit against what is about to be done, by the keys accepted now.
+    fn verified(
+        &self,
+        caller: &Principal,
+        action: &Action,
+        offer: &Offer,
+    ) -> Result<midwatch_policy::VerifiedPermit, Refused> {
+        let demand = Demand {
+            subject: caller.name(),
+            audience: &self.audience,
+            request: &offer.request,
+            incident: None,
+            action,
+            now: self.ctx.clock.now(),
         };
-        if self.keys.is_empty() {
-            return Err(Refused::new(Obstacle::NoKeys, format!("no approver's key is accepted: {set_up}")));
-        }
-        match source.permit_for(subject, action).await {
-            Ok(Some(offer)) => Ok(offer),
-            Ok(None) => Err(Refused::new(
-                Obstacle::NoPermit,
-                format!(
-                    "nobody has approved that `{subject}` may {action}: `plan` it, and ask for approval at the desk"
-                ),
-            )),
-            Err(error) => {
-                Err(Refused::new(Obstacle::NoPermit, format!("the desk could not be asked: {error}")))
-            }
-        }
+        verify(&offer.token, &*self.keys()?, &demand).map_err(|error| bad(&error))
     }
 
-    /// What no approval changes: protection, bounds, the kill switch.
+    /// What no approval changes: the kill switch, protection, bounds.
     fn allowed(&self, action: &Action) -> Result<&Service, Refused> {
+        self.not_stopped()?;
         let policy = |message: String| Refused::new(Obstacle::Policy, message);
         let service = self
             .ctx
@@ -237,43 +187,50 @@ impl Gate {
                 service.name
             )));
         }
-        self.not_stopped()?;
         Ok(service)
-    }
-
-    /// Policy once more, on what was just read.
-    fn reconsider(
-        &self,
-        caller: (CallerKind, &str),
-        action: &Action,
-        service: &Service,
-        planned: &Planned,
-        approvers: &[Approver],
-        now: Timestamp,
-    ) -> Result<(), Refused> {
-        let policy = |message: String| Refused::new(Obstacle::Policy, message);
-        let rules = self
-            .rules
-            .as_ref()
-            .ok_or_else(|| policy("no policy is loaded, so nothing is allowed".to_owned()))?;
-        let acted = self.spend.acted(Some(&service.name), now).map_err(|error| unspent(&error))?;
-        let attested = Attested {
-            change_freeze: self.change_freeze.as_ref().is_some_and(|file| file.try_exists().unwrap_or(true)),
-            business_hours: false,
-            deployments_in_progress: planned.deployments_in_progress,
-            tasks_running: planned.plan.blast_radius.tasks_running,
-            tasks_affected: planned.plan.blast_radius.tasks_affected,
-            actions_last_hour: acted,
-        };
-        crate::policy::objection(rules, caller, action, service, attested, approvers)
-            .map_or(Ok(()), |why| Err(policy(why)))
     }
 
     fn not_stopped(&self) -> Result<(), Refused> {
         self.kill_switch.engaged().map_or(Ok(()), |why| Err(Refused::new(Obstacle::KillSwitch, why)))
     }
 
-    async fn act(&self, authorised: &Authorised, planned: &Planned) -> Receipt {
+    /// The desk's last word, just before spending. No answer is a no.
+    async fn still_stands(
+        &self,
+        source: &Arc<dyn PermitSource>,
+        authorised: &Authorised,
+    ) -> Result<(), Refused> {
+        match source.stands(authorised.permit()).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Refused::new(
+                Obstacle::Withdrawn,
+                "the permit stands no longer: it was used, revoked or withdrawn, or a person holds the incident",
+            )),
+            Err(error) => Err(asked::turned_down(error)),
+        }
+    }
+
+    /// Reading and asking took time: what was stopped or expired meanwhile is so. Then the permit is
+    /// spent, on disk.
+    fn spent(&self, source: &Arc<dyn PermitSource>, authorised: &Authorised) -> Result<(), Refused> {
+        self.not_stopped()?;
+        let now = self.ctx.clock.now();
+        if now >= authorised.claims().expires {
+            return Err(bad(&PermitError::Expired(authorised.claims().expires)));
+        }
+        self.spend.spend(authorised, now, self.limits).map_err(|error| {
+            if let SpendError::Spent { state, .. } = &error {
+                // The desk still offers it, so it has missed what came of it.
+                let (source, permit) = (Arc::clone(source), authorised.permit().clone());
+                let outcome = known(state);
+                tokio::spawn(async move { noted(&*source, &permit, outcome).await });
+            }
+            unspent(&error)
+        })
+    }
+
+    async fn act(&self, passed: Passed<'_>) -> Receipt {
+        let Passed { authorised, planned, turn } = passed;
         let permit = authorised.permit().to_string();
         let started_at = self.ctx.clock.now();
         let service = self.ctx.catalog.get(authorised.action().service());
@@ -285,7 +242,7 @@ impl Gate {
         };
         let (ending, call, deployment_id) = match session {
             Ok(clients) => {
-                let acted = act::act(&clients, authorised, &planned.call).await;
+                let acted = act::act(&clients, &authorised, &planned.call).await;
                 (acted.ending, Some(acted.call), acted.deployment_id)
             }
             Err(error) => {
@@ -301,19 +258,50 @@ impl Gate {
             // The intent stands in the store and becomes ambiguous: never a second act.
             tracing::error!(%error, permit, "the outcome could not be recorded");
         }
+        drop(turn);
+        let (outcome, known) = match ending {
+            Ending::Done => (Outcome::Done, Known::Done),
+            Ending::Failed => (Outcome::Failed, Known::Failed),
+            Ending::Ambiguous => (Outcome::Ambiguous, Known::Ambiguous),
+        };
+        if let Some(source) = &self.source {
+            noted(&**source, authorised.permit(), known).await;
+        }
         Receipt {
-            outcome: match ending {
-                Ending::Done => Outcome::Done,
-                Ending::Failed => Outcome::Failed,
-                Ending::Ambiguous => Outcome::Ambiguous,
-            },
+            outcome,
             reason: None,
+            request: None,
+            plan: None,
             permit_id: Some(permit),
             deployment_id,
             calls: call.into_iter().collect(),
             started_at: Some(started_at),
             finished_at: Some(finished_at),
         }
+    }
+}
+
+const SET_UP: &str =
+    "an operator creates keys (`midwatch keys`) and starts the desk; until then this server only plans";
+
+/// Tells the desk what came of an act, twice at most. Our own record stands already; the desk's lets
+/// people see it, and is the second place that knows a permit was used.
+async fn noted(source: &dyn PermitSource, permit: &PermitId, outcome: Known) {
+    for attempt in 1..=2 {
+        match tokio::time::timeout(NOTED, source.used(permit, outcome)).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => tracing::warn!(%error, %permit, attempt, "the desk did not note the outcome"),
+            Err(_) => tracing::warn!(%permit, attempt, "the desk did not note the outcome in time"),
+        }
+    }
+}
+
+/// What the record says, for the desk. What was never finished is not known.
+fn known(state: &str) -> Known {
+    match state {
+        "done" => Known::Done,
+        "failed" => Known::Failed,
+        _ => Known::Ambiguous,
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! `plan` reads the target and says what would be done, to whom, and how it is undone. The mutating
 //! tools take a permit from the desk ([`PermitSource`]), check all of it with `midwatch_policy`,
-//! look at the target again, spend the permit durably ([`SpendStore`]) and then send one request.
+//! look at the target again, spend the permit durably ([`SpendStore`]) and then send one request. A
+//! call without a permit files a request at the desk and ends as refused.
 //!
 //! INVARIANTS:
 //! - nothing is changed without a `midwatch_policy::Authorised`, which only a verified permit makes;
@@ -14,28 +15,35 @@
 //! proves nothing about a person.
 
 mod act;
+mod asked;
+mod desk;
 mod difference;
 mod gate;
+mod grounds;
 mod kill_switch;
 mod permits;
 mod plan;
 mod policy;
 mod read;
+mod receipt;
 mod refusal;
 mod rollback;
 mod server;
 mod spend;
+mod standing;
 mod state;
 
 pub use act::Call;
-pub use gate::{Obstacle, Outcome, Receipt, Refused};
+pub use desk::DeskOverHttp;
 pub use kill_switch::{ENVIRONMENT as KILL_SWITCH_ENVIRONMENT, KillSwitch};
-pub use permits::{Answer, Callers, Offer, PermitSource, SourceError};
+pub use permits::{Offer, PermitSource, SourceError};
+pub use receipt::{Obstacle, Outcome, Receipt, Refused, Requested};
 pub use refusal::Refusal;
 pub use server::{
     PlanArgs, PlanResult, RemediationConfig, RemediationServer, RestartArgs, RollbackArgs, ScaleArgs,
 };
 pub use spend::{Ending, Limits, SpendError, SpendStore};
+pub use standing::Standing;
 
 /// The least IAM policy for planning: reads only.
 pub const IAM_POLICY_PLAN: &str = include_str!("../iam-policy-plan.json");

@@ -1,14 +1,12 @@
 //! Serves the remediation tools to any MCP client, on stdio or streamable HTTP.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::Parser;
-use midwatch_mcp::{ServeArgs, exit_code};
+use midwatch_mcp::{Principal, PrincipalKind, ServeArgs, exit_code};
 use midwatch_policy::Rules;
-use midwatch_remediation::{
-    Callers, IAM_POLICY, KillSwitch, RemediationConfig, RemediationServer, SpendStore,
-};
+use midwatch_remediation::{IAM_POLICY, KillSwitch, RemediationConfig, RemediationServer, SpendStore};
 
 /// MCP server: plans rollbacks, restarts and scaling by reading. Its mutating tools refuse here:
 /// permits come from the desk of `midwatch serve`, which connects to this server.
@@ -33,9 +31,9 @@ struct Args {
     /// Name of the caller on stdio, as permits know it.
     #[arg(long, value_name = "NAME")]
     caller: Option<String>,
-    /// Name of the caller who presents the bearer token, as permits know it.
-    #[arg(long, value_name = "NAME")]
-    http_caller: Option<String>,
+    /// What the caller on stdio is: `agent_client` or `supervisor`.
+    #[arg(long, value_name = "KIND", default_value = "agent_client")]
+    caller_kind: PrincipalKind,
     /// Name of the role to assume for changing, in the account of each service.
     #[arg(long, value_name = "NAME")]
     acting_role: Option<String>,
@@ -45,7 +43,7 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Args { spend, kill_switch, change_freeze, policy, audience, caller, http_caller, acting_role, serve } =
+    let Args { spend, kill_switch, change_freeze, policy, audience, caller, caller_kind, acting_role, serve } =
         Args::parse();
     let build = |ctx| {
         let spend = match spend {
@@ -61,10 +59,10 @@ async fn main() -> ExitCode {
             None => Rules::embedded()?,
         };
         let config = RemediationConfig {
-            rules: Some(Arc::new(rules)),
+            rules: Some(rules.into()),
             change_freeze,
             audience,
-            callers: Callers { local: caller, http: http_caller },
+            local_caller: caller.map(|name| Principal::new(&name, caller_kind)).transpose()?,
             kill_switch: KillSwitch::new(kill_switch),
             acting_role,
             ..RemediationConfig::planning_only(spend)

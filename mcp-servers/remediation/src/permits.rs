@@ -1,45 +1,50 @@
-//! Where permits come from, and who is asking.
+//! Where permits come from: the desk.
 
-use std::{fmt, future::Future, pin::Pin};
+use std::fmt;
 
-use midwatch_policy::{Action, RequestId};
+use futures::future::BoxFuture;
+use midwatch_policy::{Action, PermitId, RequestView, WireError};
 
-/// A permit that the desk holds for a caller and an action.
-#[derive(Clone)]
-pub struct Offer {
-    /// The request for approval that it answers.
-    pub request: RequestId,
-    /// The signed token. Never printed.
-    pub token: String,
-}
+/// A permit that the desk holds for a caller and an action: the request it answers, and the signed
+/// token, which is never printed.
+pub use midwatch_policy::Fetched as Offer;
 
-impl fmt::Debug for Offer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Offer").field("request", &self.request).finish_non_exhaustive()
-    }
-}
-
-/// The desk could not be asked.
+/// The desk did not give what it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct SourceError(pub String);
+pub enum SourceError {
+    /// It answered with an error of its own.
+    #[error("the desk says: {0}")]
+    Desk(#[from] WireError),
+    /// It did not answer, or answered something that cannot be read.
+    #[error("the desk gave no answer: {0}")]
+    Silent(String),
+}
 
-/// The answer of the desk, later.
-pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<Option<Offer>, SourceError>> + Send + 'a>>;
-
-/// Where the server fetches permits from: the desk. A permit enters no tool argument, no model
-/// context and no log.
+/// The desk, as a server sees it. A permit enters no tool argument, no model context and no log.
 pub trait PermitSource: Send + Sync + fmt::Debug {
     /// The permit that was given to this caller for exactly this action, if there is one. What is
     /// offered is believed in nothing: every claim is checked.
-    fn permit_for<'a>(&'a self, subject: &'a str, action: &'a Action) -> Answer<'a>;
-}
+    fn permit_for<'a>(
+        &'a self,
+        subject: &'a str,
+        action: &'a Action,
+    ) -> BoxFuture<'a, Result<Option<Offer>, SourceError>>;
 
-/// Who calls, by the way they came. A permit is for one caller.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Callers {
-    /// Whoever is connected in this process or on stdio.
-    pub local: Option<String>,
-    /// Whoever presented the bearer token over HTTP.
-    pub http: Option<String>,
+    /// Files a request for a caller that has no permit; what became of it.
+    fn ask<'a>(
+        &'a self,
+        subject: &'a str,
+        action: &'a Action,
+    ) -> BoxFuture<'a, Result<RequestView, SourceError>>;
+
+    /// Whether the permit still stands: not revoked, withdrawn or used, its incident not taken over
+    /// or stopped. Asked just before it is spent; anything but a clear yes is a no.
+    fn stands<'a>(&'a self, permit: &'a PermitId) -> BoxFuture<'a, Result<bool, SourceError>>;
+
+    /// Tells the desk what came of the act, for its record.
+    fn used<'a>(
+        &'a self,
+        permit: &'a PermitId,
+        outcome: midwatch_policy::Outcome,
+    ) -> BoxFuture<'a, Result<(), SourceError>>;
 }

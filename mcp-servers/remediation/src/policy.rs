@@ -4,6 +4,7 @@
 //! permit here, and a permit that fewer people approved than policy now wants is not enough.
 //! Nothing that a caller claims is passed on.
 
+use midwatch_mcp::{Principal, PrincipalKind};
 use midwatch_policy::{
     Action, Approver, Attested, Caller, CallerKind, Decision, Rules, Service, ToolCall, ToolClass, unmet,
 };
@@ -14,7 +15,7 @@ const SERVER: &str = "remediation";
 /// Why policy does not let this happen now, if so.
 pub(crate) fn objection(
     rules: &Rules,
-    caller: (CallerKind, &str),
+    caller: &Principal,
     action: &Action,
     service: &Service,
     attested: Attested,
@@ -22,7 +23,7 @@ pub(crate) fn objection(
 ) -> Option<String> {
     let arguments = action.arguments();
     let call = ToolCall {
-        caller: Caller { kind: caller.0, name: caller.1 },
+        caller: Caller { kind: kind(caller.kind()), name: caller.name() },
         server: SERVER,
         tool: action.kind().tool(),
         class: ToolClass::Mutate,
@@ -47,6 +48,14 @@ pub(crate) fn objection(
         Decision::Allow { rule } => {
             Some(format!("`{rule}` would let a change happen unasked, which no rule may"))
         }
+    }
+}
+
+/// A desk changes nothing; were it asked about, it would be as any other client.
+const fn kind(of: PrincipalKind) -> CallerKind {
+    match of {
+        PrincipalKind::Supervisor => CallerKind::Supervisor,
+        PrincipalKind::AgentClient | PrincipalKind::Desk => CallerKind::AgentClient,
     }
 }
 
@@ -79,8 +88,8 @@ mod tests {
                 channel: "t".to_owned(),
             })
             .collect();
-        let caller = (CallerKind::Supervisor, "supervisor");
-        objection(&Rules::embedded().unwrap(), caller, &action, service, attested, &approvers)
+        let caller = Principal::new("supervisor", PrincipalKind::Supervisor).unwrap();
+        objection(&Rules::embedded().unwrap(), &caller, &action, service, attested, &approvers)
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use midwatch_mcp::{Ctx, ErrorKind, ToolError, server_info};
-use midwatch_policy::{Action, ActionKind, AwsName, CallerKind, Plan, PublicKeys, Rules, ServiceName};
+use midwatch_mcp::{Ctx, Principal, PrincipalKind, ToolError, server_info};
+use midwatch_policy::{Action, ActionKind, Attested, AwsName, Plan, PublicKeys, Rules, ServiceName};
 use rmcp::{
     Json, RoleServer, ServerHandler,
     handler::server::{router::tool::ToolRouter, wrapper::Parameters},
@@ -16,10 +16,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use crate::{
-    gate::{Gate, Receipt},
+    gate::Gate,
+    grounds::Grounds,
     kill_switch::KillSwitch,
-    permits::{Callers, PermitSource},
+    permits::PermitSource,
+    receipt::Receipt,
     spend::{Limits, SpendStore},
+    standing::Standing,
 };
 
 /// What a remediation server is built from.
@@ -27,12 +30,12 @@ use crate::{
 pub struct RemediationConfig {
     /// Identity of this server: permits name it as their audience.
     pub audience: String,
-    /// Who calls, by the way they came.
-    pub callers: Callers,
+    /// Who is connected in this process or on stdio. Over HTTP the token says it.
+    pub local_caller: Option<Principal>,
     /// The desk; without one every mutating tool refuses.
     pub source: Option<Arc<dyn PermitSource>>,
     /// Keys whose permits are accepted; without any every mutating tool refuses.
-    pub keys: PublicKeys,
+    pub keys: Standing<PublicKeys>,
     /// Where spent permits are recorded.
     pub spend: SpendStore,
     /// What stops every change.
@@ -43,7 +46,7 @@ pub struct RemediationConfig {
     /// catalog's role, or the credentials the server runs with.
     pub acting_role: Option<String>,
     /// The policy that is asked again before each act; without one nothing is allowed.
-    pub rules: Option<Arc<Rules>>,
+    pub rules: Option<Standing<Rules>>,
     /// File whose existence says that a change freeze is on.
     pub change_freeze: Option<PathBuf>,
 }
@@ -53,14 +56,14 @@ impl RemediationConfig {
     pub fn planning_only(spend: SpendStore) -> Self {
         Self {
             audience: "midwatch-remediation".to_owned(),
-            callers: Callers { local: Some("local".to_owned()), http: None },
+            local_caller: Principal::new("local", PrincipalKind::AgentClient).ok(),
             source: None,
-            keys: PublicKeys::default(),
+            keys: PublicKeys::default().into(),
             spend,
             kill_switch: KillSwitch::default(),
             limits: Limits::default(),
             acting_role: None,
-            rules: Rules::embedded().ok().map(Arc::new),
+            rules: Rules::embedded().ok().map(Standing::from),
             change_freeze: None,
         }
     }
@@ -70,7 +73,7 @@ impl RemediationConfig {
 #[derive(Debug, Clone)]
 pub struct RemediationServer {
     gate: Arc<Gate>,
-    callers: Arc<Callers>,
+    local_caller: Option<Principal>,
     tool_router: Arc<ToolRouter<Self>>,
 }
 
@@ -126,6 +129,8 @@ pub struct PlanResult {
     pub reference: String,
     /// What would be done, to whom, and how it is undone.
     pub plan: Plan,
+    /// What policy is asked with, as this server read it.
+    pub facts: Attested,
 }
 
 impl TryFrom<PlanArgs> for Action {
@@ -163,7 +168,7 @@ impl RemediationServer {
     pub fn new(ctx: Ctx, config: RemediationConfig) -> Self {
         let RemediationConfig {
             audience,
-            callers,
+            local_caller,
             source,
             keys,
             spend,
@@ -179,16 +184,14 @@ impl RemediationServer {
                 ctx,
                 audience,
                 source,
-                keys,
+                grounds: Grounds { keys, rules, change_freeze },
                 spend,
                 kill_switch,
                 limits,
                 acting_role,
-                rules,
-                change_freeze,
                 turn,
             }),
-            callers: Arc::new(callers),
+            local_caller,
             tool_router: Arc::new(Self::tool_router()),
         }
     }
@@ -209,9 +212,14 @@ impl RemediationServer {
     async fn plan(&self, Parameters(args): Parameters<PlanArgs>) -> Result<Json<PlanResult>, ToolError> {
         let action = Action::try_from(args)?;
         let service = self.gate.ctx.service(action.service().as_str())?;
-        let plan = self.gate.plan(&action, service).await?.plan;
+        let planned = self.gate.plan(&action, service).await?;
+        let facts = self.gate.facts(service, &planned)?;
         let parts = serde_json::to_string(&action).unwrap_or_default();
-        Ok(Json(PlanResult { reference: midwatch_mcp::reference("plan", &[&parts]), plan }))
+        Ok(Json(PlanResult {
+            reference: midwatch_mcp::reference("plan", &[&parts]),
+            plan: planned.plan,
+            facts,
+        }))
     }
 
     /// Takes a deployment back.
@@ -279,29 +287,36 @@ impl RemediationServer {
         action: Action,
         context: &RequestContext<RoleServer>,
     ) -> Result<Json<Receipt>, ToolError> {
-        let over_http = context.extensions.get::<http::request::Parts>().is_some();
-        let (kind, caller) = if over_http {
-            (CallerKind::AgentClient, &self.callers.http)
-        } else {
-            (CallerKind::Supervisor, &self.callers.local)
-        };
-        let Some(subject) = caller.clone() else {
-            return Err(ToolError::new(
-                ErrorKind::Refused,
-                "this server does not know who is calling, so no permit can be yours",
-                "an operator gives callers over HTTP a token and a name",
-            ));
-        };
+        let caller = self.caller(context)?;
         let gate = Arc::clone(&self.gate);
         // A task of its own: whoever hangs up, what was begun is carried to its record.
-        tokio::spawn(async move { gate.pass(kind, &subject, action).await }).await.map(Json).map_err(
-            |error| {
-                tracing::error!(%error, "an act died");
-                ToolError::internal(
-                    "the act died; whether it took effect is not known: read the target, do not call again",
-                )
-            },
-        )
+        tokio::spawn(async move { gate.pass(&caller, action).await }).await.map(Json).map_err(|error| {
+            tracing::error!(%error, "an act died");
+            ToolError::internal(
+                "the act died; whether it took effect is not known: read the target, do not call again",
+            )
+        })
+    }
+
+    /// Who calls, as whoever let them in knows it; nothing in the call itself says so. A desk only
+    /// plans: it signs permits, and who signs does not act.
+    fn caller(&self, context: &RequestContext<RoleServer>) -> Result<Principal, ToolError> {
+        let caller = match context.extensions.get::<http::request::Parts>() {
+            Some(parts) => parts.extensions.get::<Principal>().cloned(),
+            None => self.local_caller.clone(),
+        };
+        match caller {
+            Some(caller) if caller.kind() == PrincipalKind::Desk => Err(ToolError::refused(
+                format!("`{}` is a desk, which plans and changes nothing", caller.name()),
+                "call `plan`; the change is made for the caller that asked for it",
+            )),
+            Some(caller) => Ok(caller),
+            None => Err(ToolError::refused(
+                "this server does not know who is calling, so no permit can be yours",
+                "an operator gives each caller over HTTP a token of its own (--callers), or names the one on stdio \
+                 (--caller)",
+            )),
+        }
     }
 }
 

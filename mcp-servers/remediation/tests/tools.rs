@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use midwatch_mcp::{Aws, AwsSettings, Client, Ctx, ErrorKind, ToolError, connect_in_process};
 use midwatch_policy::{Catalog, FixedClock, Timestamp};
-use midwatch_remediation::{Callers, RemediationConfig, RemediationServer, SpendStore};
+use midwatch_remediation::{RemediationConfig, RemediationServer, SpendStore};
 use rmcp::model::CallToolRequestParams;
 use serde_json::{Value, json};
 
@@ -51,7 +51,7 @@ async fn without_a_desk_every_mutating_tool_refuses_and_says_what_to_do() {
 
 #[tokio::test]
 async fn a_caller_without_a_name_is_refused() {
-    let client = client(|config| config.callers = Callers { local: None, http: None }).await;
+    let client = client(|config| config.local_caller = None).await;
     let answer = call(&client, "restart_service", json!({"service": "batch"})).await;
     assert_eq!(ToolError::from_structured(&answer).unwrap().kind, ErrorKind::Refused);
 }

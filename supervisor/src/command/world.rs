@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use midwatch_mcp::{Aws, AwsSettings, Ctx, SystemClock, connect_in_process};
+use midwatch_mcp::{Aws, AwsSettings, Ctx, Principal, PrincipalKind, SystemClock, connect_in_process};
 use midwatch_policy::{Catalog, Rules, SignedDuration};
-use midwatch_remediation::{Callers, RemediationConfig, RemediationServer, SpendStore};
+use midwatch_remediation::{RemediationConfig, RemediationServer, SpendStore};
 use midwatch_sim::{Scenario, World};
 
 use crate::{
@@ -56,9 +56,9 @@ pub(super) async fn set(
         ctx.clone(),
         RemediationConfig {
             audience: AUDIENCE.to_owned(),
-            callers: Callers { local: Some(SUBJECT.to_owned()), http: None },
+            local_caller: Some(Principal::new(SUBJECT, PrincipalKind::Supervisor)?),
             source: Some(Arc::clone(&desk) as Arc<_>),
-            keys: desk.public_keys()?,
+            keys: desk.public_keys()?.into(),
             ..RemediationConfig::planning_only(spend)
         },
     );

@@ -15,11 +15,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use futures::future::{BoxFuture, ready};
 use midwatch_policy::{
-    Action, Approver, Ask, Claimed, Claims, Clock, Decision, Digest, IncidentId, PermitId, Plan, PublicKeys,
-    RequestId, Rules, Service, SignedDuration, SigningKey, Timestamp, sign, unmet,
+    Action, Approver, Ask, Claimed, Claims, Clock, Decision, Digest, IncidentId, Outcome, PermitId, Plan,
+    PublicKeys, RequestId, RequestView, Rules, Service, SignedDuration, SigningKey, Timestamp, sign, unmet,
 };
-use midwatch_remediation::{Answer, Offer, PermitSource};
+use midwatch_remediation::{Offer, PermitSource, SourceError};
 use serde_json::{Value, json};
 
 use crate::{
@@ -265,8 +266,27 @@ impl Desk {
 }
 
 impl PermitSource for Desk {
-    fn permit_for<'a>(&'a self, subject: &'a str, action: &'a Action) -> Answer<'a> {
-        Box::pin(std::future::ready(Ok(self.offer(subject, action))))
+    fn permit_for<'a>(
+        &'a self,
+        subject: &'a str,
+        action: &'a Action,
+    ) -> BoxFuture<'a, Result<Option<Offer>, SourceError>> {
+        Box::pin(ready(Ok(self.offer(subject, action))))
+    }
+
+    fn ask<'a>(&'a self, _: &'a str, _: &'a Action) -> BoxFuture<'a, Result<RequestView, SourceError>> {
+        let why = "nobody has approved this, and this desk takes requests from the supervisor alone";
+        Box::pin(ready(Err(SourceError::Silent(why.to_owned()))))
+    }
+
+    fn stands<'a>(&'a self, permit: &'a PermitId) -> BoxFuture<'a, Result<bool, SourceError>> {
+        let signed =
+            |held: &Held| matches!(&held.state, State::Signed { claims, .. } if claims.permit == *permit);
+        Box::pin(ready(Ok(self.held().values().any(signed))))
+    }
+
+    fn used<'a>(&'a self, _: &'a PermitId, _: Outcome) -> BoxFuture<'a, Result<(), SourceError>> {
+        Box::pin(ready(Ok(())))
     }
 }
 

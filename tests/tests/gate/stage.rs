@@ -20,9 +20,9 @@ use midwatch::{
     site::{Hands, Minds, Site},
 };
 use midwatch_agents::{bedrock::BedrockModel, model::Model, playbook::PlaybookModel, prices::Prices};
-use midwatch_mcp::{Aws, AwsSettings, Ctx, SystemClock, connect_in_process};
+use midwatch_mcp::{Aws, AwsSettings, Ctx, Principal, PrincipalKind, SystemClock, connect_in_process};
 use midwatch_policy::{Clock, Plan, Rules, SignedDuration};
-use midwatch_remediation::{Callers, RemediationConfig, RemediationServer, SpendStore};
+use midwatch_remediation::{RemediationConfig, RemediationServer, SpendStore};
 use midwatch_sim::{Mind, Mutation, Scenario, World};
 
 const SUBJECT: &str = "supervisor";
@@ -99,9 +99,9 @@ pub(crate) async fn play(scenario: Scenario, mind: Option<Mind>, manner: Manner)
         ctx.clone(),
         RemediationConfig {
             audience: AUDIENCE.to_owned(),
-            callers: Callers { local: Some(SUBJECT.to_owned()), http: None },
+            local_caller: Some(Principal::new(SUBJECT, PrincipalKind::Supervisor).unwrap()),
             source: Some(Arc::clone(&desk) as Arc<_>),
-            keys: desk.public_keys().unwrap(),
+            keys: desk.public_keys().unwrap().into(),
             ..RemediationConfig::planning_only(SpendStore::in_memory().unwrap())
         },
     );

@@ -5,13 +5,14 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use midwatch_mcp::{Aws, AwsSettings, Client, Ctx, connect_in_process};
+use futures::future::{BoxFuture, ready};
+use midwatch_mcp::{Aws, AwsSettings, Client, Ctx, Principal, PrincipalKind, connect_in_process};
 use midwatch_policy::{
-    Action, Approver, AwsName, Claims, Digest, IncidentId, PermitId, Plan, RequestId, ServiceName,
-    SignedDuration, SigningKey, sign,
+    Action, Approver, AwsName, Claims, Digest, IncidentId, Outcome, PermitId, Plan, PublicKeys, RequestId,
+    RequestView, ServiceName, SignedDuration, SigningKey, sign,
 };
 use midwatch_remediation::{
-    Answer, Callers, KillSwitch, Offer, PermitSource, RemediationConfig, RemediationServer, SpendStore,
+    KillSwitch, Offer, PermitSource, RemediationConfig, RemediationServer, SourceError, SpendStore,
 };
 use midwatch_sim::{Scenario, World};
 use rmcp::model::CallToolRequestParams;
@@ -67,9 +68,24 @@ verdict = "real"
 pub(crate) struct Desk(Mutex<Option<Offer>>);
 
 impl PermitSource for Desk {
-    fn permit_for<'a>(&'a self, _: &'a str, _: &'a Action) -> Answer<'a> {
-        let offer = self.0.lock().unwrap().clone();
-        Box::pin(async move { Ok(offer) })
+    fn permit_for<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a Action,
+    ) -> BoxFuture<'a, Result<Option<Offer>, SourceError>> {
+        Box::pin(ready(Ok(self.0.lock().unwrap().clone())))
+    }
+
+    fn ask<'a>(&'a self, _: &'a str, _: &'a Action) -> BoxFuture<'a, Result<RequestView, SourceError>> {
+        Box::pin(ready(Err(SourceError::Silent("no requests are taken".to_owned()))))
+    }
+
+    fn stands<'a>(&'a self, _: &'a PermitId) -> BoxFuture<'a, Result<bool, SourceError>> {
+        Box::pin(ready(Ok(true)))
+    }
+
+    fn used<'a>(&'a self, _: &'a PermitId, _: Outcome) -> BoxFuture<'a, Result<(), SourceError>> {
+        Box::pin(ready(Ok(())))
     }
 }
 
@@ -190,9 +206,9 @@ async fn connect(
     let source: Arc<dyn PermitSource> = Arc::clone(desk) as _;
     let config = RemediationConfig {
         audience: AUDIENCE.to_owned(),
-        callers: Callers { local: Some(CALLER.to_owned()), http: None },
+        local_caller: Some(Principal::new(CALLER, PrincipalKind::Supervisor).unwrap()),
         source: Some(source),
-        keys: [key.public().unwrap()].into_iter().collect(),
+        keys: [key.public().unwrap()].into_iter().collect::<PublicKeys>().into(),
         kill_switch: switch.clone(),
         ..RemediationConfig::planning_only(spend)
     };

@@ -1,0 +1,110 @@
+//! A call without a permit: what the desk made of the request that was filed for the caller.
+//!
+//! Pure. Nothing here can lead to an act: whatever the desk answers, the call ends as refused, and
+//! the same caller calls again once a person has approved.
+
+use midwatch_policy::{Action, RequestState, RequestView};
+
+use crate::{
+    permits::SourceError,
+    receipt::{Obstacle, Refused, Requested, Stop},
+};
+
+/// The refusal that carries the desk's answer back.
+pub(crate) fn refusal(
+    answer: Result<RequestView, SourceError>,
+    (subject, audience): (&str, &str),
+    action: &Action,
+) -> Stop {
+    let view = match answer {
+        Ok(view) => view,
+        Err(error) => return turned_down(error).into(),
+    };
+    let shown = &view.shown;
+    if shown.subject != subject || shown.audience != audience || shown.plan.action != *action {
+        tracing::error!(request = %shown.request, "the desk answered with another request than was filed");
+        return Refused::new(Obstacle::NoDesk, "the desk answered about something else than was asked")
+            .into();
+    }
+    let request = Requested::from(&view);
+    let id = &shown.request;
+    let (kind, message) = match &view.state {
+        RequestState::Open { .. } => (
+            Obstacle::NoPermit,
+            format!(
+                "nobody has approved yet that `{subject}` may {action}: request `{id}` waits for {} until {}; once it is \
+                 approved, call again with the same arguments",
+                request.whom, request.expires
+            ),
+        ),
+        RequestState::Approved { .. } => (
+            Obstacle::NoPermit,
+            format!("request `{id}` was approved just now: call again with the same arguments"),
+        ),
+        RequestState::Declined { by, reason, .. } => {
+            (Obstacle::Declined, format!("`{by}` declined request `{id}`: {reason}"))
+        }
+        RequestState::Expired { .. } => (
+            Obstacle::NoPermit,
+            format!("nobody approved request `{id}` in time; a person can raise it again"),
+        ),
+        RequestState::Withdrawn { why, .. } => {
+            (Obstacle::Withdrawn, format!("request `{id}` was withdrawn: {why}"))
+        }
+        RequestState::Revoked { by, reason, .. } => {
+            (Obstacle::Withdrawn, format!("`{by}` took the permit of request `{id}` back: {reason}"))
+        }
+        RequestState::Used { .. } => {
+            (Obstacle::Spent, format!("request `{id}` was approved, and its permit was used"))
+        }
+    };
+    Stop {
+        reason: Refused::new(kind, message),
+        request: Some(request),
+        plan: Some(Box::new(view.shown.plan)),
+    }
+}
+
+/// An error of the desk, as a refusal.
+pub(crate) fn turned_down(error: SourceError) -> Refused {
+    let SourceError::Desk(said) = error else {
+        return Refused::new(Obstacle::NoDesk, format!("{error}; nothing is changed without it"));
+    };
+    let kind = match said.kind.as_str() {
+        "forbidden" => Obstacle::Policy,
+        "declined_before" => Obstacle::Declined,
+        "limit" => Obstacle::Limit,
+        "plan" => Obstacle::Stale,
+        "held" => Obstacle::Withdrawn,
+        "ended" | "not_found" => Obstacle::NoPermit,
+        _ => Obstacle::NoDesk,
+    };
+    let mend = if said.mend.is_empty() { String::new() } else { format!("; {}", said.mend) };
+    Refused::new(kind, format!("the desk takes no request for this: {}{mend}", said.message))
+}
+
+#[cfg(test)]
+mod tests {
+    use midwatch_policy::WireError;
+
+    use super::*;
+
+    #[test]
+    fn every_error_of_the_desk_is_a_refusal_of_its_own_kind() {
+        for (kind, obstacle) in [
+            ("forbidden", Obstacle::Policy),
+            ("declined_before", Obstacle::Declined),
+            ("limit", Obstacle::Limit),
+            ("plan", Obstacle::Stale),
+            ("held", Obstacle::Withdrawn),
+            ("unauthenticated", Obstacle::NoDesk),
+            ("something new", Obstacle::NoDesk),
+        ] {
+            let said = WireError { kind: kind.to_owned(), message: "no".to_owned(), mend: "wait".to_owned() };
+            let refused = turned_down(SourceError::Desk(said));
+            assert_eq!(refused.kind, obstacle, "{kind}");
+            assert!(refused.message.ends_with("no; wait"), "{}", refused.message);
+        }
+        assert_eq!(turned_down(SourceError::Silent("gone".to_owned())).kind, Obstacle::NoDesk);
+    }
+}

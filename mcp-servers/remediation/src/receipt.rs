@@ -1,0 +1,158 @@
+//! What a call of a mutating tool is answered.
+
+use jiff::Timestamp;
+use midwatch_mcp::Time;
+use midwatch_policy::{Plan, RequestView};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::act::Call;
+
+/// How a call of a mutating tool ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// AWS accepted the change.
+    Done,
+    /// Nothing was sent; `reason` says why.
+    Refused,
+    /// AWS refused the change; nothing was changed.
+    Failed,
+    /// It was sent and may have been made. Read the target; do not call again.
+    Ambiguous,
+}
+
+/// What stood in the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Obstacle {
+    /// Nobody has approved this action for this caller; `request` says who is asked.
+    NoPermit,
+    /// A permit was found, and it is no leave for this.
+    BadPermit,
+    /// The target has changed since it was approved, or cannot be read, or it makes no sense now.
+    Stale,
+    /// The permit was used before.
+    Spent,
+    /// The catalog or a policy forbids it, whoever approved.
+    Policy,
+    /// A runbook's contract forbids it, or is not met.
+    Contract,
+    /// All changes are stopped.
+    KillSwitch,
+    /// No approvals are set up.
+    NoKeys,
+    /// Too many changes, or requests, lately.
+    Limit,
+    /// A person has declined this.
+    Declined,
+    /// The permit was taken back, or a person holds the incident.
+    Withdrawn,
+    /// The desk gave no answer.
+    NoDesk,
+}
+
+/// Why nothing was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Refused {
+    /// What stood in the way.
+    pub kind: Obstacle,
+    /// For people.
+    pub message: String,
+}
+
+impl Refused {
+    pub(crate) fn new(kind: Obstacle, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+}
+
+/// A request for approval at the desk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Requested {
+    /// Its id: `midwatch approve ID`.
+    pub id: String,
+    /// `open`, `approved`, `declined`, `expired`, `withdrawn`, `revoked` or `used`.
+    pub state: String,
+    /// Who still has to approve, such as `1 oncall`.
+    pub whom: String,
+    /// From then on it counts as declined.
+    #[schemars(with = "Time")]
+    pub expires: Timestamp,
+}
+
+impl From<&RequestView> for Requested {
+    fn from(view: &RequestView) -> Self {
+        let whom: Vec<String> = view.wanted.iter().map(ToString::to_string).collect();
+        Self {
+            id: view.shown.request.to_string(),
+            state: view.state.as_str().to_owned(),
+            whom: whom.join(" and "),
+            expires: view.shown.expires_at,
+        }
+    }
+}
+
+/// Result of a mutating tool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Receipt {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why nothing was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Refused>,
+    /// The request that waits for approval. Once it is approved, the same caller calls again with
+    /// the same arguments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<Requested>,
+    /// What would be done, as those who are asked see it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Box<Plan>>,
+    /// The permit that was used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permit_id: Option<String>,
+    /// The deployment that was started, where AWS named one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deployment_id: Option<String>,
+    /// The AWS calls that were made.
+    pub calls: Vec<Call>,
+    /// When the act began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Time>")]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Time>")]
+    pub finished_at: Option<Timestamp>,
+}
+
+impl Receipt {
+    pub(crate) fn refused(stop: Stop, permit_id: Option<String>) -> Self {
+        let Stop { reason, request, plan } = stop;
+        Self {
+            outcome: Outcome::Refused,
+            reason: Some(reason),
+            request,
+            plan,
+            permit_id,
+            deployment_id: None,
+            calls: Vec::new(),
+            started_at: None,
+            finished_at: None,
+        }
+    }
+}
+
+/// Why nothing is sent, with the request that was filed instead.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    pub(crate) reason: Refused,
+    pub(crate) request: Option<Requested>,
+    pub(crate) plan: Option<Box<Plan>>,
+}
+
+impl From<Refused> for Stop {
+    fn from(reason: Refused) -> Self {
+        Self { reason, request: None, plan: None }
+    }
+}
