@@ -25,7 +25,7 @@ use std::{
     sync::Arc,
 };
 
-use midwatch_policy::{Catalog, ContractError, RunbookContract};
+use midwatch_policy::{Catalog, RunbookContract};
 
 pub use expected::{Answer, Approver, Expected, ExpectedAction, ExpectedCause, Outcome};
 pub(crate) use runbooks::Runbooks;
@@ -145,23 +145,12 @@ impl Scenario {
         })?;
         for (name, runbook) in &list {
             if let Err(why) = RunbookContract::split(runbook) {
-                let (line, message) = match &why {
-                    ContractError::Toml(detail) => (
-                        // The first line is the `+++`.
-                        1 + detail.span().map_or(1, |span| {
-                            let head = runbook.split_once('\n').map_or("", |(_, head)| head);
-                            reader::line_of(head, span.start)
-                        }),
-                        detail.message().trim().replace('\n', " "),
-                    ),
-                    ContractError::Unclosed => (1, why.to_string()),
-                };
-                problems.push(Problem {
+                problems.extend(why.problems(runbook).into_iter().map(|found| Problem {
                     file: runbooks_dir.join(name),
-                    line,
-                    message,
+                    line: found.line.unwrap_or(1),
+                    message: found.message.replace('\n', " "),
                     remedy: "see `Runbooks` in compose/scenarios/README.md for the front matter".to_owned(),
-                });
+                }));
             }
         }
         match resolve::resolve(raw, id, &file, &text) {
