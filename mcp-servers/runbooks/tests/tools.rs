@@ -64,7 +64,7 @@ async fn front_matter_is_cleaned_like_prose() {
     let title = format!("title = \"Pool \\u202e\\u001b[31m with {key}\"");
     let lists = format!(
         "signatures = [\"pool exhausted {key}\"]\npreconditions = [\"{key}\"]\nnever = [\"{key}\"]\n\
-         approvers = \"{key}\"\nescalate_to = \"{key}\""
+         escalate_to = \"{key}\""
     );
     let directory = tempfile::tempdir().unwrap();
     let text = format!("+++\nid = \"pool\"\n{title}\n{lists}\n+++\n# Pool {key}\npool exhausted\u{202e}\n");

@@ -25,7 +25,7 @@ use std::{
     sync::Arc,
 };
 
-use midwatch_policy::{Catalog, RunbookContract};
+use midwatch_policy::{Catalog, ContractError, RunbookContract};
 
 pub use expected::{Answer, Approver, Expected, ExpectedAction, ExpectedCause, Outcome};
 pub(crate) use runbooks::Runbooks;
@@ -145,11 +145,13 @@ impl Scenario {
         })?;
         for (name, runbook) in &list {
             if let Err(why) = RunbookContract::split(runbook) {
-                problems.extend(why.problems(runbook).into_iter().map(|found| Problem {
+                let readme = "see `Runbooks` in compose/scenarios/README.md for the front matter";
+                let wrong = matches!(why, ContractError::Wrong(_));
+                problems.extend(why.problems(runbook).into_iter().map(|problem| Problem {
                     file: runbooks_dir.join(name),
-                    line: found.line.unwrap_or(1),
-                    message: found.message.replace('\n', " "),
-                    remedy: "see `Runbooks` in compose/scenarios/README.md for the front matter".to_owned(),
+                    line: problem.line.unwrap_or(1),
+                    message: problem.message.replace('\n', " "),
+                    remedy: if wrong { problem.remedy } else { readme.to_owned() },
                 }));
             }
         }
