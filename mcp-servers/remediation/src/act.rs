@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_codedeploy::config::http::HttpResponse;
+use aws_sdk_codedeploy::config::{AppName, http::HttpResponse};
 use aws_sdk_ecs::types::StopServiceDeploymentStopType;
 use aws_smithy_types::{
     error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata},
@@ -50,22 +50,23 @@ pub(crate) async fn session(
     let service = with_role(service, role);
     let config = aws.with_session_name(name).for_service(&service).await?;
     let once = RetryConfig::disabled();
+    // Stands in the user agent of every call, and so in CloudTrail, also where no role is assumed.
+    let app = AppName::new(format!("midwatch-{permit}")).ok();
     // The only attempt: giving up early would leave open whether it was carried out.
     let patient = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
         .operation_attempt_timeout(Duration::from_secs(25))
         .operation_timeout(Duration::from_secs(30))
         .build();
+    let mut codedeploy = aws_sdk_codedeploy::config::Builder::from(&config)
+        .retry_config(once.clone())
+        .timeout_config(patient.clone());
+    codedeploy.set_app_name(app.clone());
+    let mut ecs = aws_sdk_ecs::config::Builder::from(&config).retry_config(once).timeout_config(patient);
+    ecs.set_app_name(app);
     Ok(Clients {
-        codedeploy: aws_sdk_codedeploy::Client::from_conf(
-            aws_sdk_codedeploy::config::Builder::from(&config)
-                .retry_config(once.clone())
-                .timeout_config(patient.clone())
-                .build(),
-        ),
-        ecs: aws_sdk_ecs::Client::from_conf(
-            aws_sdk_ecs::config::Builder::from(&config).retry_config(once).timeout_config(patient).build(),
-        ),
+        codedeploy: aws_sdk_codedeploy::Client::from_conf(codedeploy.build()),
+        ecs: aws_sdk_ecs::Client::from_conf(ecs.build()),
     })
 }
 

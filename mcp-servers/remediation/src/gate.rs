@@ -117,6 +117,9 @@ impl Gate {
         if let Some(why) = policy::objection(&rules, caller, action, service, facts, approvers) {
             return Err(Refused::new(Obstacle::Policy, why).into());
         }
+        self.grounds
+            .contract(verified.claims(), &planned.plan, &facts)
+            .map_err(|why| Refused::new(Obstacle::Contract, why))?;
         let authorised = verified.against(&planned.plan.expected).map_err(|error| bad(&error))?;
         self.still_stands(source, &authorised).await?;
         self.spent(source, &authorised)?;
@@ -321,9 +324,7 @@ fn bad(error: &PermitError) -> Refused {
 fn unspent(error: &SpendError) -> Refused {
     let kind = match error {
         SpendError::Limit(_) => Obstacle::Limit,
-        SpendError::Spent { .. } | SpendError::Clock { .. } | SpendError::Held | SpendError::Store(_) => {
-            Obstacle::Spent
-        }
+        _ => Obstacle::Spent,
     };
     tracing::warn!(%error, "a permit could not be spent");
     Refused::new(kind, error.to_string())

@@ -1,12 +1,17 @@
-//! What an act is judged by besides the permit: keys, policy, runbook contracts and the facts that
-//! this server reads itself. Everything is read again each time.
+//! What an act is judged by besides the permit: keys, policy, calendar, runbook contracts and the
+//! facts that this server reads itself. Everything is read again each time.
 
 use std::{path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
-use midwatch_policy::{Attested, PublicKeys, Rules, Service};
+use midwatch_mcp::{Contracts, KeyFile};
+use midwatch_policy::{Attested, Calendar, Claims, Plan, PublicKeys, Rules, RunbookContract, Service, unmet};
 
-use crate::{plan::Planned, spend::SpendStore, standing::Standing};
+use crate::{
+    plan::Planned,
+    spend::SpendStore,
+    standing::{Standing, in_one_line},
+};
 
 /// Where it comes from.
 #[derive(Debug, Clone)]
@@ -15,8 +20,40 @@ pub(crate) struct Grounds {
     pub(crate) keys: Standing<PublicKeys>,
     /// The policy; without one nothing is allowed.
     pub(crate) rules: Option<Standing<Rules>>,
+    /// Change freezes and business hours; without one there are none.
+    pub(crate) calendar: Option<Standing<Calendar>>,
+    /// The runbooks' contracts; without them no permit that cites one is good.
+    pub(crate) runbooks: Option<Standing<Contracts>>,
     /// A file whose existence says that a change freeze is on.
     pub(crate) change_freeze: Option<PathBuf>,
+}
+
+impl Standing<PublicKeys> {
+    /// The keys of a file that `midwatch keys` writes, without those that were revoked.
+    pub fn keys_in(file: PathBuf) -> Self {
+        Self::file(file, |text| KeyFile::parse(text).map(|keys| keys.accepted()).map_err(|e| in_one_line(&e)))
+    }
+}
+
+impl Standing<Rules> {
+    /// The policy of a Cedar file.
+    pub fn rules_in(file: PathBuf) -> Self {
+        Self::file(file, |text| Rules::parse(text).map_err(|e| in_one_line(&e)))
+    }
+}
+
+impl Standing<Calendar> {
+    /// The calendar of a TOML file.
+    pub fn calendar_in(file: PathBuf) -> Self {
+        Self::file(file, |text| Calendar::parse(text).map_err(|e| in_one_line(&e)))
+    }
+}
+
+impl Standing<Contracts> {
+    /// The contracts of the runbooks below a directory.
+    pub fn runbooks_in(directory: PathBuf) -> Self {
+        Self::reading(move || Contracts::load(&directory).map_err(|e| in_one_line(&e)))
+    }
 }
 
 impl Grounds {
@@ -38,15 +75,54 @@ impl Grounds {
         planned: &Planned,
         now: Timestamp,
     ) -> Result<Attested, String> {
+        let calendar = self.calendar.as_ref().map(Standing::now).transpose();
+        let calendar = calendar.map_err(|why| format!("the calendar cannot be used: {why}"))?;
         let actions_last_hour = spend.acted(Some(&service.name), now).map_err(|error| error.to_string())?;
+        // A file that cannot be looked for counts as there.
+        let file = self.change_freeze.as_ref().is_some_and(|file| file.try_exists().unwrap_or(true));
         Ok(Attested {
-            // A file that cannot be looked for counts as there.
-            change_freeze: self.change_freeze.as_ref().is_some_and(|file| file.try_exists().unwrap_or(true)),
-            business_hours: false,
+            change_freeze: file || calendar.as_ref().is_some_and(|all| all.freeze(now, service).is_some()),
+            business_hours: calendar.as_ref().is_some_and(|all| all.business_hours(now, service)),
             deployments_in_progress: planned.deployments_in_progress,
             tasks_running: planned.plan.blast_radius.tasks_running,
             tasks_affected: planned.plan.blast_radius.tasks_affected,
             actions_last_hour,
         })
+    }
+
+    /// The runbook that the permit cites must be the very one that is here, have nothing against
+    /// this, and its approver must be among those who approved; and no runbook at all may forbid it.
+    pub(crate) fn contract(&self, claims: &Claims, plan: &Plan, facts: &Attested) -> Result<(), String> {
+        let runbooks = self.runbooks.as_ref().map(Standing::now).transpose()?;
+        let all = runbooks.as_ref().map(|all| all.iter().map(|known| &known.contract));
+        if let Some(first) = RunbookContract::forbidding(all.into_iter().flatten(), &plan.action).first() {
+            return Err(format!(
+                "the runbook `{}` says that `{}` of `{}` is never done automatically",
+                first.id,
+                plan.action.kind(),
+                plan.action.service()
+            ));
+        }
+        let Some(cited) = &claims.runbook else { return Ok(()) };
+        let id = &cited.id;
+        let known = runbooks.as_ref().and_then(|all| all.get(id)).ok_or_else(|| {
+            format!(
+                "the permit was given for the runbook `{id}`, which this server does not have (--runbooks)"
+            )
+        })?;
+        if known.digest != cited.digest {
+            return Err(format!("the runbook `{id}` (`{}`) was changed since it was approved", known.file));
+        }
+        let objections = known.contract.objections(plan, facts);
+        if !objections.is_empty() {
+            return Err(objections.join("; "));
+        }
+        let missing: Vec<String> =
+            unmet(&[known.contract.ask()], &claims.approvers).iter().map(ToString::to_string).collect();
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("the runbook `{id}` also wants the approval of {}", missing.join(", ")))
+        }
     }
 }

@@ -36,9 +36,9 @@ pub(crate) async fn live(ctx: &Ctx, service: &Service, action: &Action) -> Resul
     let by_codedeploy = matches!(action, Action::RollbackDeployment { deployment_id, .. } if deployment_id.as_str().starts_with("d-"));
     let by_ecs = matches!(action, Action::RollbackDeployment { .. }) && !by_codedeploy;
     let group = async {
-        let wanted = by_codedeploy || matches!(action, Action::RestartService { .. });
+        // Policy is told of deployments in progress, whatever the action.
         match &service.codedeploy {
-            Some(target) if wanted => group(&config, target, now).await.map(Some),
+            Some(target) => group(&config, target, now).await.map(Some),
             _ => Ok(None),
         }
     };

@@ -105,8 +105,9 @@ pub struct Receipt {
     /// the same arguments.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<Requested>,
-    /// What would be done, as those who are asked see it.
+    /// What would be done, as those who are asked see it: in the form that `plan` gives.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     pub plan: Option<Box<Plan>>,
     /// The permit that was used.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,8 +2,10 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use midwatch_mcp::{Ctx, Principal, PrincipalKind, ToolError, server_info};
-use midwatch_policy::{Action, ActionKind, Attested, AwsName, Plan, PublicKeys, Rules, ServiceName};
+use midwatch_mcp::{Contracts, Ctx, Principal, PrincipalKind, ToolError, server_info};
+use midwatch_policy::{
+    Action, ActionKind, Attested, AwsName, Calendar, Plan, PublicKeys, Rules, ServiceName,
+};
 use rmcp::{
     Json, RoleServer, ServerHandler,
     handler::server::{router::tool::ToolRouter, wrapper::Parameters},
@@ -47,6 +49,10 @@ pub struct RemediationConfig {
     pub acting_role: Option<String>,
     /// The policy that is asked again before each act; without one nothing is allowed.
     pub rules: Option<Standing<Rules>>,
+    /// Change freezes and business hours; without one there are none.
+    pub calendar: Option<Standing<Calendar>>,
+    /// The runbooks' contracts; without them no permit that cites one is good.
+    pub runbooks: Option<Standing<Contracts>>,
     /// File whose existence says that a change freeze is on.
     pub change_freeze: Option<PathBuf>,
 }
@@ -64,6 +70,8 @@ impl RemediationConfig {
             limits: Limits::default(),
             acting_role: None,
             rules: Rules::embedded().ok().map(Standing::from),
+            calendar: None,
+            runbooks: None,
             change_freeze: None,
         }
     }
@@ -176,6 +184,8 @@ impl RemediationServer {
             limits,
             acting_role,
             rules,
+            calendar,
+            runbooks,
             change_freeze,
         } = config;
         let turn = Semaphore::new(1);
@@ -184,7 +194,7 @@ impl RemediationServer {
                 ctx,
                 audience,
                 source,
-                grounds: Grounds { keys, rules, change_freeze },
+                grounds: Grounds { keys, rules, calendar, runbooks, change_freeze },
                 spend,
                 kill_switch,
                 limits,

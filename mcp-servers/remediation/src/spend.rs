@@ -1,11 +1,16 @@
 //! What was spent: the durable record that makes a permit good for one act.
 //!
 //! INVARIANTS:
-//! - a permit's id is inserted, durably, before its act begins; a second insert fails;
+//! - a permit's intent is on disk before its act begins; a second one fails;
+//! - the record only grows: intent, then at most one of done, failed, ambiguous. Each entry carries
+//!   the digest of the one before it, and a record that does not add up is not opened;
 //! - the store remembers the latest time it has seen and refuses to act at an earlier one, so that
 //!   a clock set back makes no expired permit good;
-//! - one process at a time: the file stays locked for as long as it is open;
+//! - one process at a time, and only on the file it opened;
 //! - what was begun and not finished when the process ended is ambiguous, never done again.
+
+mod entry;
+mod place;
 
 use std::{
     path::Path,
@@ -16,6 +21,10 @@ use jiff::{SignedDuration, Timestamp};
 use midwatch_policy::{Authorised, ServiceName};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
 use serde::Serialize;
+use serde_json::json;
+
+use entry::Entry;
+use place::Place;
 
 /// How often may be acted, whatever permits say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,95 +88,121 @@ pub enum SpendError {
         seen: Timestamp,
     },
     /// Another process has the store.
-    #[error("another remediation server holds the store of spent permits")]
-    Held,
+    #[error("another remediation server holds the store of spent permits{0}: only one may act")]
+    Held(String),
+    /// The file was exchanged while it was open.
+    #[error("the store of spent permits at `{0}` is not the file that was opened: start the server again")]
+    Exchanged(String),
+    /// The record does not add up.
+    #[error(
+        "the store of spent permits does not add up at entry {0}: it was altered. Keep it for an investigation, \
+         revoke every permit, and start with a new one"
+    )]
+    Altered(i64),
+    /// The file cannot be locked.
+    #[error("the store of spent permits cannot be locked: {0}")]
+    Lock(std::io::Error),
     /// The store does not work.
-    #[error("the store of spent permits does not work")]
+    #[error("the store of spent permits does not work: {0}")]
     Store(#[from] rusqlite::Error),
 }
 
 /// The store of spent permits. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct SpendStore(Arc<Mutex<Connection>>);
+pub struct SpendStore(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    connection: Mutex<Connection>,
+    /// None in memory.
+    place: Option<Place>,
+}
 
 const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS spent (
-        permit TEXT PRIMARY KEY, request TEXT NOT NULL, incident TEXT NOT NULL, subject TEXT NOT NULL,
-        service TEXT NOT NULL, action TEXT NOT NULL, claims TEXT NOT NULL,
-        spent_ms INTEGER NOT NULL, state TEXT NOT NULL, ended_ms INTEGER, detail TEXT) STRICT;
-    CREATE INDEX IF NOT EXISTS spent_by_time ON spent (spent_ms);
+    CREATE TABLE IF NOT EXISTS entries (
+        seq INTEGER PRIMARY KEY, permit TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('intent', 'done', 'failed', 'ambiguous')),
+        service TEXT NOT NULL, at_ms INTEGER NOT NULL, body TEXT NOT NULL, digest TEXT NOT NULL) STRICT;
+    CREATE UNIQUE INDEX IF NOT EXISTS one_intent ON entries (permit) WHERE state = 'intent';
+    CREATE UNIQUE INDEX IF NOT EXISTS one_end ON entries (permit) WHERE state <> 'intent';
+    CREATE INDEX IF NOT EXISTS entries_by_time ON entries (at_ms);
+    CREATE TRIGGER IF NOT EXISTS never_rewritten BEFORE UPDATE ON entries
+        BEGIN SELECT RAISE(ABORT, 'an entry is never rewritten'); END;
+    CREATE TRIGGER IF NOT EXISTS never_removed BEFORE DELETE ON entries
+        BEGIN SELECT RAISE(ABORT, 'an entry is never removed'); END;
     CREATE TABLE IF NOT EXISTS seen (only INTEGER PRIMARY KEY CHECK (only = 1), latest_ms INTEGER NOT NULL) STRICT;
     INSERT OR IGNORE INTO seen VALUES (1, 0);
-    UPDATE spent SET state = 'ambiguous', detail = 'the server ended while it acted' WHERE state = 'intent';
 ";
+
+/// The mark of the latest time is written when it has moved by this much.
+const MARK_MS: i64 = 1000;
 
 impl SpendStore {
     /// Opens the store in a file and keeps it to itself.
     pub fn open(path: &Path) -> Result<Self, SpendError> {
+        let place = Place::take(path)?;
         let connection = Connection::open(path)?;
         // Set before anything else: a store in WAL mode under this lock belongs to one process.
         connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).map_err(held)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.execute_batch(SCHEMA).map_err(held)?;
-        Ok(Self(Arc::new(Mutex::new(connection))))
+        Self::begin(connection, Some(place))
     }
 
     /// A store that ends with the process. For the embedded world only: nothing there outlives it.
     pub fn in_memory() -> Result<Self, SpendError> {
-        let connection = Connection::open_in_memory()?;
-        connection.execute_batch(SCHEMA)?;
-        Ok(Self(Arc::new(Mutex::new(connection))))
+        Self::begin(Connection::open_in_memory()?, None)
+    }
+
+    fn begin(mut connection: Connection, mut place: Option<Place>) -> Result<Self, SpendError> {
+        connection.execute_batch(SCHEMA).map_err(held)?;
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(held)?;
+        for Entry { permit, service, at_ms, .. } in entry::verified(&transaction)? {
+            let detail = json!({ "detail": "the server ended while it acted" });
+            let now_ms = seen(&transaction)?.max(at_ms);
+            entry::append(&transaction, &permit, Ending::Ambiguous.as_str(), &service, now_ms, &detail)?;
+            tracing::warn!(permit, service, "what was begun before is ambiguous: read the target");
+        }
+        transaction.commit()?;
+        if let Some(place) = &mut place {
+            place.remember()?;
+        }
+        Ok(Self(Arc::new(Inner { connection: Mutex::new(connection), place })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Spends a permit. When this returns, the intent is on disk and the act may begin.
     pub fn spend(&self, authorised: &Authorised, now: Timestamp, limits: Limits) -> Result<(), SpendError> {
         let mut connection = self.lock();
+        if let Some(place) = &self.0.place {
+            place.unchanged()?;
+        }
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let seen: i64 = transaction.query_row("SELECT latest_ms FROM seen", [], |row| row.get(0))?;
-        let now_ms = now.as_millisecond();
+        let (seen, now_ms) = (seen(&transaction)?, now.as_millisecond());
         if now_ms < seen {
             return Err(SpendError::Clock { now, seen: stamp(seen) });
         }
         let permit = authorised.permit().as_str();
-        let before = transaction
-            .query_row("SELECT spent_ms, state FROM spent WHERE permit = ?1", [permit], |row| {
-                Ok(SpendError::Spent {
-                    permit: permit.to_owned(),
-                    at: stamp(row.get(0)?),
-                    state: row.get(1)?,
-                })
-            })
-            .optional()?;
-        if let Some(spent) = before {
-            return Err(spent);
+        if let Some((at_ms, state)) = entry::of(&transaction, permit)? {
+            return Err(SpendError::Spent { permit: permit.to_owned(), at: stamp(at_ms), state });
         }
         let service = authorised.action().service();
         within(limits, count(&transaction, Some(service), now)?, count(&transaction, None, now)?, service)?;
         let claims = authorised.claims();
-        transaction.execute(
-            "INSERT INTO spent (permit, request, incident, subject, service, action, claims, spent_ms, state)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'intent')",
-            params![
-                permit,
-                claims.request.as_str(),
-                claims.incident.as_str(),
-                claims.subject,
-                service.as_str(),
-                json(authorised.action()),
-                json(claims),
-                now_ms,
-            ],
-        )?;
+        let body = json!({
+            "request": claims.request, "incident": claims.incident, "subject": claims.subject,
+            "action": authorised.action(), "claims": claims,
+        });
+        entry::append(&transaction, permit, "intent", service.as_str(), now_ms, &body)?;
         transaction.execute("UPDATE seen SET latest_ms = ?1", [now_ms])?;
         Ok(transaction.commit()?)
     }
 
-    /// Records how the act of a spent permit ended.
+    /// Records how the act of a spent permit ended. What has an end keeps it.
     pub fn finish(
         &self,
         permit: &str,
@@ -175,17 +210,36 @@ impl SpendStore {
         detail: &str,
         now: Timestamp,
     ) -> Result<(), SpendError> {
-        self.lock().execute(
-            "UPDATE spent SET state = ?2, detail = ?3, ended_ms = ?4 WHERE permit = ?1 AND state = 'intent'",
-            params![permit, ending.as_str(), detail, now.as_millisecond()],
-        )?;
-        Ok(())
+        let mut connection = self.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let open = entry::of(&transaction, permit)?.filter(|(_, state)| state == "intent");
+        let service: Option<String> = transaction
+            .query_row(
+                "SELECT service FROM entries WHERE permit = ?1 AND state = 'intent'",
+                [permit],
+                |row| row.get(0),
+            )
+            .optional()?;
+        let (Some(_), Some(service)) = (open, service) else {
+            tracing::warn!(
+                permit,
+                ?ending,
+                detail,
+                "a late end was not recorded: the act has one, or no intent"
+            );
+            return Ok(());
+        };
+        let body = json!({ "detail": detail });
+        entry::append(&transaction, permit, ending.as_str(), &service, now.as_millisecond(), &body)?;
+        Ok(transaction.commit()?)
     }
 
     /// Remembers a time as seen. Called for reads, too, so that the mark moves while nothing is done.
     pub fn see(&self, now: Timestamp) -> Result<(), SpendError> {
-        let now_ms = now.as_millisecond();
-        self.lock().execute("UPDATE seen SET latest_ms = ?1 WHERE latest_ms < ?1", [now_ms])?;
+        let (connection, now_ms) = (self.lock(), now.as_millisecond());
+        if now_ms >= seen(&connection)?.saturating_add(MARK_MS) {
+            connection.execute("UPDATE seen SET latest_ms = ?1 WHERE latest_ms < ?1", [now_ms])?;
+        }
         Ok(())
     }
 
@@ -196,9 +250,12 @@ impl SpendStore {
 
     /// What became of a permit: `intent`, `done`, `failed`, `ambiguous`, or nothing.
     pub fn state_of(&self, permit: &str) -> Result<Option<String>, SpendError> {
-        let find = "SELECT state FROM spent WHERE permit = ?1";
-        Ok(self.lock().query_row(find, [permit], |row| row.get(0)).optional()?)
+        Ok(entry::of(&self.lock(), permit)?.map(|(_, state)| state))
     }
+}
+
+fn seen(connection: &Connection) -> Result<i64, rusqlite::Error> {
+    connection.query_row("SELECT latest_ms FROM seen", [], |row| row.get(0))
 }
 
 fn within(limits: Limits, on_service: u32, altogether: u32, service: &ServiceName) -> Result<(), SpendError> {
@@ -223,7 +280,9 @@ fn count(
 ) -> Result<u32, rusqlite::Error> {
     let hour = now.checked_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN).as_millisecond();
     connection.query_row(
-        "SELECT count(*) FROM spent WHERE spent_ms > ?1 AND state <> 'failed' AND (?2 IS NULL OR service = ?2)",
+        "SELECT count(*) FROM entries AS begun
+         WHERE state = 'intent' AND at_ms > ?1 AND (?2 IS NULL OR service = ?2)
+           AND NOT EXISTS (SELECT 1 FROM entries WHERE permit = begun.permit AND state = 'failed')",
         params![hour, service.map(ServiceName::as_str)],
         |row| row.get(0),
     )
@@ -231,18 +290,13 @@ fn count(
 
 fn held(error: rusqlite::Error) -> SpendError {
     match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => SpendError::Held,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => SpendError::Held(String::new()),
         _ => SpendError::Store(error),
     }
 }
 
 fn stamp(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
-}
-
-/// For the record only; what cannot be written is recorded as that.
-fn json<T: Serialize>(value: &T) -> String {
-    serde_json::to_string(value).unwrap_or_else(|error| format!("unwritable: {error}"))
 }
 
 #[cfg(test)]

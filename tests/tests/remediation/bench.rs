@@ -1,25 +1,21 @@
-//! A world, the remediation server in front of it, and a desk that gives whatever it was told to.
+//! A world, the remediation server over HTTP in front of it, and a desk that gives whatever it was told to.
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex},
-};
+use std::{path::Path, sync::Arc};
 
-use futures::future::{BoxFuture, ready};
-use midwatch_mcp::{Aws, AwsSettings, Client, Ctx, Principal, PrincipalKind, connect_in_process};
+use midwatch_mcp::Client;
 use midwatch_policy::{
-    Action, Approver, AwsName, Claims, Digest, IncidentId, Outcome, PermitId, Plan, PublicKeys, RequestId,
-    RequestView, ServiceName, SignedDuration, SigningKey, sign,
+    Action, Approver, Ask, Attested, AwsName, CallerKind, Claims, Digest, IncidentId, PermitId, Plan,
+    PublicKeys, RequestId, RequestState, RequestView, ServiceName, Shown, SignedDuration, SigningKey,
+    Timestamp, sign,
 };
-use midwatch_remediation::{
-    KillSwitch, Offer, PermitSource, RemediationConfig, RemediationServer, SourceError, SpendStore,
-};
+use midwatch_remediation::{KillSwitch, Offer, PermitSource, RemediationConfig, SpendStore};
 use midwatch_sim::{Scenario, World};
-use rmcp::model::CallToolRequestParams;
 use serde_json::{Value, json};
 
-pub(crate) const AUDIENCE: &str = "remediation-of-tests";
-pub(crate) const CALLER: &str = "supervisor";
+use crate::{
+    desk::Desk,
+    house::{AUDIENCE, CALLER, CALLERS, House, call},
+};
 
 const BASE: &str = r#"
 title = "Changes"
@@ -63,34 +59,10 @@ threshold = 5
 verdict = "real"
 "#;
 
-/// A desk that offers one permit for whatever is asked, as a compromised one might.
-#[derive(Debug, Default)]
-pub(crate) struct Desk(Mutex<Option<Offer>>);
-
-impl PermitSource for Desk {
-    fn permit_for<'a>(
-        &'a self,
-        _: &'a str,
-        _: &'a Action,
-    ) -> BoxFuture<'a, Result<Option<Offer>, SourceError>> {
-        Box::pin(ready(Ok(self.0.lock().unwrap().clone())))
-    }
-
-    fn ask<'a>(&'a self, _: &'a str, _: &'a Action) -> BoxFuture<'a, Result<RequestView, SourceError>> {
-        Box::pin(ready(Err(SourceError::Silent("no requests are taken".to_owned()))))
-    }
-
-    fn stands<'a>(&'a self, _: &'a PermitId) -> BoxFuture<'a, Result<bool, SourceError>> {
-        Box::pin(ready(Ok(true)))
-    }
-
-    fn used<'a>(&'a self, _: &'a PermitId, _: Outcome) -> BoxFuture<'a, Result<(), SourceError>> {
-        Box::pin(ready(Ok(())))
-    }
-}
-
 pub(crate) struct Bench {
     pub(crate) world: World,
+    pub(crate) house: House,
+    /// The supervisor's connection.
     pub(crate) client: Client,
     pub(crate) desk: Arc<Desk>,
     pub(crate) key: SigningKey,
@@ -109,21 +81,31 @@ impl Bench {
     }
 
     pub(crate) async fn with_store(extra: &str, spend: SpendStore) -> Self {
+        Self::with(extra, spend, |_| ()).await
+    }
+
+    pub(crate) async fn with(
+        extra: &str,
+        spend: SpendStore,
+        change: impl FnOnce(&mut RemediationConfig),
+    ) -> Self {
         let world = World::start(scenario(extra)).await.unwrap();
         let key = SigningKey::generate().unwrap();
         let (desk, kill_switch) = (Arc::new(Desk::default()), KillSwitch::default());
-        let client = connect(&world, &key, &desk, &kill_switch, spend).await;
-        Self { world, client, desk, key, kill_switch }
+        let (house, client) = open(&world, &key, &desk, &kill_switch, spend, change).await;
+        Self { world, house, client, desk, key, kill_switch }
     }
 
     /// Another server process over the same world and desk.
     pub(crate) async fn restarted(self, store: &Path) -> Self {
-        drop(self.client);
-        // The server ends when its client goes; the store is free once it has.
+        let Self { world, house, client, desk, key, kill_switch } = self;
+        drop(client);
+        house.end().await;
+        // What the server was built from goes with its last connection; the store is free then.
         for _ in 0..200 {
             if let Ok(spend) = SpendStore::open(store) {
-                let client = connect(&self.world, &self.key, &self.desk, &self.kill_switch, spend).await;
-                return Self { client, ..self };
+                let (house, client) = open(&world, &key, &desk, &kill_switch, spend, |_| ()).await;
+                return Self { world, house, client, desk, key, kill_switch };
             }
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
@@ -131,8 +113,7 @@ impl Bench {
     }
 
     pub(crate) async fn call(&self, tool: &'static str, arguments: &Value) -> Value {
-        let request = CallToolRequestParams::new(tool).with_arguments(arguments.as_object().unwrap().clone());
-        self.client.call_tool(request).await.unwrap().structured_content.unwrap()
+        call(&self.client, tool, arguments).await
     }
 
     /// The plan of an action, or the error in its place.
@@ -145,28 +126,7 @@ impl Bench {
 
     /// What a person who approved this plan now has signed.
     pub(crate) fn claims(&self, plan: &Plan, permit: &str) -> Claims {
-        let now = self.world.clock().now();
-        Claims {
-            permit: PermitId::parse(permit).unwrap(),
-            request: RequestId::parse("request-1").unwrap(),
-            incident: IncidentId::parse("inc-1").unwrap(),
-            subject: CALLER.to_owned(),
-            audience: AUDIENCE.to_owned(),
-            tool: plan.action.kind(),
-            schema: Action::schema_digest().unwrap(),
-            arguments: plan.action.digest().unwrap(),
-            expected: plan.expected.clone(),
-            approvers: vec![Approver {
-                name: "first-on-call".to_owned(),
-                role: "oncall".to_owned(),
-                channel: "terminal".to_owned(),
-            }],
-            policies: vec!["changes-ask-oncall".to_owned()],
-            shown: Digest::of_json(plan).unwrap(),
-            runbook: None,
-            not_before: now,
-            expires: now.checked_add(SignedDuration::from_mins(10)).unwrap(),
-        }
+        claims_at(plan, permit, self.world.clock().now())
     }
 
     pub(crate) fn offer(&self, claims: &Claims) {
@@ -176,7 +136,37 @@ impl Bench {
     pub(crate) fn offer_signed(&self, claims: &Claims, key: &SigningKey) {
         let token = sign(claims, key).unwrap().into_string();
         let request = RequestId::parse("request-1").unwrap();
-        *self.desk.0.lock().unwrap() = Some(Offer { request, token });
+        *self.desk.offer.lock().unwrap() = Some(Offer { request, token });
+    }
+
+    /// A request at the desk for a plan, as it answers the server.
+    pub(crate) fn view(&self, plan: &Plan, subject: &str, state: RequestState) -> RequestView {
+        let now = self.world.clock().now();
+        let asks = vec![Ask { role: "oncall".to_owned(), people: 1 }];
+        let shown = Shown {
+            request: RequestId::parse("request-1").unwrap(),
+            incident: IncidentId::parse("inc-1").unwrap(),
+            subject: subject.to_owned(),
+            caller: CallerKind::AgentClient,
+            audience: AUDIENCE.to_owned(),
+            plan: plan.clone(),
+            facts: Attested {
+                change_freeze: false,
+                business_hours: false,
+                deployments_in_progress: 0,
+                tasks_running: 4,
+                tasks_affected: 4,
+                actions_last_hour: 0,
+            },
+            reason: String::new(),
+            evidence: Vec::new(),
+            runbook: None,
+            asks: asks.clone(),
+            rules: vec!["restart-asks-oncall".to_owned()],
+            filed_at: now,
+            expires_at: now.checked_add(SignedDuration::from_mins(10)).unwrap(),
+        };
+        RequestView { digest: shown.digest().unwrap(), wanted: asks, state, shown }
     }
 
     /// Plans, approves and acts.
@@ -196,25 +186,48 @@ impl Bench {
     }
 }
 
-async fn connect(
+async fn open(
     world: &World,
     key: &SigningKey,
     desk: &Arc<Desk>,
     switch: &KillSwitch,
     spend: SpendStore,
-) -> Client {
+    change: impl FnOnce(&mut RemediationConfig),
+) -> (House, Client) {
     let source: Arc<dyn PermitSource> = Arc::clone(desk) as _;
-    let config = RemediationConfig {
+    let keys: PublicKeys = [key.public().unwrap()].into_iter().collect();
+    let house = House::start(world, &CALLERS, keys, source, spend, |config| {
+        config.kill_switch = switch.clone();
+        change(config);
+    })
+    .await;
+    let client = house.client(CALLER).await;
+    (house, client)
+}
+
+/// What a person who approved this plan at this time has signed, for the supervisor.
+pub(crate) fn claims_at(plan: &Plan, permit: &str, now: Timestamp) -> Claims {
+    Claims {
+        permit: PermitId::parse(permit).unwrap(),
+        request: RequestId::parse("request-1").unwrap(),
+        incident: IncidentId::parse("inc-1").unwrap(),
+        subject: CALLER.to_owned(),
         audience: AUDIENCE.to_owned(),
-        local_caller: Some(Principal::new(CALLER, PrincipalKind::Supervisor).unwrap()),
-        source: Some(source),
-        keys: [key.public().unwrap()].into_iter().collect::<PublicKeys>().into(),
-        kill_switch: switch.clone(),
-        ..RemediationConfig::planning_only(spend)
-    };
-    let aws = Aws::new(AwsSettings::local(world.endpoint(), "us-east-1"));
-    let ctx = Ctx::new(aws, Arc::new(world.catalog().clone()), world.clock());
-    connect_in_process(RemediationServer::new(ctx, config)).await.unwrap()
+        tool: plan.action.kind(),
+        schema: Action::schema_digest().unwrap(),
+        arguments: plan.action.digest().unwrap(),
+        expected: plan.expected.clone(),
+        approvers: vec![Approver {
+            name: "first-on-call".to_owned(),
+            role: "oncall".to_owned(),
+            channel: "terminal".to_owned(),
+        }],
+        policies: vec!["changes-ask-oncall".to_owned()],
+        shown: Digest::of_json(plan).unwrap(),
+        runbook: None,
+        not_before: now,
+        expires: now.checked_add(SignedDuration::from_mins(10)).unwrap(),
+    }
 }
 
 pub(crate) fn rollback(service: &str, deployment: &str) -> Action {

@@ -3,6 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "helpers of tests")]
 
+mod asking;
 mod attacks;
 mod bench;
 mod cases;
+mod desk;
+mod grounds;
+mod house;
+mod killed;
+mod over_http;

@@ -52,3 +52,20 @@ async fn a_connection_that_breaks_after_sending_leaves_it_open() {
     assert_eq!(judge(&error).0, Ending::Ambiguous, "{error:?}");
     assert_eq!(connections.await.unwrap(), 1, "sent more than once");
 }
+
+#[tokio::test]
+async fn the_permit_stands_in_what_cloudtrail_records_of_the_caller() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let heard = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = vec![0; 8192];
+        let read = tokio::io::AsyncReadExt::read(&mut stream, &mut head).await.unwrap();
+        String::from_utf8_lossy(&head[..read]).to_lowercase()
+    });
+    let aws = Aws::new(midwatch_mcp::AwsSettings::local(endpoint, "us-east-1"));
+    let clients = session(&aws, &service(""), None, &PermitId::parse("p-1").unwrap()).await.unwrap();
+    let _ = clients.ecs.update_service().service("a").send().await;
+    let head = heard.await.unwrap();
+    assert!(head.contains("user-agent: ") && head.contains("app/midwatch-p-1"), "{head}");
+}

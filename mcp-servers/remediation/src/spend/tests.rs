@@ -86,7 +86,7 @@ fn what_was_begun_when_the_process_ended_is_ambiguous() {
     let path = directory.path().join("spent.db");
     let store = SpendStore::open(&path).unwrap();
     spend(&store, "p-1", "api", 1).unwrap();
-    assert!(matches!(SpendStore::open(&path), Err(SpendError::Held)), "two holders");
+    assert!(matches!(SpendStore::open(&path), Err(SpendError::Held(_))), "two holders");
     drop(store);
     let store = SpendStore::open(&path).unwrap();
     assert_eq!(store.state_of("p-1").unwrap().as_deref(), Some("ambiguous"));
@@ -114,4 +114,53 @@ fn limits_count_an_hour_and_not_what_failed() {
         spend(&store, &format!("p-{n}"), &format!("s-{n}"), n).unwrap();
     }
     assert!(matches!(spend(&store, "p-12", "s-12", 12), Err(SpendError::Limit(_))));
+}
+
+#[test]
+fn entries_are_never_rewritten_and_a_record_that_was_altered_is_not_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spent.db");
+    let store = SpendStore::open(&path).unwrap();
+    spend(&store, "p-1", "api", 1).unwrap();
+    store.finish("p-1", Ending::Done, "done", at(2)).unwrap();
+    spend(&store, "p-2", "api", 3).unwrap();
+    drop(store);
+    let sql = |sql: &str| Connection::open(&path).unwrap().execute_batch(sql);
+    for change in
+        ["UPDATE entries SET state = 'failed' WHERE seq = 2", "DELETE FROM entries WHERE permit = 'p-1'"]
+    {
+        let refused = sql(change).unwrap_err().to_string();
+        assert!(refused.contains("an entry is never"), "{refused}");
+    }
+    // The intent of p-2 became ambiguous: a fourth entry, and the third is as it was.
+    let store = SpendStore::open(&path).unwrap();
+    assert_eq!(store.state_of("p-2").unwrap().as_deref(), Some("ambiguous"));
+    drop(store);
+    let whole = std::fs::read(&path).unwrap();
+    let unguarded = "DROP TRIGGER never_rewritten; DROP TRIGGER never_removed;";
+    for (change, at) in [
+        ("UPDATE entries SET permit = 'p-9' WHERE permit = 'p-1'", 1),
+        ("UPDATE entries SET state = 'failed' WHERE seq = 2", 2),
+        ("UPDATE entries SET at_ms = at_ms - 3600000 WHERE seq = 3", 3),
+        ("DELETE FROM entries WHERE permit = 'p-1'", 3),
+    ] {
+        std::fs::write(&path, &whole).unwrap();
+        sql(&format!("{unguarded}{change}")).unwrap();
+        let error = SpendStore::open(&path).unwrap_err();
+        assert!(matches!(error, SpendError::Altered(seq) if seq == at), "{change}: {error}");
+    }
+}
+
+#[test]
+fn the_holder_is_named_and_an_exchanged_file_is_noticed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("spent.db");
+    let store = SpendStore::open(&path).unwrap();
+    let held = SpendStore::open(&path).unwrap_err().to_string();
+    assert!(held.contains(&format!("process {}", std::process::id())), "{held}");
+    std::fs::copy(&path, directory.path().join("copy")).unwrap();
+    std::fs::rename(directory.path().join("copy"), &path).unwrap();
+    assert!(matches!(spend(&store, "p-1", "api", 1), Err(SpendError::Exchanged(_))));
+    std::fs::remove_file(&path).unwrap();
+    assert!(matches!(spend(&store, "p-1", "api", 1), Err(SpendError::Exchanged(_))));
 }
