@@ -6,12 +6,11 @@
 //! tell the desk. Each step needs what the one before it gave; acting needs an `Authorised`, which only
 //! the comparison gives. A call without a permit files a request and ends as refused.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use midwatch_mcp::{Ctx, Principal, ToolError};
 use midwatch_policy::{
-    Action, Attested, Authorised, Demand, Outcome as Known, PermitError, PermitId, PublicKeys, Service,
-    verify,
+    Action, Attested, Authorised, Demand, Outcome as Known, PermitError, PublicKeys, Service, verify,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -20,15 +19,13 @@ use crate::{
     asked,
     grounds::Grounds,
     kill_switch::KillSwitch,
+    noted::{known, noted},
     permits::{Offer, PermitSource},
     plan::{Planned, plan},
     policy, read,
     receipt::{Obstacle, Outcome, Receipt, Refused, Stop},
     spend::{Ending, Limits, SpendError, SpendStore},
 };
-
-/// How long the desk may take to note what came of an act.
-const NOTED: Duration = Duration::from_secs(3);
 
 /// What the gate is built from.
 #[derive(Debug)]
@@ -120,7 +117,7 @@ impl Gate {
         self.grounds
             .contract(verified.claims(), &planned.plan, &facts)
             .map_err(|why| Refused::new(Obstacle::Contract, why))?;
-        let authorised = verified.against(&planned.plan.expected).map_err(|error| bad(&error))?;
+        let authorised = verified.against(&planned.plan.expected).map_err(|error| Refused::from(&error))?;
         self.still_stands(source, &authorised).await?;
         self.spent(source, &authorised)?;
         Ok(Passed { authorised, planned, turn })
@@ -167,7 +164,7 @@ impl Gate {
             action,
             now: self.ctx.clock.now(),
         };
-        verify(&offer.token, &*self.keys()?, &demand).map_err(|error| bad(&error))
+        verify(&offer.token, &*self.keys()?, &demand).map_err(|error| Refused::from(&error))
     }
 
     /// What no approval changes: the kill switch, protection, bounds.
@@ -219,7 +216,7 @@ impl Gate {
         self.not_stopped()?;
         let now = self.ctx.clock.now();
         if now >= authorised.claims().expires {
-            return Err(bad(&PermitError::Expired(authorised.claims().expires)));
+            return Err(Refused::from(&PermitError::Expired(authorised.claims().expires)));
         }
         self.spend.spend(authorised, now, self.limits).map_err(|error| {
             if let SpendError::Spent { state, .. } = &error {
@@ -228,7 +225,7 @@ impl Gate {
                 let outcome = known(state);
                 tokio::spawn(async move { noted(&*source, &permit, outcome).await });
             }
-            unspent(&error)
+            Refused::from(&error)
         })
     }
 
@@ -286,46 +283,3 @@ impl Gate {
 
 const SET_UP: &str =
     "an operator creates keys (`midwatch keys`) and starts the desk; until then this server only plans";
-
-/// Tells the desk what came of an act, twice at most. Our own record stands already; the desk's lets
-/// people see it, and is the second place that knows a permit was used.
-async fn noted(source: &dyn PermitSource, permit: &PermitId, outcome: Known) {
-    for attempt in 1..=2 {
-        match tokio::time::timeout(NOTED, source.used(permit, outcome)).await {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => tracing::warn!(%error, %permit, attempt, "the desk did not note the outcome"),
-            Err(_) => tracing::warn!(%permit, attempt, "the desk did not note the outcome in time"),
-        }
-    }
-}
-
-/// What the record says, for the desk. What was never finished is not known.
-fn known(state: &str) -> Known {
-    match state {
-        "done" => Known::Done,
-        "failed" => Known::Failed,
-        _ => Known::Ambiguous,
-    }
-}
-
-fn bad(error: &PermitError) -> Refused {
-    match error {
-        PermitError::Stale { expected, live } => Refused::new(
-            Obstacle::Stale,
-            format!(
-                "the target has changed since it was approved: {}",
-                crate::difference::difference(expected, live)
-            ),
-        ),
-        other => Refused::new(Obstacle::BadPermit, other.to_string()),
-    }
-}
-
-fn unspent(error: &SpendError) -> Refused {
-    let kind = match error {
-        SpendError::Limit(_) => Obstacle::Limit,
-        _ => Obstacle::Spent,
-    };
-    tracing::warn!(%error, "a permit could not be spent");
-    Refused::new(kind, error.to_string())
-}

@@ -21,6 +21,7 @@ mod difference;
 mod gate;
 mod grounds;
 mod kill_switch;
+mod noted;
 mod permits;
 mod plan;
 mod policy;

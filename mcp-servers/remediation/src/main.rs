@@ -124,6 +124,7 @@ fn desk(url: &str) -> anyhow::Result<Arc<dyn PermitSource>> {
             "--desk needs this server's token at the desk: set MIDWATCH_DESK_TOKEN or MIDWATCH_DESK_TOKEN_FILE"
         ),
     };
+    anyhow::ensure!(!token.trim().is_empty(), "this server's token at the desk is empty");
     let remote = Remote::new(url, token.trim()).context("--desk")?;
     Ok(Arc::new(DeskOverHttp::new(remote)))
 }

@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 use midwatch_mcp::Time;
-use midwatch_policy::{Plan, RequestView};
+use midwatch_policy::{PermitError, Plan, RequestView};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::act::Call;
+use crate::{act::Call, difference::difference, spend::SpendError};
 
 /// How a call of a mutating tool ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -64,6 +64,29 @@ pub struct Refused {
 impl Refused {
     pub(crate) fn new(kind: Obstacle, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
+    }
+}
+
+impl From<&PermitError> for Refused {
+    fn from(error: &PermitError) -> Self {
+        match error {
+            PermitError::Stale { expected, live } => Self::new(
+                Obstacle::Stale,
+                format!("the target has changed since it was approved: {}", difference(expected, live)),
+            ),
+            other => Self::new(Obstacle::BadPermit, other.to_string()),
+        }
+    }
+}
+
+impl From<&SpendError> for Refused {
+    fn from(error: &SpendError) -> Self {
+        tracing::warn!(%error, "a permit could not be spent");
+        let kind = match error {
+            SpendError::Limit(_) => Obstacle::Limit,
+            _ => Obstacle::Spent,
+        };
+        Self::new(kind, error.to_string())
     }
 }
 
