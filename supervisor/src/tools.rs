@@ -44,6 +44,11 @@ pub fn class_of(server: &str, tool: &str) -> ToolClass {
     CLASSES.iter().find(|(s, t, _)| *s == server && *t == tool).map_or(ToolClass::Unknown, |(_, _, c)| *c)
 }
 
+/// Every tool of our own servers: server, tool and class.
+pub fn known() -> impl Iterator<Item = (&'static str, &'static str, ToolClass)> {
+    CLASSES.iter().copied()
+}
+
 /// The servers of an incident.
 #[derive(Debug, Default)]
 pub struct Toolbox {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::{policy::PolicyArgs, runbook::RunbookArgs};
+
 const EXAMPLES: &str = "\
 Examples:
   midwatch demo                          play an incident and be asked, nothing to set up
@@ -12,6 +14,8 @@ Examples:
   aws sqs receive-message … | midwatch triage -
   midwatch doctor                        what is set up, what is missing, how to mend it
   midwatch incidents show ID             what happened, from the journal
+  midwatch policy explain TOOL ARGS…     which rule decides, why, who would be asked
+  midwatch runbook lint DIR              what nobody could follow at 3 AM
 
 Environment:
   AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL*   as for every AWS tool
@@ -56,6 +60,10 @@ pub enum Command {
     Incidents(IncidentsArgs),
     /// Say what is configured, reachable and permitted, and how to mend what is not
     Doctor(DoctorArgs),
+    /// Check a policy, and say what it decides and why
+    Policy(PolicyArgs),
+    /// Say what a careful junior at 3 AM could not follow in a runbook
+    Runbook(RunbookArgs),
 }
 
 /// How to write the result.

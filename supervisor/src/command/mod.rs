@@ -8,6 +8,8 @@ mod doctor;
 mod eval;
 mod incidents;
 mod model;
+mod policy;
+mod runbook;
 mod triage;
 #[cfg(feature = "demo")]
 mod world;
@@ -26,5 +28,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Eval(eval) => eval::run(eval).await,
         Command::Incidents(incidents) => incidents::run(incidents).await,
         Command::Doctor(doctor) => doctor::run(doctor).await,
+        Command::Policy(arguments) => policy::run(&arguments),
+        Command::Runbook(arguments) => runbook::run(&arguments),
     }
 }
