@@ -97,6 +97,7 @@ fn calls(reading: &reading::Reading, wanted: Vec<(&str, Value)>) -> ModelRespons
         stop_reason: StopReason::ToolUse,
         usage: Usage::default(),
         latency_ms: 0,
+        guardrail: None,
     }
 }
 
@@ -106,6 +107,7 @@ fn say(text: &str) -> ModelResponse {
         stop_reason: StopReason::EndTurn,
         usage: Usage::default(),
         latency_ms: 0,
+        guardrail: None,
     }
 }
 

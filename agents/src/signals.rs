@@ -83,6 +83,17 @@ pub struct Signals {
     pub screened: Vec<ScreenedSignal>,
 }
 
+/// What kind of line a pattern is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LineKind {
+    /// The program says that something failed.
+    Error,
+    /// The program warns.
+    Warning,
+    /// The access log shows a request that failed: that, and not why.
+    Request,
+}
+
 /// An error pattern of the service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PatternSignal {
@@ -106,6 +117,8 @@ pub struct PatternSignal {
     pub is_new: bool,
     /// Whether it still occurs.
     pub ongoing: bool,
+    /// What kind of line it is.
+    pub kind: LineKind,
     /// Whether it says anything about causes: not an access log line, not a warning beside errors,
     /// not a line that tries to instruct.
     pub witness: bool,
@@ -196,9 +209,9 @@ impl Signals {
         !of_service && self.dependencies.iter().all(DependencySignal::is_blind)
     }
 
-    /// Error lines of patterns that are new or have grown.
-    pub fn lines(&self) -> u64 {
-        self.patterns.iter().map(|p| p.count).sum()
+    /// Lines of one kind whose patterns are new or have grown.
+    pub fn lines(&self, kind: LineKind) -> u64 {
+        self.patterns.iter().filter(|p| p.kind == kind).map(|p| p.count).sum()
     }
 
     /// The share of lines that say something about causes whose pattern satisfies a test, 0 to 1.

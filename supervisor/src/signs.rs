@@ -4,7 +4,7 @@
 //! INVARIANT: silence is never a sign of life. `INSUFFICIENT_DATA` is not OK; a log without errors
 //! counts only beside traffic, or lines, that are there; what cannot be read does not hold.
 
-use midwatch_agents::view::{Alarm, ErrorPatterns, Health, MetricWindow};
+use midwatch_agents::view::{Alarm, ErrorPatterns, Health, MetricWindow, Pattern};
 use midwatch_policy::{Service, SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ pub struct Seen {
     pub alarm_since: Option<Timestamp>,
     /// Error lines a minute, now and usually.
     pub errors: Option<(f64, f64)>,
-    /// Of them, a minute: lines of kinds that are new or more frequent than usual.
+    /// Of them, a minute: lines of kinds that are clearly new or more frequent than usual.
     pub fresh: Option<f64>,
     /// All lines a minute, now and usually.
     pub lines: Option<(f64, f64)>,
@@ -123,8 +123,7 @@ pub async fn look(case: &Case, onset: Timestamp) -> Seen {
         alarm_since,
         errors: logs.as_ref().and_then(|l| l.errors.as_ref()).map(|e| rates(e.total, e.baseline_total)),
         fresh: logs.as_ref().map(|l| {
-            let fresh = l.patterns.iter().filter(|p| matches!(p.change.as_str(), "new" | "grew"));
-            fresh.map(|p| p.count).sum::<u64>() as f64 / minutes
+            l.patterns.iter().filter(|p| is_fresh(p)).map(|p| p.count).sum::<u64>() as f64 / minutes
         }),
         lines: logs.as_ref().and_then(|l| l.activity.as_ref()).map(|a| rates(a.lines, a.baseline_lines)),
         traffic: traffic.as_ref().and_then(share),
@@ -132,6 +131,19 @@ pub async fn look(case: &Case, onset: Timestamp) -> Seen {
         tasks: health.as_ref().and_then(|h| h.running.zip(h.desired)),
         healthy: health.as_ref().and_then(|h| h.healthy),
     }
+}
+
+/// Whether these are errors of a kind that is new or more frequent, and clearly so. One line of a
+/// rare kind that the hour before did not happen to hold is chance; so is a second one of a kind
+/// that always came now and then, since every look is at many kinds at once.
+fn is_fresh(pattern: &Pattern) -> bool {
+    let clear = match pattern.change.as_str() {
+        "new" => 0.01,
+        "grew" => 0.001,
+        _ => return false,
+    };
+    let warns = pattern.level.to_lowercase().starts_with("warn");
+    !warns && pattern.chance.is_none_or(|chance| chance < clear)
 }
 
 /// `0.7`, `18`.
@@ -266,6 +278,26 @@ mod tests {
         assert!(!Seen { fresh: Some(1.5), ..stray.clone() }.well());
         assert!(!Seen { fresh: None, ..stray.clone() }.well());
         assert!(!Seen { errors: Some((8.0, 0.2)), ..stray }.well());
+    }
+
+    #[test]
+    fn one_line_of_a_rare_kind_is_not_fresh_and_a_rise_is() {
+        let pattern = |level: &str, change: &str, chance: Option<f64>| Pattern {
+            level: level.to_owned(),
+            change: change.to_owned(),
+            count: 1,
+            chance,
+            ..Pattern::default()
+        };
+        // One line in two minutes, none in sixty: two in sixty-two by chance.
+        assert!(!is_fresh(&pattern("ERROR", "new", Some(2.0 / 62.0))));
+        assert!(is_fresh(&pattern("ERROR", "new", Some(0.001))));
+        assert!(is_fresh(&pattern("ERROR", "grew", None)));
+        // Two in two minutes where there were two in sixty.
+        assert!(!is_fresh(&pattern("ERROR", "grew", Some(0.006))));
+        assert!(is_fresh(&pattern("ERROR", "grew", Some(0.0001))));
+        assert!(!is_fresh(&pattern("WARN", "new", Some(0.0001))));
+        assert!(!is_fresh(&pattern("ERROR", "steady", Some(0.0001))));
     }
 
     #[test]

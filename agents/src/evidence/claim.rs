@@ -86,7 +86,7 @@ impl EvidenceBook {
                     .filter(|token| !ground.bears(token))
                     .map(|token| format!("{} is not in what it cites", shown(&token))),
             );
-            let lower = draft.text.to_lowercase();
+            let lower = ground.own_words(&draft.text).to_lowercase();
             if let Some(word) = INFERENCE.iter().find(|word| contains_word(&lower, word)) {
                 problems.push(format!("`{word}`: it draws a conclusion"));
             }
@@ -169,6 +169,23 @@ impl<'e> Ground<'e> {
             Token::Time(time) => self.times.contains(time),
             Token::Name(name) => self.ids.contains(name) || self.says(name),
         }
+    }
+
+    /// The sentence without what it quotes in backticks: that a log line says `because` is no
+    /// conclusion of whoever quotes the line. Only what stands in the evidence as it is, and is
+    /// long enough to be a quotation and no word of the sentence, is one.
+    fn own_words(&self, text: &str) -> String {
+        const QUOTATION: usize = 24;
+        text.split('`')
+            .enumerate()
+            .filter(|(n, part)| {
+                let quoted = n % 2 == 1;
+                let long = part.chars().count() >= QUOTATION;
+                !(quoted && long && self.texts.iter().any(|text| text.contains(part)))
+            })
+            .map(|(_, part)| part)
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     /// Whether a cited text says it, not as a part of a longer word or number.

@@ -147,3 +147,23 @@ proptest! {
         prop_assert_eq!(book.admit(&origin, &value).evidence, admitted.evidence);
     }
 }
+
+#[test]
+fn a_quoted_line_may_say_because_and_the_sentence_around_it_may_not() {
+    let book = book(&json!({"ref": "p", "count": 498,
+        "template": "Cannot invoke \"rate()\" because \"rate\" is null, invoice <num>"}));
+    let standing = |text: &str| {
+        let draft = ClaimDraft { text: text.into(), citations: vec![Citation::new("E1", "count=498")] };
+        book.check(&draft, "test").standing
+    };
+    let line = "Cannot invoke \"rate()\" because \"rate\" is null, invoice <num>";
+    assert_eq!(standing(&format!("`{line}` was logged 498 times.")), Standing::Fact);
+    for inferred in [
+        format!("`{line}` was logged 498 times because of a release."),
+        format!("{line} was logged 498 times."),
+        "It failed `because` 498 lines say so.".to_owned(),
+        "498 lines failed `because of the new release of yesterday` alone.".to_owned(),
+    ] {
+        assert!(matches!(standing(&inferred), Standing::Guess { .. }), "{inferred}");
+    }
+}

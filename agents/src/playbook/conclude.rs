@@ -7,7 +7,7 @@ use midwatch_policy::{CauseKind, Verdict};
 use crate::{
     causes::{self, RankedCause},
     finding::{CauseDraft, ClaimDraft, FindingDraft},
-    signals::{Scene, Signals},
+    signals::{LineKind, Scene, Signals},
     sweep::MissingPart,
     task::Task,
     view::Observation,
@@ -69,10 +69,14 @@ fn failing(service: &str, signals: &Signals, missing: &[MissingPart]) -> String 
         return if signals.silent() { format!("{service} went silent; {logs}") } else { logs };
     }
     let since = signals.onset.map(|at| format!(" since {}", at.strftime("%H:%M"))).unwrap_or_default();
-    let mut text = format!("{service} logs {} new or more frequent error lines{since}", signals.lines());
+    let mut text = format!("{service} logs {}{since}", counted(signals));
     // A line that tries to instruct is no witness, and is not repeated here.
     if let Some(top) = signals.patterns.iter().find(|p| p.witness) {
-        let _ = write!(text, ", {} of them `{}`", top.count, causes::short(&top.template));
+        let share = match signals.lines(top.kind) {
+            all if all == top.count => "all of the".to_owned(),
+            _ => format!("{} of the", top.count),
+        };
+        let _ = write!(text, "; {share} {} say `{}`", lines_of(top.kind), causes::short(&top.template));
         if !top.names.is_empty() {
             let names: Vec<&str> = top.names.iter().take(2).map(String::as_str).collect();
             let _ = write!(text, ", naming {}", names.join(" and "));
@@ -84,6 +88,34 @@ fn failing(service: &str, signals: &Signals, missing: &[MissingPart]) -> String 
         None => text.push('.'),
     }
     text
+}
+
+/// `73 new or more frequent error lines and 39 access-log lines of failed requests`: kinds that are
+/// counted apart everywhere else are counted apart here.
+fn counted(signals: &Signals) -> String {
+    let [errors, warnings, requests] =
+        [LineKind::Error, LineKind::Warning, LineKind::Request].map(|kind| (signals.lines(kind), kind));
+    let some: Vec<String> = [errors, warnings, requests]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, kind)| match kind {
+            LineKind::Request => format!("{count} access-log lines of failed requests"),
+            kind => format!("{count} new or more frequent {}", lines_of(kind)),
+        })
+        .collect();
+    match some.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        None => "no new errors".to_owned(),
+    }
+}
+
+const fn lines_of(kind: LineKind) -> &'static str {
+    match kind {
+        LineKind::Error => "error lines",
+        LineKind::Warning => "warning lines",
+        LineKind::Request => "failed requests",
+    }
 }
 
 fn why(signals: &Signals, ranked: &[RankedCause]) -> String {

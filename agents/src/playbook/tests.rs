@@ -142,13 +142,25 @@ fn each_analyst_speaks_of_its_own() {
     };
     let log = said(&incident, "log_analyst");
     assert!(
-        log.contains("300 of them `POST http://prices-api") && log.contains("naming prices-api"),
+        log.contains("all of the error lines say `POST http://prices-api")
+            && log.contains("naming prices-api"),
         "{log}"
     );
     assert!(log.contains("since 02:04") && log.contains("they go on"), "{log}");
     let deploy = said(&incident, "deploy_correlator");
     assert!(deploy.starts_with("One deployment of basket was found, and it does not explain"), "{deploy}");
     assert!(!deploy.contains("error lines"), "{deploy}");
+    // Failed requests of the access log are no further errors.
+    let access = ("POST /baskets/<*> 503 in <*> ms", 39, 0, "02:04:12", "02:11:50");
+    let both =
+        said(&Incident::new().alarm("ALARM", "02:10").errors(SERVICE, &[REFUSED, access]), "log_analyst");
+    assert!(
+        both.starts_with(
+            "basket logs 300 new or more frequent error lines and 39 access-log lines of failed requests"
+        ),
+        "{both}"
+    );
+    assert!(both.contains("all of the error lines say `POST http://prices-api"), "{both}");
     let npe = ("NullPointerException: Cannot invoke \"Voucher.rate()\"", 220, 0, "02:04:10", "02:11:50");
     let guilty = Incident::new()
         .alarm("ALARM", "02:10")

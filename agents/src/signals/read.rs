@@ -3,7 +3,8 @@
 use midwatch_policy::Timestamp;
 
 use super::{
-    DependencySignal, DeploymentSignal, PatternSignal, RunbookSignal, Scene, ScreenedSignal, Signals,
+    DependencySignal, DeploymentSignal, LineKind, PatternSignal, RunbookSignal, Scene, ScreenedSignal,
+    Signals,
     text::{
         ErrorClass, classify, classify_naming, is_access_log, named_outright, named_parties,
         throttled_resource,
@@ -194,6 +195,13 @@ fn pattern_signal(scene: &Scene, pattern: &Pattern) -> PatternSignal {
     };
     let resource =
         (class == ErrorClass::Throttling).then(|| throttled_resource(&text, &scene.depends_on)).flatten();
+    let kind = if is_access_log(&pattern.template) {
+        LineKind::Request
+    } else if pattern.level.to_lowercase().starts_with("warn") {
+        LineKind::Warning
+    } else {
+        LineKind::Error
+    };
     let example = pattern
         .examples
         .iter()
@@ -210,9 +218,8 @@ fn pattern_signal(scene: &Scene, pattern: &Pattern) -> PatternSignal {
         baseline_count: pattern.baseline_count,
         is_new: pattern.change == "new" || pattern.baseline_count == 0,
         ongoing: pattern.status != "ceased",
-        witness: !screened
-            && !is_access_log(&pattern.template)
-            && !pattern.level.eq_ignore_ascii_case("warn"),
+        kind,
+        witness: !screened && kind == LineKind::Error,
         first_seen: pattern.first_seen,
         onset: pattern.onset,
         example,
