@@ -8,6 +8,7 @@ mod document;
 mod error;
 mod request;
 mod response;
+mod trace;
 
 use std::{
     num::NonZeroU32,
@@ -50,15 +51,19 @@ impl Family {
     }
 }
 
+/// Tool lists that are remembered as they were sent.
+const LISTS: usize = 16;
+
 /// A model on Bedrock.
 pub struct BedrockModel {
     client: Client,
     model_id: String,
     family: Family,
     rate: DefaultDirectRateLimiter,
-    /// The tool list as it was sent last. Documents of the SDK are hash maps: converting a schema
-    /// anew would change the order of its keys, and with it the prefix that the provider caches.
-    tools: Mutex<Option<(Vec<ToolEntry>, Vec<Tool>)>>,
+    /// The tool lists as they were sent, newest last. Documents of the SDK are hash maps: converting
+    /// a schema anew would change the order of its keys, and with it the prefix that the provider
+    /// caches. Several specialists take turns on one model, so one list is not enough.
+    tools: Mutex<Vec<(Vec<ToolEntry>, Vec<Tool>)>>,
 }
 
 impl std::fmt::Debug for BedrockModel {
@@ -88,7 +93,7 @@ impl BedrockModel {
             family: Family::of(&model_id),
             model_id,
             rate: RateLimiter::direct(Quota::per_minute(per_minute)),
-            tools: Mutex::new(None),
+            tools: Mutex::new(Vec::new()),
         }
     }
 
@@ -111,15 +116,16 @@ impl BedrockModel {
 
     fn tools(&self, request: &ModelRequest) -> Result<Vec<Tool>, ModelError> {
         let Some(config) = &request.tools else { return Ok(Vec::new()) };
-        let mut last = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((entries, tools)) = &*last
-            && *entries == config.tools
-        {
+        let mut sent = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, tools)) = sent.iter().find(|(entries, _)| *entries == config.tools) {
             return Ok(tools.clone());
         }
         let tools = request::tools(&config.tools, self.family)
             .map_err(|why| ModelError::new(ModelErrorKind::Validation, &self.model_id, why))?;
-        *last = Some((config.tools.clone(), tools.clone()));
+        if sent.len() >= LISTS {
+            sent.remove(0);
+        }
+        sent.push((config.tools.clone(), tools.clone()));
         Ok(tools)
     }
 }

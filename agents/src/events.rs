@@ -4,7 +4,11 @@ use midwatch_policy::EvidenceId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{model::Usage, run::Ended, tools::FailureKind};
+use crate::{
+    model::{GuardrailTrace, Usage},
+    run::Ended,
+    tools::FailureKind,
+};
 
 /// Something that happened during a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -77,6 +81,17 @@ pub enum AgentEvent {
         specialist: String,
         /// What, for the operator.
         what: String,
+    },
+    /// The provider's guardrail or content filter stepped in.
+    Guarded {
+        /// Which specialist's answer.
+        specialist: String,
+        /// Counted from 1.
+        turn: u32,
+        /// `guardrail_intervened` or `content_filtered`.
+        stop_reason: String,
+        /// What the guardrail says of it.
+        trace: Option<GuardrailTrace>,
     },
     /// A specialist is done.
     Finished {

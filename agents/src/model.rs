@@ -4,6 +4,7 @@
 //! was rejected: every field of it would have needed a mapping in both directions.
 
 mod error;
+mod guardrail;
 mod message;
 mod request;
 mod response;
@@ -14,6 +15,7 @@ use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 pub use error::{Charged, ModelError, ModelErrorKind};
+pub use guardrail::{GuardedSide, GuardrailFinding, GuardrailTrace};
 pub use message::{
     CachePoint, Content, Message, Reasoning, ReasoningText, Role, SystemBlock, ToolResult, ToolResultContent,
     ToolStatus, ToolUse,

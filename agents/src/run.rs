@@ -9,6 +9,7 @@ mod conclude;
 mod conversation;
 mod drive;
 mod entry;
+mod lean;
 mod schema;
 mod turn;
 
@@ -111,6 +112,9 @@ pub struct RunOutcome<T> {
     pub concluded_by: String,
     /// How it ended.
     pub ended: Ended,
+    /// What a reader of the report should know about it, where the model did not conclude.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remark: Option<String>,
     /// Model calls that were answered.
     pub turns: u32,
     /// Model calls made.

@@ -5,7 +5,7 @@ use aws_sdk_bedrockruntime::{
     types::{ContentBlock, ConverseOutput as Output, ReasoningContentBlock, TokenUsage},
 };
 
-use super::document;
+use super::{document, trace};
 use crate::model::{
     Content, Message, ModelError, ModelErrorKind, ModelRequest, ModelResponse, Reasoning, ReasoningText,
     StopReason, ToolUse, Usage,
@@ -23,6 +23,7 @@ pub(super) fn read(
     };
     let latency_ms = answer.metrics.map_or(0, |m| u64::try_from(m.latency_ms).unwrap_or(0));
     let stop_reason = StopReason::parse(answer.stop_reason.as_str());
+    let guardrail = answer.trace.as_ref().and_then(trace::guardrail);
     let content = match answer.output {
         Some(Output::Message(message)) => message.content.into_iter().filter_map(block).collect(),
         // Nothing was said, for instance because the window was exceeded.
@@ -32,7 +33,7 @@ pub(super) fn read(
             return Err(ModelError::new(ModelErrorKind::Other, model_id, why));
         }
     };
-    Ok(ModelResponse { message: Message::assistant(content), stop_reason, usage, latency_ms })
+    Ok(ModelResponse { message: Message::assistant(content), stop_reason, usage, latency_ms, guardrail })
 }
 
 fn block(block: ContentBlock) -> Option<Content> {

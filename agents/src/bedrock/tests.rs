@@ -261,3 +261,27 @@ fn strange_answers_are_errors_or_read_as_far_as_they_go() {
     let answer = ask(&model(&endpoint(move || Answer::Http(200, "", new.clone())), CLAUDE), SOON).unwrap();
     assert_eq!(answer.stop_reason, StopReason::Other("brand_new".into()));
 }
+
+#[test]
+fn a_guardrails_trace_is_kept_without_what_it_matched() {
+    let answer = json!({"output": {"message": {"role": "assistant", "content": [{"text": "no"}]}},
+        "stopReason": "guardrail_intervened", "usage": {"inputTokens": 9, "outputTokens": 1, "totalTokens": 10},
+        "trace": {"guardrail": {"actionReason": "Guardrail blocked.",
+            "inputAssessment": {"g": {"contentPolicy": {"filters": [
+                {"type": "PROMPT_ATTACK", "confidence": "HIGH", "action": "BLOCKED"}]}}},
+            "outputAssessments": {"g": [{"sensitiveInformationPolicy": {
+                "piiEntities": [{"match": "someone@example.com", "type": "EMAIL", "action": "ANONYMIZED"}],
+                "regexes": [{"name": "badge", "match": "B-99-secret", "action": "BLOCKED"}]}}]}}}});
+    let answer = ask(&model(&endpoint(move || Answer::Http(200, "", answer.clone())), CLAUDE), SOON).unwrap();
+    assert_eq!(answer.stop_reason, StopReason::GuardrailIntervened);
+    let trace = answer.guardrail.unwrap();
+    assert_eq!(trace.reason.as_deref(), Some("Guardrail blocked."));
+    assert_eq!(
+        trace.in_words(),
+        "input, content: PROMPT_ATTACK BLOCKED; output, sensitive information: EMAIL ANONYMIZED; \
+         output, sensitive information: badge BLOCKED"
+    );
+    let kept = serde_json::to_string(&trace).unwrap();
+    assert!(!kept.contains("someone@") && !kept.contains("B-99"), "{kept}");
+    assert!(ask(&model(&endpoint(fine), CLAUDE), SOON).unwrap().guardrail.is_none());
+}

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
-use super::message::Message;
+use super::{guardrail::GuardrailTrace, message::Message};
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub struct ModelResponse {
     /// How long the provider says it took.
     #[serde(default)]
     pub latency_ms: u64,
+    /// What a guardrail did, where one had something to say and was asked for its trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guardrail: Option<GuardrailTrace>,
 }
 
 impl ModelResponse {
@@ -189,6 +192,7 @@ mod tests {
                     cache_write_tokens: 4,
                 },
                 latency_ms: 5,
+                guardrail: None,
             };
             let wire = response.to_wire();
             assert_eq!(wire["stopReason"], reason);

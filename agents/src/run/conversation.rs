@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::cap::cap;
+use super::{cap::cap, lean};
 use crate::{
     model::{
         CachePoint, Content, Inference, Message, ModelRequest, Role, SystemBlock, ToolChoice, ToolConfig,
@@ -13,13 +13,9 @@ use crate::{
 };
 
 /// Bytes of one tool result that a model is shown.
-const RESULT: usize = 24_000;
-/// Bytes of one part of the sweep that a model is shown.
-const SWEEP_PART: usize = 12_000;
+const RESULT: usize = 10_000;
 /// Bytes of all tool results in the window.
-const WINDOW: usize = 120_000;
-/// Points of a series in the sweep that a model is shown: the last ones.
-const POINTS: usize = 15;
+const WINDOW: usize = 60_000;
 
 /// What is sent, turn after turn.
 #[derive(Debug)]
@@ -36,11 +32,21 @@ impl Conversation {
         let own = documents.iter().find(|d| d.get("kind").is_some_and(|kind| kind == "task"));
         let own = own.and_then(|task| task.get("service")).filter(|service| service.is_string());
         let mut head: Vec<Content> =
-            documents.iter().map(|d| Content::document(&cap_parts(d, own))).collect();
-        head.push(Content::CachePoint(CachePoint::default()));
-        let mut entries: Vec<ToolEntry> = tools.into_iter().map(ToolEntry::ToolSpec).collect();
-        entries.push(ToolEntry::CachePoint(CachePoint::default()));
+            documents.iter().map(|d| Content::document(&lean::document(d, own))).collect();
+        // Who can look at nothing answers in one turn: what is cached for it is never read again.
+        let several_turns = !specialist.tools.is_empty();
+        if several_turns {
+            head.push(Content::CachePoint(CachePoint::default()));
+        }
+        let entries: Vec<ToolEntry> = tools
+            .into_iter()
+            .map(|tool| {
+                let input_schema = lean::schema(&tool.input_schema);
+                ToolEntry::ToolSpec(ToolSpec { input_schema, ..tool })
+            })
+            .collect();
         Self {
+            // The provider reads tools, then system, then messages: this point is for both.
             system: vec![
                 SystemBlock::Text(specialist.prompt.clone()),
                 SystemBlock::CachePoint(CachePoint::default()),
@@ -54,10 +60,15 @@ impl Conversation {
 
     /// The next request; `must` is the tool the model has to call, if it has to.
     pub(super) fn request(&self, model: &str, must: Option<&str>) -> ModelRequest {
+        let mut messages = self.messages.clone();
+        // The results so far are read again in the next turn, if there is one.
+        if let (None, Some(last)) = (must, messages.iter_mut().skip(1).last()) {
+            last.content.push(Content::CachePoint(CachePoint::default()));
+        }
         ModelRequest {
             model_id: model.to_owned(),
             system: self.system.clone(),
-            messages: self.messages.clone(),
+            messages,
             inference: Inference {
                 max_tokens: Some(self.max_tokens),
                 temperature: Some(0.0),
@@ -134,7 +145,7 @@ pub(super) fn outside(id: &str, server: &str, tool: &str, result: &Value, note: 
     let mut body = json!({
         "origin": { "server": server, "tool": tool },
         "untrusted": true,
-        "result": cap(result, RESULT),
+        "result": cap(&lean::result(result), RESULT),
     });
     if let (Some(note), Some(body)) = (note, body.as_object_mut()) {
         body.insert("note".to_owned(), json!(note));
@@ -157,68 +168,4 @@ fn tool_result(id: &str, body: Value, status: ToolStatus) -> Content {
         content: vec![ToolResultContent::Json(body)],
         status: Some(status),
     })
-}
-
-/// The sweep with each part made leaner and capped by itself, so that one huge part does not cost
-/// the others. The evidence book keeps every byte.
-fn cap_parts(document: &Value, own: Option<&Value>) -> Value {
-    let mut document = document.clone();
-    if let Some(parts) = document.get_mut("parts").and_then(Value::as_array_mut) {
-        for part in parts {
-            let foreign = own.is_some() && part.get("service").is_some_and(|service| Some(service) != own);
-            if let Some(result) = part.get_mut("result") {
-                thin(result, foreign);
-                *result = cap(result, SWEEP_PART);
-            }
-        }
-    }
-    document
-}
-
-/// Every turn pays for the sweep again: of series the last points, and of the errors of other
-/// services one example each. What is left out can be asked for.
-fn thin(value: &mut Value, foreign: bool) {
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(|item| thin(item, foreign)),
-        Value::Object(object) => {
-            for (key, child) in object.iter_mut() {
-                match (key.as_str(), &mut *child) {
-                    ("per_minute" | "points", Value::Array(items)) if items.len() > POINTS + 1 => {
-                        let left = items.len() - POINTS;
-                        items.drain(..left);
-                        items.insert(0, json!({ "shortened": format!("{left} earlier") }));
-                    }
-                    ("examples", Value::Array(items)) if foreign => items.truncate(1),
-                    _ => thin(child, foreign),
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_sweep_is_shown_leaner_than_it_is_kept() {
-        let result = json!({"errors": {"per_minute": (0..30).map(|n| json!({"at": "t", "count": n})).collect::<Vec<_>>()},
-            "patterns": [{"template": "x", "examples": ["a", "b"]}]});
-        let part = |service: &str| json!({"tool": "error_patterns", "service": service, "result": result});
-        let sweep = json!({"kind": "sweep", "parts": [part("basket"), part("prices-api")]});
-        let shown = cap_parts(&sweep, Some(&json!("basket")));
-        for n in 0..2 {
-            let minutes = shown["parts"][n]["result"]["errors"]["per_minute"].as_array().unwrap();
-            assert_eq!((minutes.len(), &minutes[0]), (16, &json!({"shortened": "15 earlier"})));
-            assert_eq!(minutes[15]["count"], 29);
-        }
-        assert_eq!(shown["parts"][0]["result"]["patterns"][0]["examples"], json!(["a", "b"]));
-        assert_eq!(shown["parts"][1]["result"]["patterns"][0]["examples"], json!(["a"]));
-        // Without a service of its own nothing is foreign.
-        assert_eq!(
-            cap_parts(&sweep, None)["parts"][1]["result"]["patterns"][0]["examples"],
-            json!(["a", "b"])
-        );
-    }
 }

@@ -15,7 +15,10 @@ use super::{
 use crate::{
     budget::SpendError,
     events::AgentEvent,
-    model::{CallLimits, Content, Model, ModelErrorKind, ModelRequest, ModelResponse, ToolUse, Usage},
+    model::{
+        CallLimits, Content, GuardrailTrace, Model, ModelErrorKind, ModelRequest, ModelResponse, ToolUse,
+        Usage,
+    },
     specialist::Specialist,
     sweep::MissingPart,
     tools::{ToolClass, ToolDef},
@@ -39,6 +42,8 @@ pub(super) struct Driven<T> {
     pub(super) observations: Vec<Observation>,
     /// What they did not.
     pub(super) missing: Vec<MissingPart>,
+    /// What the guardrail said that ended it.
+    pub(super) guardrail: Option<GuardrailTrace>,
 }
 
 /// Counts of a run.
@@ -86,6 +91,7 @@ pub(super) async fn drive<T>(
         answerer: Answerer::new(ctx, specialist, tools),
         stats: Stats::default(),
         strikes: 0,
+        guardrail: None,
     };
     let (conclusion, ended) = match run.run(accept).await {
         Ok(conclusion) => (Some(conclusion), Ended::Concluded),
@@ -98,6 +104,7 @@ pub(super) async fn drive<T>(
         stats: run.stats,
         observations: run.answerer.observations,
         missing: run.answerer.missing,
+        guardrail: run.guardrail,
     }
 }
 
@@ -123,6 +130,7 @@ struct Driving<'r, 'a> {
     answerer: Answerer<'r, 'a>,
     stats: Stats,
     strikes: u32,
+    guardrail: Option<GuardrailTrace>,
 }
 
 impl Driving<'_, '_> {
@@ -277,7 +285,16 @@ impl Driving<'_, '_> {
                 let ask = format!("Your answer could not be read. Call one tool, or `{}`.", self.ending);
                 self.strike("its answer was not well formed", &ask, Ended::Malformed).map(|()| None)
             }
-            Turn::Filtered => Err(Ended::Filtered),
+            Turn::Filtered => {
+                self.ctx.events.event(AgentEvent::Guarded {
+                    specialist: self.specialist.name.clone(),
+                    turn: self.stats.turns,
+                    stop_reason: response.stop_reason.as_str().to_owned(),
+                    trace: response.guardrail.clone(),
+                });
+                self.guardrail.clone_from(&response.guardrail);
+                Err(Ended::Filtered)
+            }
             Turn::ContextFull => {
                 if self.conversation.shrink() {
                     Ok(None)

@@ -13,6 +13,7 @@ use crate::{
     brief::{Brief, ProposalDraft},
     events::AgentEvent,
     finding::{Finding, FindingDraft},
+    model::GuardrailTrace,
     playbook::{self, PLAYBOOK, PlaybookModel},
     route::{RouteDecision, RouteDraft},
     specialist::Specialist,
@@ -87,6 +88,7 @@ struct Whole<T> {
 struct Partial {
     concluded_by: String,
     ended: Ended,
+    remark: Option<String>,
     stats: Stats,
     started: Timestamp,
 }
@@ -116,6 +118,7 @@ async fn whole<T>(
 
 fn joined<T>(first: Driven<T>, second: Option<Driven<T>>, model: String, started: Timestamp) -> Whole<T> {
     let ended = first.ended;
+    let remark = remark(&first, second.is_some());
     let mut stats = first.stats;
     let (mut observations, mut missing) = (first.observations, first.missing);
     let mut conclusion = first.conclusion;
@@ -134,7 +137,7 @@ fn joined<T>(first: Driven<T>, second: Option<Driven<T>>, model: String, started
         ended,
         observations,
         missing,
-        outcome: Partial { concluded_by, ended, stats, started },
+        outcome: Partial { concluded_by, ended, remark, stats, started },
     }
 }
 
@@ -154,6 +157,7 @@ fn finish<T>(ctx: &RunContext<'_>, specialist: &Specialist, partial: Partial, ou
         output,
         concluded_by: partial.concluded_by,
         ended: partial.ended,
+        remark: partial.remark.map(|why| format!("{}: {why}", specialist.name.replace('_', " "))),
         turns: stats.turns,
         model_calls: stats.model_calls,
         tool_calls: stats.tool_calls,
@@ -161,6 +165,22 @@ fn finish<T>(ctx: &RunContext<'_>, specialist: &Specialist, partial: Partial, ou
         cost_micro_usd: stats.cost,
         ms,
     }
+}
+
+/// What the report says of a model that did not conclude.
+fn remark<T>(run: &Driven<T>, rules_took_over: bool) -> Option<String> {
+    if run.conclusion.is_some() {
+        return None;
+    }
+    let mut text = why(run.ended);
+    let traced = run.guardrail.as_ref().map(GuardrailTrace::in_words).filter(|words| !words.is_empty());
+    if let Some(words) = traced {
+        text = format!("{text} ({words})");
+    }
+    if rules_took_over {
+        text.push_str("; rules concluded in its place");
+    }
+    Some(text)
 }
 
 fn everything(

@@ -182,6 +182,7 @@ mod tests {
             stop_reason: StopReason::parse(stop),
             usage: Usage::default(),
             latency_ms: 0,
+            guardrail: None,
         }
     }
 

@@ -11,7 +11,7 @@ mod validate;
 #[cfg(test)]
 mod tests;
 
-use midwatch_agents::model::{Content, ModelRequest, ModelResponse, StopReason, Usage};
+use midwatch_agents::model::{Content, Guardrail, ModelRequest, ModelResponse, StopReason, Usage};
 use serde_json::{Value, json};
 
 pub use hostile::Prank;
@@ -91,7 +91,28 @@ fn converse(state: &mut State, model: &str, input: &Value) -> Result<Value, Wire
     let read = state.bedrock_api.cache.read(model, input, now_ms);
     response.usage = Usage { output_tokens: tokens::of_content(&response.message.content), ..read };
     response.latency_ms = state.latency("bedrock:Converse").unsigned_abs();
-    Ok(response.to_wire())
+    let mut answer = response.to_wire();
+    if response.stop_reason == StopReason::GuardrailIntervened
+        && let Some(trace) = request.guardrail.as_ref().and_then(guardrail_trace)
+        && let Some(answer) = answer.as_object_mut()
+    {
+        answer.insert("trace".to_owned(), trace);
+    }
+    Ok(answer)
+}
+
+/// What the guardrail says it did, for those who asked for its trace.
+fn guardrail_trace(guardrail: &Guardrail) -> Option<Value> {
+    let wanted = guardrail.trace.as_deref().is_some_and(|trace| trace.starts_with("enabled"));
+    let filter =
+        json!({ "type": "PROMPT_ATTACK", "confidence": "HIGH", "action": "BLOCKED", "detected": true });
+    let assessment = json!({ "contentPolicy": { "filters": [filter] } });
+    wanted.then(|| {
+        json!({ "guardrail": {
+            "inputAssessment": { &guardrail.guardrail_identifier: assessment },
+            "actionReason": "Guardrail blocked.",
+        } })
+    })
 }
 
 /// Ends an answer where the output limit is reached. A tool call that is cut off has lost its input.

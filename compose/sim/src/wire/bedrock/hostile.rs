@@ -104,6 +104,7 @@ pub(super) fn answer(pranks: &[Prank], call: usize, request: &ModelRequest) -> M
         stop_reason,
         usage: Usage::default(),
         latency_ms: 0,
+        guardrail: None,
     }
 }
 
