@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -50,6 +50,8 @@ pub struct Case {
     pub cancel: CancellationToken,
     /// Evidence that is kept already.
     kept: Arc<AtomicUsize>,
+    /// What the report has to say of how its work went.
+    remarks: Arc<Mutex<Vec<String>>>,
 }
 
 impl Case {
@@ -64,12 +66,33 @@ impl Case {
     ) -> Self {
         let book = EvidenceBook::new();
         let cancel = CancellationToken::new();
-        Self { opened, clock, tools, book, spend, recorder, journal, cancel, kept: Arc::default() }
+        Self {
+            opened,
+            clock,
+            tools,
+            book,
+            spend,
+            recorder,
+            journal,
+            cancel,
+            kept: Arc::default(),
+            remarks: Arc::default(),
+        }
     }
 
     /// Now, on the incident's clock.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Keeps something that the report has to say of how its work went.
+    pub fn remark(&self, text: Option<String>) {
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).extend(text);
+    }
+
+    /// What was remarked so far.
+    pub fn remarks(&self) -> Vec<String> {
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Reads with one tool, within a deadline, and keeps what it brings as evidence.
@@ -84,6 +107,19 @@ impl Case {
         args: Map<String, Value>,
         deadline: Duration,
     ) -> Result<Admitted, ToolFailure> {
+        let (origin, result) = self.fetch(server, tool, args, deadline).await?;
+        Ok(self.book.admit(&origin, &result))
+    }
+
+    /// The same without keeping it: whoever reads several things at once gives their evidence ids
+    /// in an order of its own.
+    pub async fn fetch(
+        &self,
+        server: &str,
+        tool: &str,
+        args: Map<String, Value>,
+        deadline: Duration,
+    ) -> Result<(Origin, Value), ToolFailure> {
         let call = ToolCall { server: server.to_owned(), tool: tool.to_owned(), args };
         let limits = CallLimits { timeout: deadline, cancel: self.cancel.clone() };
         let begun = self.now();
@@ -93,7 +129,7 @@ impl Case {
             return Err(ToolFailure::new(FailureKind::Timeout, message));
         }
         let origin = Origin { server: call.server, tool: call.tool, args: call.args, at: self.now() };
-        Ok(self.book.admit(&origin, &result))
+        Ok((origin, result))
     }
 
     /// Keeps the bytes of all evidence that is not kept yet, and notes their digests.

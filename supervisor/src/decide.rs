@@ -22,6 +22,7 @@ use crate::{
 };
 
 pub use brief::{brief, may_propose};
+pub(crate) use words::no_cause;
 
 /// Confidence that a cause cannot pass which only a model names.
 const MODEL_ALONE: f64 = 0.5;

@@ -123,6 +123,9 @@ impl Incident<'_> {
         self.story.swept = Some(swept.clone());
         self.story.signals = Some(swept.signals.clone());
         self.remember_alarm(&swept.signals);
+        if route::is_quiet(&self.case, &swept.signals) {
+            return Some(self.not_firing(&swept.signals).await);
+        }
 
         let routed = guarded(
             &self.case,
@@ -166,10 +169,25 @@ impl Incident<'_> {
             return Some(Outcome::ClosedTransient);
         }
         let Some((service, action)) = decided else {
-            self.escalate(None, &why_unresolved(&diagnosis));
+            self.escalate(None, &why_unresolved(&diagnosis, &signals));
             return Some(Outcome::Escalated);
         };
         self.ask(&service, &action, &signals, &diagnosis).await
+    }
+
+    /// The alarm did not come in as one that fires, and nothing goes on: a short check instead of
+    /// an investigation.
+    async fn not_firing(&mut self, signals: &Signals) -> Outcome {
+        self.story.diagnosis = Some(decide::diagnose(&self.case, signals, &[]));
+        if self.may_close(signals).await {
+            return Outcome::ClosedTransient;
+        }
+        let state = self.case.opened.alarm.state;
+        self.escalate(
+            None,
+            &format!("the alarm came in as {state}, and not everything shows that it is over"),
+        );
+        Outcome::Escalated
     }
 
     fn known_dependencies(&self) -> Vec<midwatch_policy::ServiceName> {
@@ -452,9 +470,9 @@ fn escalate(case: &Case, story: &mut Story, contract: Option<&RunbookContract>, 
     story.escalation = Some(escalation);
 }
 
-fn why_unresolved(diagnosis: &Diagnosis) -> String {
+fn why_unresolved(diagnosis: &Diagnosis, signals: &Signals) -> String {
     match diagnosis.cause.kind {
-        CauseKind::Unknown => "the evidence names no cause".to_owned(),
+        CauseKind::Unknown => decide::no_cause(signals).to_owned(),
         kind => format!(
             "the probable cause is {}{}, and there is no safe action for Midwatch to propose",
             kind.as_str().replace('_', " "),

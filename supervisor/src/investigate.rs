@@ -47,6 +47,7 @@ pub async fn analysts(case: &Case, minds: &Arc<Minds>, swept: &Swept, known: &[S
         let context = context(case, minds, specialist, &watched);
         async move {
             let outcome = run::investigate(&context.as_run(), specialist, &task, &swept.sweep).await;
+            case.remark(outcome.remark);
             Found { finding: outcome.output, concluded_by: outcome.concluded_by }
         }
     });
@@ -62,7 +63,9 @@ pub async fn analysts(case: &Case, minds: &Arc<Minds>, swept: &Swept, known: &[S
 pub async fn remediator(case: &Case, minds: &Arc<Minds>, service: &Service, brief: &Brief) -> Proposal {
     tracing::debug!(service = %service.name, "remediator");
     let context = context(case, minds, &minds.remediator, case.tools.as_ref());
-    run::remediate(&context.as_run(), &minds.remediator, brief).await.output
+    let outcome = run::remediate(&context.as_run(), &minds.remediator, brief).await;
+    case.remark(outcome.remark);
+    outcome.output
 }
 
 /// Everything that was observed, read again as signals.

@@ -189,6 +189,7 @@ fn not_checked(case: &Case, story: &Story) -> Vec<String> {
         all.extend(gaps.filter(gap).map(|note| format!("{}: {note}", part.tool)));
     }
     all.extend(case.tools.missing().iter().cloned());
+    all.extend(case.remarks());
     all.extend(story.findings.iter().flat_map(|f| f.not_checked.clone()));
     all.extend(story.not_checked.clone());
     let mut seen = std::collections::BTreeSet::new();

@@ -21,8 +21,18 @@ pub async fn route(case: &Case, minds: &Arc<Minds>, swept: &Swept, known: &[Serv
     let task = task(case, "router", known, "Close it as transient, investigate it, or page a person now?");
     let context = context(case, minds, &minds.router, case.tools.as_ref());
     let outcome = run::route(&context.as_run(), &minds.router, &task, &swept.sweep).await;
+    case.remark(outcome.remark);
     case.recorder.note(Event::Routed { decision: outcome.output.clone() });
     outcome.output
+}
+
+/// Whether there is nothing to investigate: the alarm did not come in as one that fires, it does
+/// not fire now, and nothing that was read goes on. Whether it is over is another question.
+pub fn is_quiet(case: &Case, signals: &Signals) -> bool {
+    let firing = signals.alarm.as_ref().is_some_and(|alarm| alarm.state == "ALARM");
+    let goes_on =
+        signals.errors_ongoing() == Some(true) || signals.silent() || signals.healthy() == Some(false);
+    !case.opened.fires() && !firing && !goes_on && !signals.nothing_read()
 }
 
 /// What code found about closing.

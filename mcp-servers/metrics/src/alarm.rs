@@ -59,11 +59,13 @@ pub(crate) async fn describe(client: &Client, name: &str) -> Result<Described, T
     }
     let similar = similar(client, name).await;
     let mend = if similar.is_empty() {
-        "check the name, the region and the account".to_owned()
+        "check the name, the region (`region` of the service in the catalog, else AWS_REGION) and the account"
+            .to_owned()
     } else {
         format!("check the name; there are: {}", similar.join(", "))
     };
-    Err(ToolError::not_found(format!("no alarm `{}`", midwatch_mcp::clip(name, 120)), mend))
+    let region = client.config().region().map(|region| format!(" in {region}")).unwrap_or_default();
+    Err(ToolError::not_found(format!("no alarm `{}`{region}", midwatch_mcp::clip(name, 120)), mend))
 }
 
 /// Alarms whose name begins like this one's.

@@ -16,7 +16,10 @@ use midwatch_sim::Scenario;
 use crate::{
     approve::{Approver, Nobody},
     incident::handle,
-    terminal::style::{FAINT, STRONG},
+    terminal::{
+        style::{FAINT, STRONG},
+        text::{columns, wrap},
+    },
 };
 
 use people::{AtTheTerminal, Decided};
@@ -37,11 +40,19 @@ pub(super) async fn run(arguments: DemoArgs) -> anyhow::Result<ExitCode> {
     };
     let scenario = Scenario::load(directory).context("the scenario cannot be played")?;
     if arguments.format == Format::Text {
-        writeln!(
-            anstream::stdout(),
-            "\n {STRONG}midwatch{STRONG:#}  {}\n {FAINT}a world of its own on loopback, with its own clock; nothing outside is touched{FAINT:#}",
-            scenario.title()
-        )?;
+        let mut out = anstream::stdout();
+        let lines = |text: &str| wrap(text, columns() - 2);
+        writeln!(out)?;
+        for (at, line) in lines(&format!("midwatch  {}", scenario.title())).iter().enumerate() {
+            match line.strip_prefix("midwatch").filter(|_| at == 0) {
+                Some(rest) => writeln!(out, " {STRONG}midwatch{STRONG:#} {rest}")?,
+                None => writeln!(out, " {line}")?,
+            }
+        }
+        let about = "a world of its own on loopback, with its own clock; nothing outside is touched";
+        for line in lines(about) {
+            writeln!(out, " {FAINT}{line}{FAINT:#}")?;
+        }
     }
     let (journal, kept) = journal(arguments.store.clone())?;
     let ask_for = SignedDuration::from_secs(i64::from(arguments.timeout));
@@ -53,7 +64,11 @@ pub(super) async fn run(arguments: DemoArgs) -> anyhow::Result<ExitCode> {
     if arguments.format == Format::Text {
         let note =
             kept.unwrap_or_else(|| format!("all of it is kept: midwatch incidents show {}", run.incident));
-        writeln!(anstream::stdout(), " {FAINT}{note}{FAINT:#}\n")?;
+        let mut out = anstream::stdout();
+        for line in wrap(&note, columns() - 2) {
+            writeln!(out, " {FAINT}{line}{FAINT:#}")?;
+        }
+        writeln!(out)?;
     }
     drop(stage.world);
     Ok(if run.outcome.needs_a_person() { ExitCode::FAILURE } else { ExitCode::SUCCESS })

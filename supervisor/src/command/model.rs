@@ -78,5 +78,5 @@ fn guardrail() -> Option<Guardrail> {
     let guardrail_identifier = std::env::var("MIDWATCH_GUARDRAIL").ok()?;
     let guardrail_version =
         std::env::var("MIDWATCH_GUARDRAIL_VERSION").unwrap_or_else(|_| "DRAFT".to_owned());
-    Some(Guardrail { guardrail_identifier, guardrail_version, trace: None })
+    Some(Guardrail { guardrail_identifier, guardrail_version, trace: Some("enabled".to_owned()) })
 }

@@ -7,6 +7,20 @@ use midwatch_policy::CauseKind;
 
 use super::Diagnosis;
 
+/// Why no cause is named: because the evidence names none, or because there is no evidence.
+pub(crate) fn no_cause(signals: &Signals) -> &'static str {
+    if signals.nothing_read() {
+        "nothing could be read that would name a cause: no logs, metrics, tasks or deployments"
+    } else {
+        "the evidence names no cause"
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
 pub(super) fn cause(diagnosis: &Diagnosis, signals: &Signals) -> String {
     let which = diagnosis.cause.reference.as_deref().unwrap_or("one that is not named");
     let mut text = match diagnosis.cause.kind {
@@ -19,7 +33,7 @@ pub(super) fn cause(diagnosis: &Diagnosis, signals: &Signals) -> String {
         }
         CauseKind::Outage => format!("Probably {which} is down."),
         CauseKind::Transient => "It seems to have passed by itself.".to_owned(),
-        CauseKind::Unknown => "The evidence names no cause.".to_owned(),
+        CauseKind::Unknown => capital(no_cause(signals)) + ".",
     };
     if diagnosis.cause.kind == CauseKind::Deployment
         && let Some(signal) = signals

@@ -31,8 +31,9 @@ fn entry(piece: &Evidence) -> RunEvidence {
 
 /// The plain fields of the object, most telling first.
 pub(super) fn line(piece: &Evidence) -> String {
-    const FIRST: [&str; 16] = [
+    const FIRST: [&str; 17] = [
         "template",
+        "metric",
         "message",
         "title",
         "name",
@@ -58,7 +59,8 @@ pub(super) fn line(piece: &Evidence) -> String {
             Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
             _ => continue,
         };
-        let plain = matches!(key, "template" | "message" | "title" | "name" | "deployment_id");
+        let plain =
+            matches!(key, "template" | "metric" | "message" | "title" | "name" | "deployment_id" | "change");
         let _ = if plain { write!(text, " {value}") } else { write!(text, " {key} {value}") };
         if text.chars().count() > LONGEST {
             break;

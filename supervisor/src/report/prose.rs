@@ -25,6 +25,9 @@ pub(super) fn summary(case: &Case, story: &Story, diagnosis: &Diagnosis, outcome
         Outcome::Resolved => format!("The alarm `{alarm}`{about} was resolved by an approved action."),
         Outcome::Escalated => format!("The alarm `{alarm}`{about} needs a person."),
     };
+    if !case.opened.fires() {
+        let _ = write!(text, " It came in as {}, not as one that fires.", case.opened.alarm.state);
+    }
     if let Some(back) = story.verified.as_ref().and_then(|v| v.back).filter(|_| case.opened.fires()) {
         let _ = write!(
             text,

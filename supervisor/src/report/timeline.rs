@@ -16,6 +16,10 @@ pub(super) fn timeline(case: &Case, story: &Story) -> Vec<Moment> {
         format!("alarm `{}` changed to {}", case.opened.alarm.name, case.opened.alarm.state),
     )];
     all.push(moment(case.opened.at, format!("incident {} opened", case.opened.id)));
+    if !case.opened.fires() {
+        let state = case.opened.alarm.state;
+        all.push(moment(case.opened.at, format!("the alarm came in as {state}: no alarm that fires")));
+    }
     if let Some(swept) = &story.swept {
         all.extend(in_service(&swept.signals, case.opened.alarm.at));
         let (ms, _) = swept.summary_ms;

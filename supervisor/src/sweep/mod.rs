@@ -3,24 +3,29 @@
 //! Two waves. The first needs nothing but the alarm and the catalog. The second follows what the
 //! first found: deployments are correlated with the onset, and runbooks searched for the errors.
 //! Every call has a deadline of its own, on the incident's clock; what is late or fails is named.
+//! Evidence ids follow the plan and not the arrival, as far as nothing has to wait for it: two
+//! sweeps of the same trouble give the same ids.
 //! The first summary is given when what the service itself says is in (its alarm, errors,
 //! deployments and health, or that they cannot be read), or at its deadline with what there is.
 
+mod arrival;
 mod line;
 mod plan;
 mod summary;
 
 use std::time::Duration;
 
-use futures::{StreamExt, stream::FuturesUnordered};
+use futures::{StreamExt, future::join_all, stream::FuturesUnordered};
 use midwatch_agents::{
     signals::{Scene, Signals},
     sweep::{MissingPart, Sweep, SweepPart},
+    tools::FailureKind,
 };
 use midwatch_policy::ServiceName;
 
 use crate::{case::Case, event::Event, record::millis_between};
 
+use arrival::{Arrivals, Arrived};
 pub(crate) use line::clock;
 pub use plan::Ask;
 pub(crate) use summary::headline;
@@ -69,55 +74,57 @@ pub async fn sweep(case: &Case, known: &[ServiceName]) -> Swept {
         parts: Vec::new(),
         missing: Vec::new(),
     };
-    let first = plan::first(&case.opened, known, case.now());
+    let mut first = plan::first(&case.opened, known, case.now());
     let own = case.opened.service.as_ref().map(|s| s.name.clone());
     let needed = |tool: &str, about: &Option<ServiceName>| *about == own && NEEDED.contains(&tool);
+    // What the first summary waits for gets the first ids, and waits for nothing else.
+    first.sort_by_key(|ask| !needed(ask.tool, &ask.service));
     let mut awaited = first.iter().filter(|ask| needed(ask.tool, &ask.service)).count();
     let mut summary = None;
     // Until most of it is in, nothing waits on the incident's clock: a stepped world would take
     // the work of setting up connections for idleness.
     let most = first.len().div_ceil(2);
-    let mut wave: FuturesUnordered<_> = first.into_iter().map(|ask| read(case, ask)).collect();
+    let mut arrivals = Arrivals::default();
+    let mut wave: FuturesUnordered<_> =
+        first.into_iter().enumerate().map(|(at, ask)| read(case, at, ask)).collect();
     loop {
-        let in_time = sweep.parts.len() + sweep.missing.len() >= most && summary.is_none();
+        let in_time = arrivals.count() >= most && summary.is_none();
         let passed = Duration::from_millis(case.recorder.elapsed_ms().0);
         let left = FIRST_SUMMARY.saturating_sub(passed);
         tokio::select! {
             biased;
             part = wave.next() => match part {
-                Some(part) => {
-                    let (tool, about) = match &part {
-                        Ok(part) => (&part.tool, &part.service),
-                        Err(part) => (&part.tool, &part.service),
-                    };
-                    awaited = awaited.saturating_sub(usize::from(needed(tool, about)));
-                    take(&mut sweep, part);
+                Some((at, arrived)) => {
+                    awaited = awaited.saturating_sub(usize::from(needed(arrived.ask.tool, &arrived.ask.service)));
+                    arrivals.hold(at, arrived);
+                    arrivals.in_order().into_iter().for_each(|one| take(case, &mut sweep, one));
                     if awaited == 0 && summary.is_none() {
-                        summary = Some(summarise(case, &sweep, wave.len()));
+                        summary = Some(summarise(case, &sweep, wave.len() + arrivals.held()));
                     }
                 }
                 None => break,
             },
             () = case.clock.sleep(left), if in_time => {
+                arrivals.all().into_iter().for_each(|one| take(case, &mut sweep, one));
                 summary = Some(summarise(case, &sweep, wave.len()));
             }
             () = tokio::time::sleep(LOOK), if summary.is_none() => {
-                if left.is_zero() && !sweep.parts.is_empty() {
+                if left.is_zero() && arrivals.count() > 0 {
+                    arrivals.all().into_iter().for_each(|one| take(case, &mut sweep, one));
                     summary = Some(summarise(case, &sweep, wave.len()));
                 }
             }
         }
     }
     drop(wave);
+    arrivals.all().into_iter().for_each(|one| take(case, &mut sweep, one));
     let given = summary.unwrap_or_else(|| summarise(case, &sweep, 0));
 
     let signals = Signals::read(&scene(case), &sweep.observations());
-    let mut wave: FuturesUnordered<_> =
-        plan::second(&case.opened, &signals, case.now()).into_iter().map(|ask| read(case, ask)).collect();
-    while let Some(part) = wave.next().await {
-        take(&mut sweep, part);
+    let second = plan::second(&case.opened, &signals, case.now());
+    for arrived in join_all(second.into_iter().enumerate().map(|(at, ask)| read(case, at, ask))).await {
+        take(case, &mut sweep, arrived.1);
     }
-    drop(wave);
     sweep.at = case.now();
     case.keep_evidence().await;
     let signals = Signals::read(&scene(case), &sweep.observations());
@@ -132,38 +139,40 @@ fn summarise(case: &Case, sweep: &Sweep, late: usize) -> (Vec<String>, (u64, u64
     (lines, elapsed)
 }
 
-fn take(sweep: &mut Sweep, part: Result<SweepPart, MissingPart>) {
-    match part {
-        Ok(part) => sweep.parts.push(part),
-        Err(part) => sweep.missing.push(part),
-    }
-}
-
-async fn read(case: &Case, ask: Ask) -> Result<SweepPart, MissingPart> {
-    let Ask { part, server, tool, service, args, deadline } = ask;
-    let begun = case.now();
-    match case.read(server, tool, args.clone(), deadline).await {
-        Ok(admitted) => {
-            let sweep_part = SweepPart {
-                server: server.to_owned(),
-                tool: tool.to_owned(),
-                service,
-                args,
-                result: admitted.result,
-            };
-            let ms = millis_between(begun, case.now());
+/// Takes what arrived: gives its evidence ids, and says that it is there or is not.
+fn take(case: &Case, sweep: &mut Sweep, arrived: Arrived) {
+    let Arrived { ask: Ask { part, server, tool, service, args, .. }, ms, outcome } = arrived;
+    match outcome {
+        Ok((origin, result)) => {
+            let admitted = case.book.admit(&origin, &result);
+            let (server, tool) = (server.to_owned(), tool.to_owned());
+            let sweep_part = SweepPart { server, tool, service, args, result: admitted.result };
             let line = line::of(&sweep_part);
             case.recorder.note(Event::PartRead { part, line, evidence: admitted.evidence, ms });
-            Ok(sweep_part)
+            sweep.parts.push(sweep_part);
         }
         Err(failure) => {
-            let why = match &failure.mend {
+            let mut why = match &failure.mend {
                 Some(mend) => format!("{failure}; {mend}"),
                 None => failure.to_string(),
             };
-            let ms = millis_between(begun, case.now());
+            // An alarm that is not where it was looked for says itself where it is.
+            if let (FailureKind::NotFound, "get_alarm", Some(region)) =
+                (failure.kind, tool, &case.opened.alarm.region)
+            {
+                why = format!(
+                    "{why}; the alarm came from {region}: set AWS_REGION={region} if that is not where was looked"
+                );
+            }
             case.recorder.note(Event::PartMissing { part, why: why.clone(), ms });
-            Err(MissingPart { tool: tool.to_owned(), service, why })
+            sweep.missing.push(MissingPart { tool: tool.to_owned(), service, why });
         }
     }
+}
+
+async fn read(case: &Case, at: usize, ask: Ask) -> (usize, Arrived) {
+    let begun = case.now();
+    let outcome = case.fetch(ask.server, ask.tool, ask.args.clone(), ask.deadline).await;
+    let ms = millis_between(begun, case.now());
+    (at, Arrived { ask, ms, outcome })
 }

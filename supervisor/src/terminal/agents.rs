@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use midwatch_agents::events::AgentEvent;
+use midwatch_agents::{events::AgentEvent, model::GuardrailTrace};
 
 use super::{
     Page,
-    style::{BAD, FAINT, NAME},
-    text::{GUTTER, WIDTH, clean, fit, took},
+    style::{BAD, FAINT, NAME, WARN},
+    text::{GUTTER, clean, fit, took},
 };
 
 /// Lanes that fit beside each other; more specialists take turns in the last one.
@@ -50,6 +50,9 @@ impl Lanes {
             AgentEvent::Corrected { specialist, what } => {
                 self.say(page, specialist, &format!("· {}", clean(what)), "");
             }
+            AgentEvent::Guarded { specialist, trace, .. } => {
+                self.say(page, specialist, &format!("{WARN}!{WARN:#} {}", guarded(trace.as_ref())), "");
+            }
             AgentEvent::Finished { specialist, turns, tool_calls, ms, .. } => {
                 let calls = if *tool_calls == 1 { "call" } else { "calls" };
                 let each = if *turns == 1 { "turn" } else { "turns" };
@@ -73,6 +76,7 @@ impl Lanes {
             | AgentEvent::ToolStarted { specialist, .. }
             | AgentEvent::ToolFinished { specialist, .. }
             | AgentEvent::Corrected { specialist, .. }
+            | AgentEvent::Guarded { specialist, .. }
             | AgentEvent::Finished { specialist, .. } => {
                 matches!(specialist.as_str(), "router" | "remediator")
             }
@@ -87,7 +91,16 @@ impl Lanes {
 
     fn say(&self, page: &mut Page, specialist: &str, what: &str, tail: &str) {
         let lane = self.names.iter().rposition(|n| n == specialist).unwrap_or(0).min(MOST - 1);
-        let width = (WIDTH - GUTTER) / MOST;
+        if page.is_narrow() {
+            let who = specialist.replace('_', " ");
+            let tail = if tail.is_empty() { String::new() } else { format!(", {}", clean(tail)) };
+            let what = plain(what);
+            return page.item(
+                "·",
+                &if what == who { format!("{who}{tail}") } else { format!("{who}: {what}{tail}") },
+            );
+        }
+        let width = (page.width() - GUTTER) / MOST;
         let mut line = " ".repeat(GUTTER);
         for at in 0..MOST {
             if at == lane {
@@ -121,11 +134,37 @@ fn alone(page: &mut Page, event: &AgentEvent) {
             page.item(&format!("{BAD}✗{BAD:#}"), &format!("{specialist}: model: {error}"));
         }
         AgentEvent::Corrected { specialist, what } => page.item("·", &format!("{specialist}: {what}")),
+        AgentEvent::Guarded { specialist, trace, .. } => {
+            page.item(&format!("{WARN}!{WARN:#}"), &format!("{specialist}: {}", guarded(trace.as_ref())));
+        }
         AgentEvent::Started { .. }
         | AgentEvent::Turn { .. }
         | AgentEvent::ToolStarted { .. }
         | AgentEvent::Finished { .. } => {}
     }
+}
+
+/// That the guardrail stepped in, and what it says of it.
+fn guarded(trace: Option<&GuardrailTrace>) -> String {
+    let words = trace.map(|trace| clean(&trace.in_words())).filter(|words| !words.is_empty());
+    let words = words.map(|words| format!(": {words}")).unwrap_or_default();
+    format!("the guardrail or content filter stepped in{words}")
+}
+
+/// A text without its colours and without the lines that join it to a lane.
+fn plain(text: &str) -> String {
+    let (_, visible) = shorten_styled(text, usize::MAX);
+    let mut escape = false;
+    let mut out = String::new();
+    for c in visible.chars() {
+        match (escape, c) {
+            (false, '\u{1b}') => escape = true,
+            (true, 'm') => escape = false,
+            (true, _) | (false, '├' | '└' | '·') => {}
+            (false, c) => out.push(c),
+        }
+    }
+    out.trim().to_owned()
 }
 
 /// Shortens what is visible of a text that carries colours, and says how wide it is.

@@ -13,7 +13,7 @@ use super::{
     agents::Lanes,
     proposal,
     style::{BAD, FAINT, GOOD, NAME, STRONG, WARN},
-    text::{GUTTER, WIDTH, clean, clock, fit, took},
+    text::{GUTTER, clean, clock, fit, took, visible},
 };
 
 /// Shows an incident on a terminal or in a pipe.
@@ -31,7 +31,10 @@ impl Live {
 
     fn part(&mut self, mark: &str, part: &str, line: &str, tail: &str) {
         const PART: usize = 25;
-        let room = WIDTH - GUTTER - 2 - PART - 1 - tail.chars().count();
+        if self.page.is_narrow() {
+            return self.page.item(mark, &format!("{part}: {line} ({tail})"));
+        }
+        let room = self.page.width() - GUTTER - 2 - PART - 1 - tail.chars().count();
         let line = fit(&clean(line), room);
         self.page.line(&format!(
             "{:GUTTER$}{mark} {part:<PART$}{line:<room$} {FAINT}{tail}{FAINT:#}",
@@ -47,14 +50,24 @@ impl Live {
         let state = alarm.map_or("unknown", AlarmState::as_str);
         let colour = if alarm == Some(AlarmState::Ok) { GOOD } else { BAD };
         let mut line = format!(" {FAINT}{at:<8}{FAINT:#}  {colour}{state:<8}{colour:#}");
-        for sign in signs.iter().filter(|s| !s.text.starts_with("alarm ")) {
+        let others = signs.iter().filter(|s| !s.text.starts_with("alarm "));
+        let held_for = format!("{:>3}/{} s", held.0, held.1);
+        if self.page.is_narrow() {
+            if well {
+                let _ = write!(line, " {FAINT}{held_for}{FAINT:#}");
+            }
+            self.page.line(&line);
+            let marked = |s: &Condition| format!("{} {}", if s.holds { "✓" } else { "✗" }, s.text);
+            let all: Vec<String> = others.map(marked).collect();
+            return self.page.item(" ", &all.join(", "));
+        }
+        for sign in others {
             let (colour, mark) = if sign.holds { (GOOD, "✓") } else { (WARN, "✗") };
             let text = fit(&clean(&sign.text), SIGN - 3);
             let _ = write!(line, " {colour}{mark}{colour:#} {text:<pad$}", pad = SIGN - 3);
         }
-        let (stable, window) = held;
         if well {
-            let _ = write!(line, " {FAINT}{stable:>3}/{window} s{FAINT:#}");
+            let _ = write!(line, " {FAINT}{held_for}{FAINT:#}");
         }
         self.page.line(&line);
     }
@@ -91,7 +104,7 @@ impl View for Live {
                 self.page.heading(&at, &format!("{colour}{state}{colour:#}"), &alarm.name);
                 self.page.paragraph(about);
                 if !alarm.reason.is_empty() {
-                    self.page.paragraph(&fit(&alarm.reason, 2 * (WIDTH - GUTTER)));
+                    self.page.paragraph(&fit(&alarm.reason, 2 * self.page.room()));
                 }
             }
             Event::StageBegan { stage } => self.stage(&at, *stage),
@@ -161,7 +174,16 @@ impl View for Live {
                 };
                 let note = note.as_deref().map(|text| format!(": {}", clean(text))).unwrap_or_default();
                 let word = answer.as_str().replace('_', " ");
-                self.page.line(&format!("{:GUTTER$}{colour}{word}{colour:#}{by}{simulated}{note}", ""));
+                let gutter = self.page.gutter();
+                let line = format!("{:gutter$}{colour}{word}{colour:#}{by}{simulated}{note}", "");
+                if visible(&line) <= self.page.width() {
+                    self.page.line(&line);
+                } else {
+                    self.page.item(&format!("{colour}{word}{colour:#}"), &format!("{by}{note}"));
+                    if !simulated.is_empty() {
+                        self.page.styled("SIMULATED: the demo has one person", WARN);
+                    }
+                }
             }
             Event::Intended { action, .. } => self.page.heading(&at, "ACT", &action.to_string()),
             Event::Permitted { permit_id, .. } => {
@@ -194,10 +216,9 @@ impl View for Live {
                     Outcome::Escalated => (WARN, "LEFT TO A PERSON"),
                 };
                 let (since, wall) = (took(noted.since_ms), took(noted.wall_ms));
-                self.page.blank();
-                self.page.line(&format!(
-                    " {FAINT}{at:<8}{FAINT:#}  {colour}{STRONG}{word}{STRONG:#}{colour:#}  {since} after the alarm came in ({wall} on the wall)"
-                ));
+                let title = format!("{colour}{word}{colour:#}");
+                let rest = format!("{since} after the alarm came in ({wall} on the wall)");
+                self.page.heading(&at, &title, &rest);
             }
             Event::EvidenceKept { .. } | Event::Reported { .. } => {}
         }

@@ -1,4 +1,5 @@
-//! The incident as a person watches it: plain lines from top to bottom, in a hundred columns.
+//! The incident as a person watches it: plain lines from top to bottom, in a hundred columns
+//! or as many as the terminal has.
 //!
 //! Nothing moves the cursor except the prompt's countdown, so that the same output reads well in
 //! a pipe, in a scroll-back buffer and in a screen reader; a full-screen display was rejected for
@@ -17,14 +18,15 @@ use std::io::Write;
 use anstyle::Style;
 
 use style::{FAINT, NAME, STRONG};
-use text::{GUTTER, WIDTH, wrap};
+use text::{GUTTER, columns, wrap};
 
 pub use live::Live;
-pub use report::{json, report};
+pub use report::{json, report, report_within};
 
 /// Somewhere to write lines. What cannot be written (a closed pipe) is nobody's problem here.
 pub(crate) struct Page {
     out: Box<dyn Write + Send>,
+    width: usize,
 }
 
 impl std::fmt::Debug for Page {
@@ -34,8 +36,34 @@ impl std::fmt::Debug for Page {
 }
 
 impl Page {
+    /// As wide as standard output is.
     pub(crate) fn new(out: Box<dyn Write + Send>) -> Self {
-        Self { out }
+        Self::within(out, columns())
+    }
+
+    /// Of so many columns.
+    pub(crate) fn within(out: Box<dyn Write + Send>, width: usize) -> Self {
+        Self { out, width: width.clamp(text::NARROWEST, text::WIDTH) }
+    }
+
+    /// Columns of a line.
+    pub(crate) const fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Whether there is no room for columns beside each other.
+    pub(crate) const fn is_narrow(&self) -> bool {
+        self.width < 90
+    }
+
+    /// Columns before the text of a line.
+    pub(crate) const fn gutter(&self) -> usize {
+        if self.is_narrow() { 2 } else { GUTTER }
+    }
+
+    /// Columns for the text of a line.
+    pub(crate) const fn room(&self) -> usize {
+        self.width - self.gutter()
     }
 
     /// One line as it is.
@@ -51,26 +79,37 @@ impl Page {
     /// A heading: `02:04:12  SWEEP  read without a model`.
     pub(crate) fn heading(&mut self, left: &str, title: &str, rest: &str) {
         self.blank();
-        let room = WIDTH.saturating_sub(GUTTER + text::visible(title) + 2);
-        let rest = text::fit(&text::clean(rest), room);
-        self.line(&format!(" {FAINT}{left:<8}{FAINT:#}  {STRONG}{title}{STRONG:#}  {rest}"));
+        let rest = text::clean(rest);
+        let room = self.width.saturating_sub(GUTTER + text::visible(title) + 2);
+        let below = self.is_narrow() && rest.chars().count() > room;
+        let beside = if below { String::new() } else { text::fit(&rest, room) };
+        self.line(&format!(" {FAINT}{left:<8}{FAINT:#}  {STRONG}{title}{STRONG:#}  {beside}"));
+        if below {
+            self.paragraph(&rest);
+        }
     }
 
     /// Wrapped text behind the gutter.
     pub(crate) fn paragraph(&mut self, body: &str) {
-        for line in wrap(body, WIDTH - GUTTER) {
-            self.line(&format!("{:GUTTER$}{line}", ""));
+        self.styled(body, Style::new());
+    }
+
+    /// The same in a style.
+    pub(crate) fn styled(&mut self, body: &str, style: Style) {
+        let gutter = self.gutter();
+        for line in wrap(body, self.room()) {
+            self.line(&format!("{:gutter$}{style}{line}{style:#}", ""));
         }
     }
 
     /// A mark, and wrapped text behind it.
     pub(crate) fn item(&mut self, mark: &str, body: &str) {
-        let width = text::visible(mark);
-        for (at, line) in wrap(body, WIDTH - GUTTER - width - 1).iter().enumerate() {
+        let (gutter, width) = (self.gutter(), text::visible(mark));
+        for (at, line) in wrap(body, self.room() - width - 1).iter().enumerate() {
             if at == 0 {
-                self.line(&format!("{:GUTTER$}{mark} {line}", ""));
+                self.line(&format!("{:gutter$}{mark} {line}", ""));
             } else {
-                self.line(&format!("{:GUTTER$}{:width$} {line}", "", ""));
+                self.line(&format!("{:gutter$}{:width$} {line}", "", ""));
             }
         }
     }
@@ -82,10 +121,10 @@ impl Page {
 
     /// The same with the text in a style.
     pub(crate) fn labelled_in(&mut self, label: &str, style: Style, body: &str) {
-        const LABEL: usize = 12;
-        for (at, line) in wrap(body, WIDTH - GUTTER - LABEL).iter().enumerate() {
+        let (gutter, wide) = (self.gutter(), if self.is_narrow() { 10 } else { 12 });
+        for (at, line) in wrap(body, self.room() - wide).iter().enumerate() {
             let label = if at == 0 { label } else { "" };
-            self.line(&format!("{:GUTTER$}{NAME}{label:<LABEL$}{NAME:#}{style}{line}{style:#}", ""));
+            self.line(&format!("{:gutter$}{NAME}{label:<wide$}{NAME:#}{style}{line}{style:#}", ""));
         }
     }
 }

@@ -87,8 +87,10 @@ pub async fn ask(clock: Arc<dyn Clock>, expires_at: Timestamp) -> Typed {
 /// Says something loudly before a question.
 pub fn say(text: &str) {
     let mut out = anstream::stdout();
-    for line in super::text::wrap(text, super::text::WIDTH - GUTTER) {
-        let _ = writeln!(out, "{:GUTTER$}{WARN}{STRONG}{line}{STRONG:#}{WARN:#}", "");
+    let columns = super::text::columns();
+    let gutter = if columns < 90 { 2 } else { GUTTER };
+    for line in super::text::wrap(text, columns - gutter) {
+        let _ = writeln!(out, "{:gutter$}{WARN}{STRONG}{line}{STRONG:#}{WARN:#}", "");
     }
 }
 
@@ -110,10 +112,14 @@ fn understand(line: &str) -> Option<Typed> {
 fn draw(hint: &str, now: Timestamp, expires_at: Timestamp) {
     let left = expires_at.duration_since(now).as_secs().max(0);
     let colour = if left < 30 { WARN } else { FAINT };
+    let narrow = super::text::columns() < 90;
+    let gutter = if narrow { 0 } else { GUTTER };
+    // On a narrow terminal the line has to stay one: it is drawn over itself.
+    let hint = if narrow { "" } else { hint };
     let mut out = anstream::stdout();
     let _ = write!(
         out,
-        "\r\u{1b}[2K{:GUTTER$}{STRONG}[{GOOD}y{GOOD:#}{STRONG}] approve  [{WARN}n{WARN:#}{STRONG}] decline{STRONG:#}  {colour}{}:{:02} left{colour:#} {hint}{FAINT}>{FAINT:#} ",
+        "\r\u{1b}[2K{:gutter$}{STRONG}[{GOOD}y{GOOD:#}{STRONG}] approve  [{WARN}n{WARN:#}{STRONG}] decline{STRONG:#}  {colour}{}:{:02} left{colour:#} {hint}{FAINT}>{FAINT:#} ",
         "",
         left / 60,
         left % 60,

@@ -5,14 +5,21 @@ use midwatch_policy::{ExpectedState, Plan, Risk};
 use super::{
     Page,
     style::{BAD, GOOD, STRONG, WARN},
-    text::clean,
+    text::{clean, visible},
 };
 
 /// The plan with its evidence, blast radius, way back and expected state.
 pub(crate) fn show(page: &mut Page, plan: &Plan, reason: &str, because: &[String]) {
     page.blank();
     let action = plan.action.to_string();
-    page.line(&format!("{:11}{STRONG}PROPOSAL{STRONG:#}  {STRONG}{action}{STRONG:#}", ""));
+    let gutter = page.gutter();
+    let line = format!("{:gutter$}{STRONG}PROPOSAL{STRONG:#}  {STRONG}{action}{STRONG:#}", "");
+    if visible(&line) <= page.width() {
+        page.line(&line);
+    } else {
+        page.styled("PROPOSAL", STRONG);
+        page.styled(&action, STRONG);
+    }
     page.labelled("why", reason);
     for (at, line) in because.iter().enumerate() {
         page.labelled(if at == 0 { "evidence" } else { "" }, line);

@@ -7,7 +7,7 @@ use crate::run::{ClaimKind, Outcome, Run};
 use super::{
     Page,
     style::{BAD, FAINT, GOOD, NAME, STRONG, WARN},
-    text::{GUTTER, WIDTH, clean, clock, count, dollars, fit, took},
+    text::{clean, clock, count, dollars, fit, took},
 };
 
 /// Evidence lines shown before the rest is only counted.
@@ -15,8 +15,15 @@ const EVIDENCE_SHOWN: usize = 12;
 
 /// Writes the report of a run for people.
 pub fn report(run: &Run, out: Box<dyn Write + Send>) {
-    let mut page = Page::new(out);
-    let page = &mut page;
+    write(run, &mut Page::new(out));
+}
+
+/// The same in so many columns, 40 to 100.
+pub fn report_within(run: &Run, out: Box<dyn Write + Send>, columns: usize) {
+    write(run, &mut Page::within(out, columns));
+}
+
+fn write(run: &Run, page: &mut Page) {
     title(page, run);
     section(page, "Summary");
     page.paragraph(&run.summary);
@@ -41,10 +48,7 @@ pub fn report(run: &Run, out: Box<dyn Write + Send>) {
 
     section(page, "Timeline");
     for moment in &run.timeline {
-        for (at, line) in super::text::wrap(&moment.text, WIDTH - GUTTER - 10).iter().enumerate() {
-            let time = if at == 0 { clock(moment.at) } else { String::new() };
-            page.line(&format!("{:GUTTER$}{FAINT}{time:<8}{FAINT:#}  {line}", ""));
-        }
+        page.item(&format!("{FAINT}{:<8}{FAINT:#} ", clock(moment.at)), &moment.text);
     }
 
     section(page, "Known and guessed");
@@ -81,16 +85,19 @@ fn title(page: &mut Page, run: &Run) {
         Outcome::Escalated => (WARN, "escalated: a person should look"),
     };
     page.blank();
-    page.line(&format!(" {FAINT}{}{FAINT:#}", "─".repeat(WIDTH - 2)));
+    page.line(&format!(" {FAINT}{}{FAINT:#}", "─".repeat(page.width() - 2)));
     let service = run.service.as_ref().map_or("unknown service", AsRef::as_ref);
-    page.line(&format!(
-        " {STRONG}REPORT{STRONG:#}    {STRONG}{}{STRONG:#} on {service}, {colour}{word}{colour:#}",
-        clean(&run.alarm.name)
-    ));
-    page.line(&format!(
-        "{:GUTTER$}{FAINT}{}, verdict {}, confidence {:.2}{FAINT:#}",
-        "", run.incident, run.verdict, run.confidence
-    ));
+    let name = clean(&run.alarm.name);
+    if page.is_narrow() {
+        page.line(&format!(" {STRONG}REPORT{STRONG:#}  {colour}{word}{colour:#}"));
+        page.styled(&format!("{name} on {service}"), STRONG);
+    } else {
+        page.line(&format!(
+            " {STRONG}REPORT{STRONG:#}    {STRONG}{name}{STRONG:#} on {service}, {colour}{word}{colour:#}"
+        ));
+    }
+    let known = format!("{}, verdict {}, confidence {:.2}", run.incident, run.verdict, run.confidence);
+    page.styled(&known, FAINT);
 }
 
 fn section(page: &mut Page, name: &str) {
@@ -105,16 +112,16 @@ fn evidence(page: &mut Page, run: &Run) {
         .filter(|e| run.claims.iter().any(|c| c.kind == ClaimKind::Fact && c.evidence.contains(&e.id)))
         .collect();
     for piece in cited.iter().take(EVIDENCE_SHOWN) {
-        let line = fit(&clean(&piece.line), WIDTH - GUTTER - 6);
-        page.line(&format!("{:GUTTER$}{NAME}{:<5}{NAME:#} {line}", "", piece.id));
+        let mark = format!("{NAME}{:<5}{NAME:#}", piece.id);
+        // One line where there is room, at most two where there is not.
+        let room = page.room() - 6;
+        let most = if page.is_narrow() { 2 * room } else { room };
+        page.item(&mark, &fit(&clean(&piece.line), most));
     }
     let rest = run.evidence.len().saturating_sub(cited.len().min(EVIDENCE_SHOWN));
     if rest > 0 {
         let incident = &run.incident;
-        page.line(&format!(
-            "{:GUTTER$}{FAINT}and {rest} more pieces kept: midwatch incidents show {incident}{FAINT:#}",
-            ""
-        ));
+        page.styled(&format!("and {rest} more pieces kept: midwatch incidents show {incident}"), FAINT);
     }
 }
 

@@ -4,10 +4,20 @@ use std::fmt::Write as _;
 
 use midwatch_policy::Timestamp;
 
-/// Columns that everything fits in.
+/// Columns that everything fits in, where there is room for them.
 pub const WIDTH: usize = 100;
-/// Columns before the text of a line.
+/// Columns below which nothing reads well any more: then lines are broken by the terminal.
+pub const NARROWEST: usize = 40;
+/// Columns before the text of a line, where there is room for them.
 pub const GUTTER: usize = 11;
+
+/// Columns of standard output: what `COLUMNS` says, else what the terminal has, else all that are
+/// ever used (a pipe, a file).
+pub fn columns() -> usize {
+    let said = std::env::var("COLUMNS").ok().and_then(|text| text.trim().parse().ok());
+    let seen = || terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
+    said.or_else(seen).unwrap_or(WIDTH).clamp(NARROWEST, WIDTH)
+}
 
 /// Text from outside, safe for a terminal: one line, nothing that moves the cursor.
 pub fn clean(text: &str) -> String {
@@ -66,6 +76,19 @@ pub fn visible(text: &str) -> usize {
     columns
 }
 
+/// After how many characters to break a word that does not fit: behind a joint of a path, a name or
+/// a number with a unit, else at the edge.
+fn joint(word: &str, width: usize) -> usize {
+    let behind = word
+        .chars()
+        .take(width)
+        .enumerate()
+        .filter(|(_, c)| matches!(c, '/' | '-' | '.' | ':' | '_' | ',' | ';' | '=' | '@' | '#' | '&' | '?'))
+        .map(|(at, _)| at + 1)
+        .last();
+    behind.filter(|at| *at * 3 >= width).unwrap_or(width)
+}
+
 /// Lines of at most `width` columns, broken at spaces.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
@@ -79,9 +102,10 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
             columns = 0;
         }
         while length > width {
-            lines.push(word.chars().take(width).collect());
-            word = word.chars().skip(width).collect();
-            length -= width;
+            let cut = joint(&word, width);
+            lines.push(word.chars().take(cut).collect());
+            word = word.chars().skip(cut).collect();
+            length -= cut;
         }
         if columns > 0 {
             line.push(' ');
@@ -154,6 +178,16 @@ mod tests {
         assert_eq!(lines.concat().replace(' ', ""), text.replace(' ', ""));
         assert_eq!(fit("abcdef", 4), "abc…");
         assert_eq!(fit("abcd", 4), "abcd");
+    }
+
+    #[test]
+    fn a_word_that_does_not_fit_is_broken_at_a_joint() {
+        let arn = "arn:aws:ecs:us-east-1:123456789012:service/production/cart";
+        assert_eq!(
+            wrap(&format!("see {arn}"), 24),
+            ["see", "arn:aws:ecs:us-east-1:", "123456789012:service/", "production/cart"]
+        );
+        assert_eq!(wrap("ConnectionTimeoutException", 20), ["ConnectionTimeoutExc", "eption"]);
     }
 
     #[test]
