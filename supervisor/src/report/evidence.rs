@@ -32,6 +32,7 @@ fn entry(piece: &Evidence) -> RunEvidence {
 /// The plain fields of the object, most telling first.
 pub(super) fn line(piece: &Evidence) -> String {
     const FIRST: [&str; 17] = [
+        "change",
         "template",
         "metric",
         "message",
@@ -44,7 +45,6 @@ pub(super) fn line(piece: &Evidence) -> String {
         "total",
         "reason",
         "score",
-        "change",
         "running",
         "desired",
         "created_at",

@@ -45,7 +45,7 @@ impl Live {
 
     /// One look at recovery: the alarm's state, each sign, and for how long all have held.
     fn watched(&mut self, at: &str, alarm: Option<AlarmState>, signs: &[Condition], held: (u64, u64)) {
-        const SIGN: usize = 24;
+        const SIGN: usize = 23;
         let well = signs.iter().all(|s| s.holds);
         let state = alarm.map_or("unknown", AlarmState::as_str);
         let colour = if alarm == Some(AlarmState::Ok) { GOOD } else { BAD };
