@@ -128,10 +128,11 @@ fn survey(root: &Path, files: &mut Vec<PathBuf>, problems: &mut Vec<String>) {
             let markdown = path
                 .extension()
                 .is_some_and(|e| e.eq_ignore_ascii_case("md") || e.eq_ignore_ascii_case("markdown"));
-            if hidden {
-            } else if kind.is_dir() {
+            if hidden || !markdown && !kind.is_dir() {
+                continue;
+            }
+            if kind.is_dir() {
                 open.push(path);
-            } else if !markdown {
             } else if !kind.is_file() {
                 problems.push(format!("`{}` is not a plain file; links are not followed", path.display()));
             } else if files.len() == MOST {

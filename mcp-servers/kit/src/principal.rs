@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(all.of_token(&a.token).unwrap().name(), "midwatch");
         assert_eq!(all.of_token(&b.token).unwrap().kind(), PrincipalKind::AgentClient);
         let digest = hex::encode(Sha256::digest(a.token.as_bytes()));
-        for none in ["", "midwatch", digest.as_str(), &a.token[1..], &a.token.to_uppercase()] {
+        for none in ["", "midwatch", digest.as_str(), a.token.get(1..).unwrap(), &a.token.to_uppercase()] {
             assert_eq!(all.of_token(none), None, "{none}");
         }
         assert!(!format!("{all:?} {a:?}").contains(&digest));

@@ -60,7 +60,7 @@ pub(crate) fn refusal(
     };
     Stop {
         reason: Refused::new(kind, message),
-        request: Some(request),
+        request: Some(Box::new(request)),
         plan: Some(Box::new(view.shown.plan)),
     }
 }

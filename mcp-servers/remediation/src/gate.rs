@@ -164,7 +164,8 @@ impl Gate {
             action,
             now: self.ctx.clock.now(),
         };
-        verify(&offer.token, &*self.keys()?, &demand).map_err(|error| Refused::from(&error))
+        let keys = self.keys()?;
+        verify(&offer.token, &keys, &demand).map_err(|error| Refused::from(&error))
     }
 
     /// What no approval changes: the kill switch, protection, bounds.

@@ -156,7 +156,7 @@ impl Receipt {
         Self {
             outcome: Outcome::Refused,
             reason: Some(reason),
-            request,
+            request: request.map(|request| *request),
             plan,
             permit_id,
             deployment_id: None,
@@ -171,7 +171,7 @@ impl Receipt {
 #[derive(Debug)]
 pub(crate) struct Stop {
     pub(crate) reason: Refused,
-    pub(crate) request: Option<Requested>,
+    pub(crate) request: Option<Box<Requested>>,
     pub(crate) plan: Option<Box<Plan>>,
 }
 

@@ -300,12 +300,14 @@ impl RemediationServer {
         let caller = self.caller(context)?;
         let gate = Arc::clone(&self.gate);
         // A task of its own: whoever hangs up, what was begun is carried to its record.
-        tokio::spawn(async move { gate.pass(&caller, action).await }).await.map(Json).map_err(|error| {
-            tracing::error!(%error, "an act died");
-            ToolError::internal(
-                "the act died; whether it took effect is not known: read the target, do not call again",
-            )
-        })
+        tokio::spawn(async move { Box::pin(gate.pass(&caller, action)).await }).await.map(Json).map_err(
+            |error| {
+                tracing::error!(%error, "an act died");
+                ToolError::internal(
+                    "the act died; whether it took effect is not known: read the target, do not call again",
+                )
+            },
+        )
     }
 
     /// Who calls, as whoever let them in knows it; nothing in the call itself says so. A desk only

@@ -103,7 +103,7 @@ pub enum SpendError {
     #[error("the store of spent permits cannot be locked: {0}")]
     Lock(std::io::Error),
     /// The store does not work.
-    #[error("the store of spent permits does not work: {0}")]
+    #[error("the store of spent permits does not work")]
     Store(#[from] rusqlite::Error),
 }
 
