@@ -36,7 +36,7 @@ pub use id::{AwsName, EvidenceId, IdError, IncidentId, PermitId, RequestId, Serv
 pub use jiff::{SignedDuration, Timestamp};
 pub use permit::{
     Approver, Authorised, Claims, Demand, Digest, DigestError, KeyError, PermitError, PermitToken, PublicKey,
-    PublicKeys, SignError, SigningKey, VerifiedPermit, sign, verify,
+    PublicKeys, Seal, SignError, SigningKey, VerifiedPermit, sign, verify,
 };
 pub use problem::Problem;
 pub use redact::{Redacted, SecretKind, redact};

@@ -15,6 +15,7 @@
 
 mod digest;
 mod key;
+mod seal;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use digest::{Digest, DigestError};
 pub use key::{KeyError, PublicKey, PublicKeys, SigningKey};
+pub use seal::Seal;
 
 use crate::{
     action::{Action, ActionKind, ExpectedState},

@@ -1,128 +1,166 @@
-//! Approve: a person is asked, and only their answer counts.
+//! Approve: a request lies at the desk until people have answered it, and only what the desk says
+//! of it counts.
 //!
-//! INVARIANT: no answer in time is a decline. A request ends once: approved, declined, expired, or
-//! withdrawn because the alarm cleared while it was open.
+//! INVARIANT: nothing in this process can approve: whoever answers does so at the desk, as
+//! themselves. No answer in time is a decline. A request ends once: approved, declined, expired, or
+//! withdrawn because the alarm cleared or a person took the incident over.
 
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use midwatch_agents::view::Alarm;
-use midwatch_policy::{IncidentId, Plan, RequestId, Timestamp};
+use midwatch_policy::{Approver, Ask, RequestState, RequestView, SignedDuration};
 use serde_json::json;
 
 use crate::{
     case::{Case, args},
     event::Event,
     run::Answer,
+    site::Hands,
 };
 
-/// How often the alarm is looked at while a person is being asked.
+/// How often the alarm is looked at while people are being asked.
 const EVERY: Duration = Duration::from_secs(30);
 /// Deadline of one look.
 const LOOK: Duration = Duration::from_secs(10);
+/// How long until the desk is asked again when it does not answer.
+const AGAIN: Duration = Duration::from_secs(5);
+/// How long after its end a request is still waited for at a desk that does not answer.
+const GRACE: SignedDuration = SignedDuration::from_secs(30);
 
-/// What a person is asked.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Question {
-    /// The request at the desk.
-    pub request: RequestId,
-    /// The incident.
-    pub incident: IncidentId,
-    /// What would be done: the plan that the desk fetched itself.
-    pub plan: Plan,
-    /// Who may answer, in words.
-    pub whom: String,
-    /// The roles that may answer.
-    pub roles: Vec<String>,
-    /// Who has approved already, where several have to.
-    pub already: Vec<String>,
-    /// When it counts as declined.
-    pub expires_at: Timestamp,
+/// Whoever brings a request to people: a terminal, a page, a chat. They answer at the desk.
+pub trait Channel: Send + Sync + std::fmt::Debug {
+    /// Shows the request to people for as long as the future is kept; returns once nobody will
+    /// answer there any more, and says why.
+    fn attend<'a>(&'a self, request: &'a RequestView) -> BoxFuture<'a, String>;
 }
 
-/// What a person answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
-    /// Whether they approve.
-    pub approve: bool,
-    /// Their name.
-    pub by: String,
-    /// The role in which they answer.
-    pub role: String,
-    /// The way their answer came.
-    pub channel: String,
-    /// What they said.
-    pub note: Option<String>,
-}
-
-/// Someone who can be asked.
-pub trait Approver: Send + Sync + std::fmt::Debug {
-    /// Asks, and waits for the answer; for ever, if there is none.
-    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Reply>;
-
-    /// Returns once it is known that nobody will answer, and says why; for ever until then.
-    fn gone(&self) -> BoxFuture<'_, String> {
-        Box::pin(std::future::pending())
-    }
-}
-
-/// Nobody is there.
+/// People find the request at the desk themselves.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Nobody;
+pub struct AtTheDesk;
 
-impl Approver for Nobody {
-    fn ask<'a>(&'a self, _: &'a Question) -> BoxFuture<'a, Reply> {
+impl Channel for AtTheDesk {
+    fn attend<'a>(&'a self, _: &'a RequestView) -> BoxFuture<'a, String> {
         Box::pin(std::future::pending())
     }
 }
 
-/// How a request ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
-    /// How.
-    pub answer: Answer,
-    /// The reply, where there was one.
-    pub reply: Option<Reply>,
+/// Asks until the request has ended; says how.
+pub async fn approve(case: &Case, hands: &Hands, request: RequestView) -> (Answer, RequestView) {
+    let id = request.shown.request.clone();
+    case.recorder.note(Event::Asked {
+        request: id.to_string(),
+        whom: request.shown.whom(),
+        expires_at: request.shown.expires_at,
+    });
+    case.recorder.flush().await;
+    let mut view = request;
+    while view.state.is_open() {
+        let end = tokio::select! {
+            biased;
+            () = case.cancel.cancelled() => End::Withdraw("midwatch was told to end".to_owned()),
+            changed = hands.desk.wait(&id, &view.state) => match changed {
+                Ok(changed) => End::Changed(Box::new(changed)),
+                Err(error) => End::Unreachable(error.to_string()),
+            },
+            why = hands.channel.attend(&view) => End::Withdraw(why),
+            () = cleared(case) => End::Withdraw(CLEARED.to_owned()),
+        };
+        match end {
+            End::Changed(changed) => {
+                partly(case, &view, &changed);
+                view = *changed;
+            }
+            End::Withdraw(why) => match hands.desk.withdraw(&id, &why).await {
+                Ok(withdrawn) => view = withdrawn,
+                // It may have been answered in this very moment: what the desk says next counts.
+                Err(error) if !over(case, &view) => {
+                    tracing::warn!(%error, "a request could not be withdrawn");
+                    case.clock.sleep(AGAIN).await;
+                }
+                Err(error) => return lost(case, view, &error.to_string()),
+            },
+            End::Unreachable(why) if over(case, &view) => return lost(case, view, &why),
+            End::Unreachable(why) => {
+                tracing::warn!(why, "the desk does not answer");
+                case.clock.sleep(AGAIN).await;
+            }
+        }
+    }
+    let answer = answer(&view.state);
+    case.recorder.note(answered(&view.state, answer));
+    (answer, view)
 }
 
-/// Asks a person, until they answer, the request expires or the alarm clears.
-pub async fn approve(case: &Case, approver: &dyn Approver, question: &Question) -> Ended {
-    if question.already.is_empty() {
-        case.recorder.note(Event::Asked {
-            request: question.request.to_string(),
-            whom: question.whom.clone(),
-            expires_at: question.expires_at,
+/// Why a request is withdrawn when its alarm clears.
+const CLEARED: &str = "the alarm cleared";
+
+enum End {
+    Changed(Box<RequestView>),
+    Withdraw(String),
+    Unreachable(String),
+}
+
+fn over(case: &Case, view: &RequestView) -> bool {
+    view.shown.expires_at.checked_add(GRACE).is_ok_and(|end| case.now() >= end)
+}
+
+/// The desk has not been heard of since before the request's end: nobody's answer is known.
+fn lost(case: &Case, view: RequestView, why: &str) -> (Answer, RequestView) {
+    let note = Some(format!("the desk does not answer: {why}"));
+    case.recorder.note(Event::Answered { answer: Answer::Expired, by: None, channel: None, note });
+    (Answer::Expired, view)
+}
+
+/// One of several has approved: said as it happens.
+fn partly(case: &Case, before: &RequestView, now: &RequestView) {
+    let RequestState::Open { approvers } = &now.state else { return };
+    let known = match &before.state {
+        RequestState::Open { approvers } => approvers.len(),
+        _ => 0,
+    };
+    for approver in approvers.iter().skip(known) {
+        case.recorder.note(Event::Answered {
+            answer: Answer::Approved,
+            by: Some(approver.name.clone()),
+            channel: Some(approver.channel.clone()),
+            note: Some(format!("still to approve: {}", in_words(&now.wanted))),
         });
     }
-    case.recorder.flush().await;
-    let left = Duration::try_from(question.expires_at.duration_since(case.now())).unwrap_or(Duration::ZERO);
-    let mut why = None;
-    let ended = tokio::select! {
-        biased;
-        () = case.cancel.cancelled() => Ended { answer: Answer::Withdrawn, reply: None },
-        reply = approver.ask(question) => {
-            // An answer that arrives late is no answer.
-            let answer = match (case.now() < question.expires_at, reply.approve) {
-                (true, true) => Answer::Approved,
-                (true, false) => Answer::Declined,
-                (false, _) => Answer::Expired,
-            };
-            Ended { answer, reply: Some(reply) }
+}
+
+/// What became of a request.
+const fn answer(state: &RequestState) -> Answer {
+    match state {
+        RequestState::Approved { .. } | RequestState::Used { .. } => Answer::Approved,
+        RequestState::Declined { .. } | RequestState::Revoked { .. } => Answer::Declined,
+        RequestState::Expired { .. } | RequestState::Open { .. } => Answer::Expired,
+        RequestState::Withdrawn { .. } => Answer::Withdrawn,
+    }
+}
+
+fn answered(state: &RequestState, answer: Answer) -> Event {
+    let (by, channel, note) = match state {
+        RequestState::Approved { approvers, .. } | RequestState::Used { approvers, .. } => {
+            (Some(names(approvers)), approvers.last().map(|a| a.channel.clone()), None)
         }
-        gone = approver.gone() => {
-            why = Some(gone);
-            Ended { answer: Answer::Expired, reply: None }
+        RequestState::Declined { by, reason, .. } | RequestState::Revoked { by, reason, .. } => {
+            (Some(by.clone()), None, Some(reason.clone()).filter(|r| !r.is_empty()))
         }
-        () = case.clock.sleep(left) => Ended { answer: Answer::Expired, reply: None },
-        () = cleared(case) => Ended { answer: Answer::Withdrawn, reply: None },
+        RequestState::Withdrawn { why, .. } => (None, None, Some(why.clone())),
+        RequestState::Open { .. } | RequestState::Expired { .. } => (None, None, None),
     };
-    case.recorder.note(Event::Answered {
-        answer: ended.answer,
-        by: ended.reply.as_ref().map(|r| r.by.clone()),
-        channel: ended.reply.as_ref().map(|r| r.channel.clone()),
-        note: why.or_else(|| ended.reply.as_ref().and_then(|r| r.note.clone())),
-    });
-    ended
+    Event::Answered { answer, by, channel, note }
+}
+
+/// Whom it waits for, in words.
+fn in_words(asks: &[Ask]) -> String {
+    asks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+}
+
+/// Who approved, in words.
+pub fn names(approvers: &[Approver]) -> String {
+    approvers.iter().map(|a| a.name.as_str()).collect::<Vec<_>>().join(" and ")
 }
 
 /// Returns once the alarm is back in OK.

@@ -18,6 +18,7 @@ use midwatch_policy::{Action, CauseKind, RunbookContract, Verdict};
 use crate::{
     case::Case,
     event::Event,
+    memory::{self, Remembered},
     run::{Cause, Factor, WeighedCause},
 };
 
@@ -95,6 +96,20 @@ pub fn diagnose(case: &Case, signals: &Signals, found: &[Found]) -> Diagnosis {
     let Diagnosis { cause, confidence, factors, causes, text, .. } = diagnosis.clone();
     case.recorder.note(Event::Diagnosed { cause, confidence, factors, causes, text });
     diagnosis
+}
+
+/// Lets what helped and did not help before move the confidence.
+pub fn remember(case: &Case, diagnosis: &mut Diagnosis, past: &[Remembered]) {
+    let factors = memory::factors(past);
+    if factors.is_empty() || diagnosis.cause.kind == CauseKind::Unknown {
+        return;
+    }
+    for Factor { text, weight } in factors {
+        add(diagnosis, text, weight);
+    }
+    diagnosis.confidence = (diagnosis.confidence.clamp(0.0, 0.95) * 100.0).round() / 100.0;
+    let Diagnosis { cause, confidence, factors, causes, text, .. } = diagnosis.clone();
+    case.recorder.note(Event::Diagnosed { cause, confidence, factors, causes, text });
 }
 
 fn cause_of(ranked: &RankedCause) -> Cause {

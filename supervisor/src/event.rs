@@ -4,7 +4,7 @@
 //! round, would make one of them untrue.
 
 use midwatch_agents::{events::AgentEvent, finding::Finding, route::RouteDecision};
-use midwatch_policy::{Action, EvidenceId, Plan, ServiceName, Timestamp};
+use midwatch_policy::{Action, EvidenceId, HoldState, Plan, ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -209,6 +209,24 @@ pub enum Event {
         /// The request it was signed for.
         request: String,
     },
+    /// The desk signed the journal's head.
+    Sealed {
+        /// How many entries it had.
+        entries: u32,
+        /// Hash of the last one.
+        head: String,
+        /// The signature; see `midwatch_policy::Seal`.
+        signature: String,
+    },
+    /// A person holds the incident.
+    Held {
+        /// Whose it is.
+        state: HoldState,
+        /// Who said so.
+        by: String,
+        /// In a sentence.
+        text: String,
+    },
     /// The tool is about to be called.
     Intended {
         /// What will be done.
@@ -287,6 +305,8 @@ impl Event {
             Self::Asked { .. } => "asked",
             Self::Answered { .. } => "answered",
             Self::Permitted { .. } => "permitted",
+            Self::Sealed { .. } => "sealed",
+            Self::Held { .. } => "held",
             Self::Intended { .. } => "intended",
             Self::Acted { .. } => "acted",
             Self::Settled { .. } => "settled",

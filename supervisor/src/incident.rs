@@ -3,31 +3,30 @@
 //! INVARIANT: whatever fails, there is a report, and it escalates unless code has seen positive
 //! signs that the incident is over. A stage that fails or panics becomes a problem in the report.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+mod pursue;
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures::FutureExt as _;
 use midwatch_agents::{budget::Spend, route::Route, signals::Signals};
-use midwatch_policy::{Action, CauseKind, Claimed, PermitId, RunbookContract, Service, Timestamp, Verdict};
+use midwatch_policy::{Action, CauseKind, RunbookContract, Service, Timestamp, Verdict};
 
 use crate::{
-    act,
     alarm::Alarm,
-    approve::{Ended, Question, approve},
     case::Case,
     decide::{self, Diagnosis, Found},
-    desk::{DeskError, Request},
     event::{Event, Stage, View},
     intake, investigate,
+    memory::Signature,
     record::Recorder,
     report::{self, Story},
     route,
-    run::{Answer, Escalation, Outcome, Run, RunProposal},
-    site::{Hands, Site},
-    sweep, verify,
+    run::{Escalation, Outcome, Run},
+    site::Site,
+    sweep,
 };
 
-/// How long recovery has to hold where no runbook says.
-const STABLE: Duration = Duration::from_mins(5);
+use pursue::Pursuit;
 
 /// Why an incident could not even be opened.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +70,11 @@ pub async fn handle(alarm: Alarm, site: &Site, view: Box<dyn View>, salt: u32) -
     case.recorder.note(Event::Closed { outcome });
     let mut run = report::report(&case, &story, outcome);
     case.recorder.note(Event::Reported { run: Box::new(run.clone()) });
+    if let Some(hands) = &site.hands
+        && let Some(problem) = pursue::seal(&case, hands).await
+    {
+        run.problems.push(problem);
+    }
     drop(case);
     match writer.await {
         Ok(written) => {
@@ -146,6 +150,9 @@ impl Incident<'_> {
             Route::CloseTransient | Route::Investigate => {}
         }
 
+        if let Some(outcome) = self.taken().await {
+            return Some(outcome);
+        }
         let looked = guarded(
             &self.case,
             &mut self.story,
@@ -172,7 +179,15 @@ impl Incident<'_> {
             self.escalate(None, &why_unresolved(&diagnosis, &signals));
             return Some(Outcome::Escalated);
         };
-        self.ask(&service, &action, &signals, &diagnosis).await
+        let contract = decide::contract(&self.case, &signals, Some(&action));
+        let pursuit = Pursuit { service: &service, action: &action, diagnosis: &diagnosis, contract };
+        Box::pin(self.pursue(&pursuit)).await
+    }
+
+    /// Whether a person holds the incident, where there is a desk that knows.
+    async fn taken(&mut self) -> Option<Outcome> {
+        let hands = self.site.hands.clone()?;
+        self.held(&hands).await
     }
 
     /// The alarm did not come in as one that fires, and nothing goes on: a short check instead of
@@ -218,7 +233,11 @@ impl Incident<'_> {
     }
 
     async fn decide(&mut self, signals: &Signals, found: &[Found]) -> (Diagnosis, Option<(Service, Action)>) {
-        let diagnosis = decide::diagnose(&self.case, signals, found);
+        let mut diagnosis = decide::diagnose(&self.case, signals, found);
+        if let Some(signature) = self.signature(diagnosis.cause.kind) {
+            let past = self.site.memory.recall(&signature).await;
+            decide::remember(&self.case, &mut diagnosis, &past);
+        }
         let Some(service) = self.case.opened.service.clone() else {
             let why = "the catalog has no service for this alarm".to_owned();
             self.case.recorder.note(Event::NothingProposed { why });
@@ -246,209 +265,16 @@ impl Incident<'_> {
         (diagnosis, Some((service, action)))
     }
 
-    async fn ask(
-        &mut self,
-        service: &Service,
-        action: &Action,
-        signals: &Signals,
-        diagnosis: &Diagnosis,
-    ) -> Option<Outcome> {
-        let contract = decide::contract(&self.case, signals, Some(action));
-        let Some(hands) = self.site.hands.clone() else {
-            let why = format!("would propose to {action}, but here Midwatch only reads");
-            self.case.recorder.note(Event::NothingProposed { why: why.clone() });
-            self.escalate(contract.as_ref(), &why);
-            return Some(Outcome::Escalated);
-        };
-        let opened = guarded(
-            &self.case,
-            &mut self.story,
-            Stage::Approve,
-            hands.desk.open(&self.case, service, action, &claimed(diagnosis)),
-        )
-        .await?;
-        let request = match opened {
-            Ok(request) => request,
-            Err(error) => return Some(self.not_asked(action, &error, contract.as_ref())),
-        };
-        self.propose(&request, diagnosis);
-        let mut question = Question {
-            request: request.id.clone(),
-            incident: self.case.opened.id.clone(),
-            plan: request.plan.clone(),
-            whom: request.whom(),
-            roles: request.asks.iter().map(|a| a.role.clone()).collect(),
-            already: Vec::new(),
-            expires_at: request.expires_at,
-        };
-        let (ended, permit) = self.answer(&hands, &mut question).await;
-        if let Some(proposal) = &mut self.story.proposal {
-            proposal.answer = ended.answer;
-            // Whoever declines, declines alone; an approval is of all who gave theirs.
-            let before = if ended.answer == Answer::Approved { question.already } else { Vec::new() };
-            let last = ended.reply.iter().map(|r| r.by.clone());
-            let mut by: Vec<String> = before.into_iter().chain(last).collect();
-            by.dedup();
-            proposal.by = Some(by.join(" and ")).filter(|by| !by.is_empty());
-        }
-        match ended.answer {
-            Answer::Approved => self.act(permit, &request, signals, contract.as_ref()).await,
-            Answer::Withdrawn => {
-                hands.desk.end(&request.id);
-                self.cleared(signals, contract.as_ref()).await
-            }
-            Answer::Declined | Answer::Expired | Answer::NotAsked => {
-                hands.desk.end(&request.id);
-                let how = if ended.answer == Answer::Declined { "declined" } else { "not answered in time" };
-                self.escalate(
-                    contract.as_ref(),
-                    &format!("the proposal to {action} was {how}; nothing was changed"),
-                );
-                Some(Outcome::Escalated)
-            }
-        }
+    /// Since when the trouble lasts, as well as is known.
+    fn onset(&self) -> Timestamp {
+        let signals = self.story.signals.as_ref();
+        signals.and_then(|s| s.onset).unwrap_or(self.case.opened.alarm.at)
     }
 
-    /// Asks until all who have to have approved, or one does not.
-    async fn answer(
-        &mut self,
-        hands: &Hands,
-        question: &mut Question,
-    ) -> (Ended, Option<Result<PermitId, DeskError>>) {
-        loop {
-            let ended = approve(&self.case, hands.approver.as_ref(), question).await;
-            let by = ended.reply.as_ref().map(|r| r.by.clone());
-            self.story.answers.push((self.case.now(), ended.answer, by));
-            let Some(reply) = ended.reply.as_ref().filter(|_| ended.answer == Answer::Approved) else {
-                return (ended, None);
-            };
-            match hands.desk.approve(&question.request, reply) {
-                Err(DeskError::Unmet(_))
-                    if !question.already.contains(&reply.by) && question.already.len() < 9 =>
-                {
-                    question.already.push(reply.by.clone());
-                }
-                settled => return (ended, Some(settled)),
-            }
-        }
-    }
-
-    fn propose(&mut self, request: &Request, diagnosis: &Diagnosis) {
-        let evidence: Vec<String> = diagnosis.causes.first().map(|c| c.evidence.clone()).unwrap_or_default();
-        let because: Vec<String> = diagnosis
-            .claims
-            .iter()
-            .filter(|c| c.is_fact())
-            .take(5)
-            .map(|c| {
-                let ids: Vec<&str> = c.evidence.iter().map(AsRef::as_ref).collect();
-                format!("{} [{}]", c.text, ids.join(" "))
-            })
-            .collect();
-        let policy = format!("asks {} by `{}`", request.whom(), request.rules.join("`, `"));
-        let reason = diagnosis.text.clone();
-        self.story.proposed_at = Some(self.case.now());
-        self.story.proposal = Some(RunProposal {
-            plan: request.plan.clone(),
-            reason: reason.clone(),
-            evidence: evidence.clone(),
-            policy: policy.clone(),
-            answer: Answer::Expired,
-            by: None,
-        });
-        self.case.recorder.note(Event::Proposed { plan: request.plan.clone(), reason, evidence, because });
-        self.case.recorder.note(Event::Judged { text: policy, may_ask: true });
-    }
-
-    fn not_asked(
-        &mut self,
-        action: &Action,
-        error: &DeskError,
-        contract: Option<&RunbookContract>,
-    ) -> Outcome {
-        self.case.recorder.note(Event::Judged { text: error.to_string(), may_ask: false });
-        self.story.not_checked.push(format!("nobody was asked to {action}: {error}"));
-        self.escalate(contract, &format!("`{action}` would fit, but nobody was asked: {error}"));
-        Outcome::Escalated
-    }
-
-    async fn act(
-        &mut self,
-        permit: Option<Result<PermitId, DeskError>>,
-        request: &Request,
-        signals: &Signals,
-        contract: Option<&RunbookContract>,
-    ) -> Option<Outcome> {
-        let action = request.plan.action.clone();
-        match permit {
-            Some(Ok(permit)) => {
-                let event =
-                    Event::Permitted { permit_id: permit.to_string(), request: request.id.to_string() };
-                self.case.recorder.note(event);
-            }
-            Some(Err(error)) => return Some(self.not_asked(&action, &error, contract)),
-            None => return None,
-        }
-        let done = guarded(
-            &self.case,
-            &mut self.story,
-            Stage::Act,
-            act::act(&self.case, &request.plan, request.id.as_str()),
-        )
-        .await?;
-        let done = match done {
-            Ok(done) => done,
-            Err(error) => {
-                failed(&self.case, &mut self.story, Stage::Act, format!("not done: {error}"));
-                self.escalate(
-                    contract,
-                    "the approved action was not done: its intent could not be written down",
-                );
-                return Some(Outcome::Escalated);
-            }
-        };
-        self.story.acted_at = Some(self.case.now());
-        let (took_effect, outcome, detail) = (done.took_effect(), done.outcome.clone(), done.detail.clone());
-        self.story.actions.push(done);
-        if !took_effect {
-            self.escalate(contract, &format!("the approved action to {action} was {outcome}: {detail}"));
-            return Some(Outcome::Escalated);
-        }
-        let window = contract.map_or(STABLE, |c| Duration::from_secs(u64::from(c.verify.stability_window_s)));
-        let onset = self.onset(signals);
-        let verified =
-            guarded(&self.case, &mut self.story, Stage::Verify, verify::verify(&self.case, onset, window))
-                .await?;
-        self.story.last_state = verified.alarm.or(self.story.last_state);
-        let recovered = verified.recovered;
-        let text = verified.text.clone();
-        self.story.verified = Some(verified);
-        if recovered {
-            return Some(Outcome::Resolved);
-        }
-        let way_back = &request.plan.inverse.summary;
-        self.escalate(contract, &format!("tried to {action}: {text}. The way back: {way_back}"));
-        Some(Outcome::Escalated)
-    }
-
-    /// The alarm cleared while a person was being asked: over only if the signs say so as well.
-    async fn cleared(&mut self, signals: &Signals, contract: Option<&RunbookContract>) -> Option<Outcome> {
-        let checked = route::closing(&self.case, signals).await;
-        self.story.last_state = checked.alarm.or(self.story.last_state);
-        if checked.over {
-            return Some(Outcome::Recovered);
-        }
-        let open: Vec<String> =
-            checked.conditions.iter().filter(|c| !c.holds).map(|c| c.text.clone()).collect();
-        self.escalate(
-            contract,
-            &format!("the alarm cleared, but there are no signs of recovery: {}", open.join(", ")),
-        );
-        Some(Outcome::Escalated)
-    }
-
-    fn onset(&self, signals: &Signals) -> Timestamp {
-        signals.onset.unwrap_or(self.case.opened.alarm.at)
+    /// In what way the service failed, for the memory of outcomes.
+    fn signature(&self, cause: CauseKind) -> Option<Signature> {
+        let service = self.case.opened.service.as_ref()?;
+        Some(Signature::of(&service.name, cause, self.story.signals.as_ref()?))
     }
 
     fn escalate(&mut self, contract: Option<&RunbookContract>, why: &str) {
@@ -478,17 +304,5 @@ fn why_unresolved(diagnosis: &Diagnosis, signals: &Signals) -> String {
             kind.as_str().replace('_', " "),
             diagnosis.cause.reference.as_ref().map(|r| format!(" ({r})")).unwrap_or_default()
         ),
-    }
-}
-
-/// What is claimed towards policy; it can only count against us.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=100 just before")]
-fn claimed(diagnosis: &Diagnosis) -> Claimed {
-    let evidence = diagnosis.claims.iter().filter(|c| c.is_fact()).flat_map(|c| &c.evidence);
-    Claimed {
-        confidence_percent: (diagnosis.confidence * 100.0).clamp(0.0, 100.0).round() as u8,
-        phase: "decide".to_owned(),
-        severity: "alarm".to_owned(),
-        evidence: evidence.map(ToString::to_string).collect(),
     }
 }

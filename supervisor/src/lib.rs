@@ -15,6 +15,7 @@ pub mod incident;
 pub mod intake;
 pub mod investigate;
 pub mod journal;
+pub mod memory;
 pub mod record;
 pub mod report;
 pub mod route;

@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{
     event::{Event, Noted, View},
-    journal::{Draft, Journal},
+    journal::{Draft, Head, Journal},
 };
 
 /// Events that may wait to be written; an incident has some hundreds in all.
@@ -34,6 +34,7 @@ pub struct RecordError(String);
 enum Message {
     Event(Box<Noted>, Option<oneshot::Sender<Result<(), RecordError>>>),
     Flush(oneshot::Sender<()>),
+    Head(oneshot::Sender<Option<Head>>),
 }
 
 /// The writing end. Cheap to clone.
@@ -110,6 +111,14 @@ impl Recorder {
         }
     }
 
+    /// Where the journal's chain ends now, with everything noted so far written; nothing if it
+    /// cannot be written or read.
+    pub async fn head(&self) -> Option<Head> {
+        let (done, head) = oneshot::channel();
+        self.sender.send(Message::Head(done)).await.ok()?;
+        head.await.ok()?
+    }
+
     /// Events that were lost because too many waited.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
@@ -132,7 +141,7 @@ async fn write(
     while receiver.recv_many(&mut batch, BATCH).await > 0 {
         let drafts = batch.iter().filter_map(|message| match message {
             Message::Event(noted, _) => Some(draft(noted)),
-            Message::Flush(_) => None,
+            Message::Flush(_) | Message::Head(_) => None,
         });
         let drafts: Result<Vec<Draft>, serde_json::Error> = drafts.collect();
         if written.problem.is_none() {
@@ -158,6 +167,11 @@ async fn write(
                 }
                 Message::Flush(done) => {
                     let _ = done.send(());
+                }
+                Message::Head(done) => {
+                    let whole = written.problem.is_none();
+                    let head = if whole { journal.head(&incident).await.ok().flatten() } else { None };
+                    let _ = done.send(head);
                 }
             }
         }

@@ -39,6 +39,10 @@ pub struct Story {
     pub diagnosis: Option<Diagnosis>,
     /// What was proposed, and what became of it.
     pub proposal: Option<RunProposal>,
+    /// What was proposed to undo an action that did not help.
+    pub undo: Option<RunProposal>,
+    /// Who holds the incident, if a person does.
+    pub held: Option<String>,
     /// When it was proposed and when it was answered.
     pub proposed_at: Option<Timestamp>,
     /// Each answer: when, how and who.
@@ -91,7 +95,7 @@ pub fn report(case: &Case, story: &Story, outcome: Outcome) -> Run {
             let reference = opened.service.as_ref().map(|s| s.name.to_string());
             (Verdict::Transient, Cause { kind: CauseKind::Transient, reference })
         }
-        Outcome::Resolved | Outcome::Recovered | Outcome::Escalated => {
+        Outcome::Resolved | Outcome::Recovered | Outcome::Escalated | Outcome::TakenOver => {
             (diagnosis.verdict, diagnosis.cause.clone())
         }
     };
@@ -117,6 +121,7 @@ pub fn report(case: &Case, story: &Story, outcome: Outcome) -> Run {
         outcome,
         actions: story.actions.clone(),
         proposal: story.proposal.clone(),
+        undo: story.undo.clone(),
         escalated: story.escalation.is_some(),
         escalation: story.escalation.clone(),
         summary: prose::summary(case, story, &diagnosis, outcome),

@@ -22,12 +22,14 @@ pub enum Outcome {
     Recovered,
     /// A person has to look.
     Escalated,
+    /// A person took it over, or stopped Midwatch's work on it.
+    TakenOver,
 }
 
 impl Outcome {
     /// Whether a person has to look.
     pub const fn needs_a_person(self) -> bool {
-        matches!(self, Self::Escalated)
+        matches!(self, Self::Escalated | Self::TakenOver)
     }
 }
 
@@ -283,6 +285,9 @@ pub struct Run {
     pub actions: Vec<RunAction>,
     /// What was proposed.
     pub proposal: Option<RunProposal>,
+    /// What was proposed to undo an action that did not help.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<RunProposal>,
     /// Whether a person has to look.
     pub escalated: bool,
     /// Why, and who.

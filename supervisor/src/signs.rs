@@ -5,7 +5,7 @@
 //! counts only beside traffic, or lines, that are there; what cannot be read does not hold.
 
 use midwatch_agents::view::{Alarm, ErrorPatterns, Health, MetricWindow, Pattern};
-use midwatch_policy::{Service, SignedDuration, Timestamp};
+use midwatch_policy::{Service, SignedDuration, Timestamp, Verification};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -48,6 +48,8 @@ pub struct Seen {
     pub tasks: Option<(u32, u32)>,
     /// Whether the server calls the service healthy.
     pub healthy: Option<bool>,
+    /// What the runbook's contract measures, where it does.
+    pub measured: Option<Condition>,
 }
 
 impl Seen {
@@ -57,6 +59,7 @@ impl Seen {
         all.extend(self.errors_are_gone());
         all.push(self.lives());
         all.extend(self.tasks_run());
+        all.extend(self.measured.clone());
         all
     }
 
@@ -130,6 +133,7 @@ pub async fn look(case: &Case, onset: Timestamp) -> Seen {
         traffic_measured: service.is_some_and(|s| s.traffic.is_some()),
         tasks: health.as_ref().and_then(|h| h.running.zip(h.desired)),
         healthy: health.as_ref().and_then(|h| h.healthy),
+        measured: None,
     }
 }
 
@@ -144,6 +148,24 @@ fn is_fresh(pattern: &Pattern) -> bool {
     };
     let warns = pattern.level.to_lowercase().starts_with("warn");
     !warns && pattern.chance.is_none_or(|chance| chance < clear)
+}
+
+/// Reads the metric that a runbook's contract verifies by: it has to stay at or below the
+/// threshold, and one that cannot be read does not hold.
+pub async fn measure(case: &Case, verification: &Verification, onset: Timestamp) -> Option<Condition> {
+    let (metric, threshold) = (verification.metric.as_ref()?, verification.threshold?);
+    let [from, to, baseline_from, baseline_to] = spans(case.now(), onset);
+    let window = [("metric", json!(metric)), from, to, baseline_from, baseline_to];
+    let service = case.opened.service.as_ref();
+    let read: Option<MetricWindow> = read(case, "metrics", "metric_window", window, service).await;
+    let worst = read.and_then(|w| w.points.iter().map(|p| p.value).max_by(f64::total_cmp));
+    Some(match worst {
+        Some(worst) => Condition {
+            text: format!("{} {} of {}", metric.name, short(worst), short(threshold)),
+            holds: worst <= threshold,
+        },
+        None => Condition { text: format!("{} unreadable", metric.name), holds: false },
+    })
 }
 
 /// `0.7`, `18`.
@@ -243,6 +265,7 @@ mod tests {
             traffic_measured: true,
             tasks: Some((4, 4)),
             healthy: Some(true),
+            measured: None,
         }
     }
 
@@ -254,7 +277,7 @@ mod tests {
     #[test]
     fn each_missing_sign_alone_is_enough_to_stay() {
         type Change = fn(&mut Seen);
-        let cases: [(&str, Change); 8] = [
+        let cases: [(&str, Change); 9] = [
             ("insufficient data", |s| s.alarm = Some(AlarmState::InsufficientData)),
             ("alarm unreadable", |s| s.alarm = None),
             ("errors go on", |s| s.errors = Some((20.0, 0.1))),
@@ -263,6 +286,9 @@ mod tests {
             ("too few tasks", |s| s.tasks = Some((2, 4))),
             ("scaled to nothing", |s| s.tasks = Some((0, 0))),
             ("unhealthy", |s| s.healthy = Some(false)),
+            ("the contract's metric", |s| {
+                s.measured = Some(Condition { text: "latency 900 of 500".to_owned(), holds: false });
+            }),
         ];
         for (what, change) in cases {
             let mut seen = well();

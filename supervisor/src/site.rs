@@ -10,7 +10,7 @@ use midwatch_agents::{
 };
 use midwatch_policy::{Catalog, Clock};
 
-use crate::{approve::Approver, desk::Desk, journal::Journal, tools::Toolbox};
+use crate::{approve::Channel, desk::Desk, journal::Journal, memory::Memory, tools::Toolbox};
 
 /// Ceiling of one incident's spend unless said otherwise: fifty cents.
 pub const CEILING_MICRO_USD: u64 = 500_000;
@@ -68,9 +68,9 @@ impl Minds {
 #[derive(Debug, Clone)]
 pub struct Hands {
     /// Where requests lie and permits are signed.
-    pub desk: Arc<Desk>,
-    /// Who is asked.
-    pub approver: Arc<dyn Approver>,
+    pub desk: Arc<dyn Desk>,
+    /// How people hear of a request.
+    pub channel: Arc<dyn Channel>,
 }
 
 /// Everything that an incident is handled with.
@@ -90,4 +90,6 @@ pub struct Site {
     pub hands: Option<Hands>,
     /// Where it is written down.
     pub journal: Arc<dyn Journal>,
+    /// What helped before.
+    pub memory: Memory,
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use midwatch_policy::{SignedDuration, Timestamp};
+use midwatch_policy::{SignedDuration, Timestamp, Verification};
 
 use crate::{
     alarm::AlarmState,
@@ -32,14 +32,16 @@ pub struct Verified {
     pub since: Option<Timestamp>,
 }
 
-/// Watches until recovery has held for `window`, or did not begin in time.
-pub async fn verify(case: &Case, onset: Timestamp, window: Duration) -> Verified {
+/// Watches until recovery has held for the contract's window, or did not begin in time.
+pub async fn verify(case: &Case, onset: Timestamp, by: &Verification) -> Verified {
+    let window = Duration::from_secs(u64::from(by.stability_window_s));
     let begun = case.now();
     let mut since: Option<Timestamp> = None;
     let mut back: Option<Timestamp> = None;
     let verified = loop {
         case.clock.sleep(EVERY).await;
-        let seen = signs::look(case, onset).await;
+        let (seen, measured) = tokio::join!(signs::look(case, onset), signs::measure(case, by, onset));
+        let seen = Seen { measured, ..seen };
         let now = case.now();
         back = match seen.alarm {
             Some(AlarmState::Ok) => back.or(seen.alarm_since).or(Some(now)),

@@ -1,8 +1,16 @@
 //! The command line.
 
+mod desk;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(super) use desk::{
+    ApprovalsArgs, ApprovalsCommand, ApproveArgs, ApproversArgs, ApproversCommand, AtDesk, DeclineArgs,
+    DeskArgs, DeskDir, HoldArgs, KeysArgs, KeysCommand, KillSwitchArgs, KillSwitchCommand, PermitsArgs,
+    PermitsCommand, RaiseArgs,
+};
 
 use super::{policy::PolicyArgs, runbook::RunbookArgs};
 
@@ -64,6 +72,24 @@ pub enum Command {
     Policy(PolicyArgs),
     /// Say what a careful junior at 3 AM could not follow in a runbook
     Runbook(RunbookArgs),
+    /// Requests for approval: what is open, or one of them in full
+    Approvals(ApprovalsArgs),
+    /// Look at a request and approve exactly that
+    Approve(ApproveArgs),
+    /// Decline a request
+    Decline(DeclineArgs),
+    /// Have a request that ended planned and asked anew
+    Raise(RaiseArgs),
+    /// Take a permit back
+    Permits(PermitsArgs),
+    /// Keep requests, approvers and the signing key, as a process of its own
+    Desk(DeskArgs),
+    /// Who is known to the desk: people, supervisors, remediation servers
+    Approvers(ApproversArgs),
+    /// The desk's keys
+    Keys(KeysArgs),
+    /// Stop every change at once, whatever was approved
+    KillSwitch(KillSwitchArgs),
 }
 
 /// How to write the result.
@@ -183,6 +209,12 @@ pub enum IncidentsCommand {
         #[arg(value_name = "ID")]
         id: String,
     },
+    /// Take one over: Midwatch withdraws its requests and only reads and notes
+    Take(HoldArgs),
+    /// Stop Midwatch's work on one
+    Stop(HoldArgs),
+    /// Hand one back to Midwatch
+    Return(HoldArgs),
 }
 
 /// Arguments of `doctor`.

@@ -14,8 +14,9 @@ use midwatch_policy::SignedDuration;
 use midwatch_sim::Scenario;
 
 use crate::{
-    approve::{Approver, Nobody},
+    approve::{AtTheDesk, Channel},
     incident::handle,
+    memory::Memory,
     terminal::{
         style::{FAINT, STRONG},
         text::{columns, wrap},
@@ -26,6 +27,8 @@ use people::{AtTheTerminal, Decided};
 
 use super::{
     args::{DemoArgs, Format},
+    incidents::store,
+    seat::{Seat, Yes},
     triage::{journal, show, view},
     world,
 };
@@ -54,11 +57,13 @@ pub(super) async fn run(arguments: DemoArgs) -> anyhow::Result<ExitCode> {
             writeln!(out, " {FAINT}{line}{FAINT:#}")?;
         }
     }
+    let memory = Memory::open(&store(arguments.store.clone()));
     let (journal, kept) = journal(arguments.store.clone())?;
     let ask_for = SignedDuration::from_secs(i64::from(arguments.timeout));
-    let stage =
-        world::set(scenario, arguments.model, journal, Some(ask_for), |world| approver(&arguments, world))
-            .await?;
+    let stage = world::set(scenario, arguments.model, (journal, memory), Some(ask_for), |world, desk| {
+        channel(&arguments, world, Seat::Here(desk.clone()))
+    })
+    .await?;
     let run = handle(stage.alarm, &stage.site, view(arguments.format), rand::random()).await?;
     show(&run, arguments.format)?;
     if arguments.format == Format::Text {
@@ -74,12 +79,12 @@ pub(super) async fn run(arguments: DemoArgs) -> anyhow::Result<ExitCode> {
     Ok(if run.outcome.needs_a_person() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn approver(arguments: &DemoArgs, world: &Arc<midwatch_sim::World>) -> Arc<dyn Approver> {
+fn channel(arguments: &DemoArgs, world: &Arc<midwatch_sim::World>, seat: Seat) -> Arc<dyn Channel> {
     let interactive = std::io::stdin().is_terminal() && arguments.format == Format::Text;
     match (arguments.approve, arguments.decline, arguments.no_input) {
-        (true, _, _) => Arc::new(Decided::new(world.clock(), true, "--approve")),
-        (_, true, _) => Arc::new(Decided::new(world.clock(), false, "--decline")),
-        (false, false, false) if interactive => Arc::new(AtTheTerminal::new(Arc::clone(world))),
-        _ => Arc::new(Nobody),
+        (true, _, _) => Arc::new(Decided::new(world.clock(), seat, Yes::Approve, "--approve")),
+        (_, true, _) => Arc::new(Decided::new(world.clock(), seat, Yes::Decline, "--decline")),
+        (false, false, false) if interactive => Arc::new(AtTheTerminal::new(Arc::clone(world), seat)),
+        _ => Arc::new(AtTheDesk),
     }
 }

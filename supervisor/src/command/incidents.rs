@@ -16,7 +16,10 @@ use crate::{
     },
 };
 
-use super::args::{Format, IncidentsArgs, IncidentsCommand};
+use super::{
+    approvals::hold,
+    args::{Format, IncidentsArgs, IncidentsCommand},
+};
 
 /// The store that is named, or the usual one.
 pub(super) fn store(path: Option<PathBuf>) -> PathBuf {
@@ -24,18 +27,25 @@ pub(super) fn store(path: Option<PathBuf>) -> PathBuf {
 }
 
 pub(super) async fn run(arguments: IncidentsArgs) -> anyhow::Result<ExitCode> {
-    let path = store(arguments.store);
+    let IncidentsArgs { what, store, format } = arguments;
+    match what {
+        IncidentsCommand::List => list(kept(store)?.as_ref(), format).await,
+        IncidentsCommand::Show { id } => show(kept(store)?.as_ref(), &id, format).await,
+        IncidentsCommand::Take(whose) => hold(whose, "take", format).await,
+        IncidentsCommand::Stop(whose) => hold(whose, "stop", format).await,
+        IncidentsCommand::Return(whose) => hold(whose, "return", format).await,
+    }
+}
+
+fn kept(path: Option<PathBuf>) -> anyhow::Result<Arc<dyn Journal>> {
+    let path = store(path);
     if !path.exists() {
         bail!(
             "there is no store at `{}`: no incident was kept yet, or give its place with --store",
             path.display()
         );
     }
-    let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(&path)?);
-    match arguments.what {
-        IncidentsCommand::List => list(journal.as_ref(), arguments.format).await,
-        IncidentsCommand::Show { id } => show(journal.as_ref(), &id, arguments.format).await,
-    }
+    Ok(Arc::new(SqliteJournal::open(&path)?))
 }
 
 async fn list(journal: &dyn Journal, format: Format) -> anyhow::Result<ExitCode> {

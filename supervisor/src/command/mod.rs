@@ -1,15 +1,22 @@
 //! What `midwatch` can be told to do.
 
+mod approvals;
+mod approvers;
 mod args;
 #[cfg(feature = "demo")]
 mod demo;
+mod desk;
 mod doctor;
 #[cfg(feature = "demo")]
 mod eval;
 mod incidents;
+mod keys;
+mod kill_switch;
 mod model;
 mod policy;
 mod runbook;
+#[cfg(feature = "demo")]
+mod seat;
 mod triage;
 #[cfg(feature = "demo")]
 mod world;
@@ -17,6 +24,14 @@ mod world;
 use std::process::ExitCode;
 
 pub use args::{Arguments, Command, Format, ModelChoice};
+
+/// What is logged. The desk's audit lines are, whatever else is asked for.
+pub fn log_filter(arguments: &Arguments) -> String {
+    match arguments.command {
+        Command::Desk(_) => format!("{},midwatch::audit=info", arguments.log),
+        _ => arguments.log.clone(),
+    }
+}
 
 /// Does what the arguments say.
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -30,5 +45,14 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Doctor(doctor) => doctor::run(doctor).await,
         Command::Policy(arguments) => policy::run(&arguments),
         Command::Runbook(arguments) => runbook::run(&arguments),
+        Command::Approvals(approvals) => approvals::run(approvals).await,
+        Command::Approve(approve) => approvals::approve(approve).await,
+        Command::Decline(decline) => approvals::decline(decline).await,
+        Command::Raise(raise) => approvals::raise(raise).await,
+        Command::Permits(permits) => approvals::permits(permits).await,
+        Command::Desk(desk) => desk::run(desk).await,
+        Command::Approvers(approvers) => approvers::run(approvers),
+        Command::Keys(keys) => keys::run(keys),
+        Command::KillSwitch(switch) => kill_switch::run(&switch),
     }
 }

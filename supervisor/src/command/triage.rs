@@ -1,5 +1,5 @@
-//! `midwatch triage`: one alarm, looked at with whatever AWS is there. Only ever reads: no server
-//! that could change anything is started.
+//! `midwatch triage`: one alarm, looked at with whatever AWS is there. Only ever reads: nothing
+//! here holds a key, and where an action would fit, its plan is shown.
 
 use std::{
     io::{Read as _, Write as _},
@@ -9,14 +9,16 @@ use std::{
 };
 
 use anyhow::Context as _;
-use midwatch_mcp::{Aws, AwsSettings, Ctx, SystemClock};
+use midwatch_mcp::{Aws, AwsSettings, Ctx, SystemClock, connect_in_process};
 use midwatch_policy::{Catalog, Clock};
+use midwatch_remediation::{RemediationConfig, RemediationServer, SpendStore};
 
 use crate::{
     alarm::{self, Alarm},
     event::{NoView, View},
     incident::handle,
     journal::{Journal, SqliteJournal},
+    memory::Memory,
     run::Run,
     servers,
     site::Site,
@@ -49,15 +51,21 @@ pub(super) async fn run(arguments: TriageArgs) -> anyhow::Result<ExitCode> {
         }
     };
     let ctx = Ctx::new(aws, Arc::clone(&catalog), Arc::clone(&clock));
+    let memory = Memory::open(&store(arguments.store.clone()));
     let (journal, kept) = journal(arguments.store)?;
+    let mut tools = servers::readers(&ctx, arguments.runbooks).await;
+    // It plans and cannot act: it has neither desk nor keys.
+    let planning = RemediationServer::new(ctx, RemediationConfig::planning_only(SpendStore::in_memory()?));
+    servers::attach(&mut tools, "remediation", Box::pin(connect_in_process(planning)).await).await;
     let site = Site {
         catalog,
         clock: Arc::clone(&clock),
         wall: clock,
-        tools: Arc::new(servers::readers(&ctx, arguments.runbooks).await),
+        tools: Arc::new(tools),
         minds: Arc::new(minds(arguments.model, config.as_ref())?),
         hands: None,
         journal,
+        memory,
     };
     let run = handle(alarm, &site, view(arguments.format), rand::random()).await?;
     show(&run, arguments.format)?;

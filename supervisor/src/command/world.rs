@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use midwatch_mcp::{Aws, AwsSettings, Ctx, Principal, PrincipalKind, SystemClock, connect_in_process};
-use midwatch_policy::{Catalog, Rules, SignedDuration};
-use midwatch_remediation::{RemediationConfig, RemediationServer, SpendStore};
+use midwatch_mcp::{
+    Aws, AwsSettings, Contracts, Ctx, Principal, PrincipalKind, SystemClock, connect_in_process,
+};
+use midwatch_policy::{Calendar, Catalog, Rules, SignedDuration};
+use midwatch_remediation::{RemediationConfig, RemediationServer, SpendStore, Standing};
 use midwatch_sim::{Scenario, World};
 
 use crate::{
     alarm::{self, Alarm},
-    approve::Approver,
-    desk::Desk,
+    approve::Channel,
+    desk::{EmbeddedConfig, EmbeddedDesk, McpPlanner, Sources},
     journal::Journal,
+    memory::Memory,
     servers,
     site::{Hands, Site},
 };
@@ -38,9 +41,9 @@ pub(super) struct Stage {
 pub(super) async fn set(
     scenario: Scenario,
     model: ModelChoice,
-    journal: Arc<dyn Journal>,
+    (journal, memory): (Arc<dyn Journal>, Memory),
     ask_for: Option<SignedDuration>,
-    approver: impl FnOnce(&Arc<World>) -> Arc<dyn Approver>,
+    channel: impl FnOnce(&Arc<World>, &EmbeddedDesk) -> Arc<dyn Channel>,
 ) -> anyhow::Result<Stage> {
     let world = Arc::new(World::start(scenario).await.context("the world cannot be started")?);
     let clock = world.clock();
@@ -49,19 +52,35 @@ pub(super) async fn set(
     let config = aws.base().await.map_err(|e| anyhow::anyhow!("{}", e.message))?;
     let ctx = Ctx::new(aws, Arc::clone(&catalog), Arc::clone(&clock));
 
-    let rules = Arc::new(Rules::embedded().context("embedded policy")?);
-    let desk = Arc::new(Desk::embedded(Arc::clone(&rules), Arc::clone(&clock), SUBJECT, AUDIENCE, ask_for)?);
+    let contracts = Contracts::load(world.runbooks()).context("the scenario's runbooks")?;
+    let sources = Sources {
+        rules: Rules::embedded().context("embedded policy")?.into(),
+        calendar: Calendar::default().into(),
+        contracts: contracts.into(),
+    };
+    let planner = Arc::new(McpPlanner::unattached());
+    let desk = EmbeddedDesk::new(EmbeddedConfig {
+        sources,
+        catalog: Arc::clone(&catalog),
+        clock: Arc::clone(&clock),
+        planner: Arc::clone(&planner) as Arc<_>,
+        asker: SUBJECT.to_owned(),
+        audience: AUDIENCE.to_owned(),
+        ask_for,
+    })?;
     let spend = SpendStore::in_memory().context("the store of spent permits")?;
     let remediation = RemediationServer::new(
         ctx.clone(),
         RemediationConfig {
             audience: AUDIENCE.to_owned(),
             local_caller: Some(Principal::new(SUBJECT, PrincipalKind::Supervisor)?),
-            source: Some(Arc::clone(&desk) as Arc<_>),
+            source: Some(Arc::new(desk.clone())),
             keys: desk.public_keys()?.into(),
+            runbooks: Some(Standing::runbooks_in(world.runbooks().to_owned())),
             ..RemediationConfig::planning_only(spend)
         },
     );
+    planner.attach(Box::pin(connect_in_process(remediation.clone())).await?).await;
 
     let mut tools = servers::readers(&ctx, Some(world.runbooks().to_owned())).await;
     servers::attach(&mut tools, "remediation", Box::pin(connect_in_process(remediation)).await).await;
@@ -73,8 +92,9 @@ pub(super) async fn set(
         wall: Arc::new(SystemClock),
         tools: Arc::new(tools),
         minds: Arc::new(minds(model, Some(&config))?),
-        hands: Some(Hands { desk, approver: approver(&world) }),
+        hands: Some(Hands { channel: channel(&world, &desk), desk: Arc::new(desk) }),
         journal,
+        memory,
     };
     Ok(Stage { world, site, alarm })
 }

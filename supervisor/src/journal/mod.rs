@@ -116,6 +116,9 @@ pub trait Journal: Send + Sync + std::fmt::Debug {
     /// All entries of an incident in order, with the chain verified.
     fn read<'a>(&'a self, incident: &'a IncidentId) -> JournalFuture<'a, Vec<Entry>>;
 
+    /// Where an incident's chain ends, if there is one.
+    fn head<'a>(&'a self, incident: &'a IncidentId) -> JournalFuture<'a, Option<Head>>;
+
     /// All incidents, newest first.
     fn heads(&self) -> JournalFuture<'_, Vec<Head>>;
 

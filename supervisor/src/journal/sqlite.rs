@@ -244,6 +244,11 @@ impl Journal for SqliteJournal {
         Box::pin(self.on_store(move |connection| read(connection, &incident)))
     }
 
+    fn head<'a>(&'a self, incident: &'a IncidentId) -> JournalFuture<'a, Option<Head>> {
+        let incident = incident.clone();
+        Box::pin(self.on_store(move |connection| Ok(head_of(connection, &incident)?)))
+    }
+
     fn heads(&self) -> JournalFuture<'_, Vec<Head>> {
         Box::pin(self.on_store(|connection| {
             let mut statement = connection

@@ -24,6 +24,10 @@ pub(super) fn summary(case: &Case, story: &Story, diagnosis: &Diagnosis, outcome
         Outcome::Recovered => format!("The alarm `{alarm}`{about} cleared before anything was done."),
         Outcome::Resolved => format!("The alarm `{alarm}`{about} was resolved by an approved action."),
         Outcome::Escalated => format!("The alarm `{alarm}`{about} needs a person."),
+        Outcome::TakenOver => {
+            let held = story.held.as_deref().unwrap_or("a person holds it");
+            format!("The alarm `{alarm}`{about} is in a person's hands: {held}.")
+        }
     };
     if !case.opened.fires() {
         let _ = write!(text, " It came in as {}, not as one that fires.", case.opened.alarm.state);
@@ -66,6 +70,12 @@ pub(super) fn summary(case: &Case, story: &Story, diagnosis: &Diagnosis, outcome
 /// What a person should do next.
 pub(super) fn next_steps(case: &Case, story: &Story, diagnosis: &Diagnosis, outcome: Outcome) -> Vec<String> {
     let mut steps = Vec::new();
+    if outcome == Outcome::TakenOver {
+        steps.push(format!(
+            "Hand it back with `midwatch incidents return {}` if Midwatch should go on.",
+            case.opened.id
+        ));
+    }
     if let Some(escalation) = story.escalation.as_ref().filter(|_| outcome == Outcome::Escalated) {
         steps.push(format!("Look at it now: {}", escalation.why));
     }

@@ -214,13 +214,22 @@ impl View for Live {
                     Outcome::ClosedTransient => (GOOD, "CLOSED AS TRANSIENT"),
                     Outcome::Recovered => (GOOD, "RECOVERED BY ITSELF"),
                     Outcome::Escalated => (WARN, "LEFT TO A PERSON"),
+                    Outcome::TakenOver => (WARN, "TAKEN OVER BY A PERSON"),
                 };
                 let (since, wall) = (took(noted.since_ms), took(noted.wall_ms));
                 let title = format!("{colour}{word}{colour:#}");
                 let rest = format!("{since} after the alarm came in ({wall} on the wall)");
                 self.page.heading(&at, &title, &rest);
             }
-            Event::EvidenceKept { .. } | Event::Reported { .. } => {}
+            Event::Held { text, .. } => {
+                self.page.heading(
+                    &at,
+                    &format!("{WARN}TAKEN OVER{WARN:#}"),
+                    "from now on Midwatch only notes",
+                );
+                self.page.paragraph(text);
+            }
+            Event::EvidenceKept { .. } | Event::Sealed { .. } | Event::Reported { .. } => {}
         }
     }
 }

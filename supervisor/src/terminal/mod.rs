@@ -21,6 +21,7 @@ use style::{FAINT, NAME, STRONG};
 use text::{GUTTER, columns, wrap};
 
 pub use live::Live;
+pub(crate) use proposal::expected;
 pub use report::{json, report, report_within};
 
 /// Somewhere to write lines. What cannot be written (a closed pipe) is nobody's problem here.

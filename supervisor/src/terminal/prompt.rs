@@ -67,6 +67,8 @@ fn forget(lines: &mut Lines) {
 /// own line.
 pub async fn ask(clock: Arc<dyn Clock>, expires_at: Timestamp) -> Typed {
     let mut lines = typed().lock().await;
+    // Keys without Enter still lie in the terminal, where Enter would make an answer of them.
+    let _ = rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush);
     tokio::time::sleep(SETTLE).await;
     forget(&mut lines);
     let mut tick = tokio::time::interval(Duration::from_secs(1));

@@ -83,6 +83,7 @@ fn title(page: &mut Page, run: &Run) {
         Outcome::ClosedTransient => (GOOD, "closed as transient"),
         Outcome::Recovered => (GOOD, "recovered by itself"),
         Outcome::Escalated => (WARN, "escalated: a person should look"),
+        Outcome::TakenOver => (WARN, "taken over by a person"),
     };
     page.blank();
     page.line(&format!(" {FAINT}{}{FAINT:#}", "─".repeat(page.width() - 2)));

@@ -33,19 +33,17 @@ async fn two_people_say_yes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_yes_that_is_none() {
     let manners: [(&str, Manner); 7] = [
-        ("the same person twice", |_| Some(reply(true, "person", "oncall"))),
-        ("the same person in another case", |q| {
-            Some(reply(true, ["person", "PERSON ", " Person"][q.already.len().min(2)], "oncall"))
+        ("the same person twice", |_, _| Some(reply(true, "person", "oncall"))),
+        ("the same person in another case", |_, before| {
+            Some(reply(true, ["person", "PERSON ", " Person"][before.min(2)], "oncall"))
         }),
-        ("the wrong role", |q| Some(reply(true, &format!("person-{}", q.already.len()), "intern"))),
-        ("the supervisor itself", |q| {
-            Some(reply(true, if q.already.is_empty() { "supervisor" } else { "person" }, "oncall"))
+        ("the wrong role", |_, before| Some(reply(true, &format!("person-{before}"), "intern"))),
+        ("the supervisor itself", |_, before| {
+            Some(reply(true, if before == 0 { "supervisor" } else { "person" }, "oncall"))
         }),
-        ("nobody by name", |q| Some(reply(true, &" ".repeat(q.already.len()), "oncall"))),
-        ("one yes, one no", |q| {
-            Some(reply(q.already.is_empty(), &format!("p{}", q.already.len()), "oncall"))
-        }),
-        ("one yes, then silence", |q| q.already.is_empty().then(|| reply(true, "person", "oncall"))),
+        ("nobody by name", |_, before| Some(reply(true, &" ".repeat(before), "oncall"))),
+        ("one yes, one no", |_, before| Some(reply(before == 0, &format!("p{before}"), "oncall"))),
+        ("one yes, then silence", |_, before| (before == 0).then(|| reply(true, "person", "oncall"))),
     ];
     for (what, manner) in manners {
         declined(&answered(manner).await, what);
@@ -54,6 +52,6 @@ async fn a_yes_that_is_none() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_and_silence() {
-    declined(&answered(|_| Some(reply(false, "person", "oncall"))).await, "no");
-    declined(&answered(|_| None).await, "silence");
+    declined(&answered(|_, _| Some(reply(false, "person", "oncall"))).await, "no");
+    declined(&answered(|_, _| None).await, "silence");
 }

@@ -10,57 +10,77 @@ use std::{
 use futures::future::BoxFuture;
 use midwatch::{
     alarm,
-    approve::{Approver, Question, Reply},
-    desk::Desk,
+    approve::Channel,
+    desk::{EmbeddedConfig, EmbeddedDesk, McpPlanner, Sources},
     event::NoView,
     incident::handle,
     journal::{Journal, SqliteJournal},
+    memory::Memory,
     run::Run,
     servers,
     site::{Hands, Minds, Site},
 };
 use midwatch_agents::{bedrock::BedrockModel, model::Model, playbook::PlaybookModel, prices::Prices};
-use midwatch_mcp::{Aws, AwsSettings, Ctx, Principal, PrincipalKind, SystemClock, connect_in_process};
-use midwatch_policy::{Clock, Plan, Rules, SignedDuration};
-use midwatch_remediation::{RemediationConfig, RemediationServer, SpendStore};
+use midwatch_mcp::{
+    Aws, AwsSettings, Contracts, Ctx, Principal, PrincipalKind, SystemClock, connect_in_process,
+};
+use midwatch_policy::{Calendar, Clock, Plan, RequestState, RequestView, Rules, SignedDuration};
+use midwatch_remediation::{RemediationConfig, RemediationServer, SpendStore, Standing};
 use midwatch_sim::{Mind, Mutation, Scenario, World};
 
 const SUBJECT: &str = "supervisor";
 const AUDIENCE: &str = "sim";
 
-/// How somebody answers: by what they are asked, and who has approved already.
-pub(crate) type Manner = fn(&Question) -> Option<Reply>;
+/// What somebody answers.
+#[derive(Debug, Clone)]
+pub(crate) struct Reply {
+    approve: bool,
+    by: String,
+    role: String,
+}
+
+/// How somebody answers: by what they are shown, and how many have approved already.
+pub(crate) type Manner = fn(&RequestView, usize) -> Option<Reply>;
 
 /// Somebody who answers in a manner, and remembers what they were shown.
 #[derive(Debug)]
 pub(crate) struct Person {
     manner: Manner,
     clock: Arc<dyn Clock>,
+    desk: EmbeddedDesk,
     shown: Mutex<Vec<Plan>>,
 }
 
-impl Approver for Person {
-    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Reply> {
+impl Channel for Person {
+    fn attend<'a>(&'a self, request: &'a RequestView) -> BoxFuture<'a, String> {
         Box::pin(async move {
-            self.shown.lock().unwrap().push(question.plan.clone());
+            let shown = &request.shown;
+            self.shown.lock().unwrap().push(shown.plan.clone());
             self.clock.sleep(Duration::from_secs(20)).await;
-            match (self.manner)(question) {
-                Some(reply) => reply,
-                None => std::future::pending().await,
+            let RequestState::Open { approvers } = &request.state else { panic!("{request:?}") };
+            if let Some(Reply { approve, by, role }) = (self.manner)(request, approvers.len()) {
+                let person = self.desk.as_person(&by, [role]);
+                // What the desk does not take is no answer, and nobody gives another.
+                let _ = if approve {
+                    person.approve(&shown.request, request.digest, "test")
+                } else {
+                    person.decline(&shown.request, "no")
+                };
             }
+            std::future::pending().await
         })
     }
 }
 
 pub(crate) fn reply(approve: bool, by: &str, role: &str) -> Reply {
-    Reply { approve, by: by.to_owned(), role: role.to_owned(), channel: "test".to_owned(), note: None }
+    Reply { approve, by: by.to_owned(), role: role.to_owned() }
 }
 
 /// Different people approve whatever they are asked.
 #[expect(clippy::unnecessary_wraps, reason = "a manner")]
-pub(crate) fn everybody_says_yes(question: &Question) -> Option<Reply> {
-    let role = question.roles.first().map_or("oncall", String::as_str);
-    Some(reply(true, &format!("person-{}", question.already.len()), role))
+pub(crate) fn everybody_says_yes(request: &RequestView, before: usize) -> Option<Reply> {
+    let role = request.wanted.first().map_or("oncall", |ask| ask.role.as_str());
+    Some(reply(true, &format!("person-{before}"), role))
 }
 
 /// What an incident came to.
@@ -92,22 +112,39 @@ pub(crate) async fn play(scenario: Scenario, mind: Option<Mind>, manner: Manner)
         }
     };
     let ctx = Ctx::new(aws, Arc::clone(&catalog), Arc::clone(&clock));
-    let rules = Arc::new(Rules::embedded().unwrap());
+    let sources = Sources {
+        rules: Rules::embedded().unwrap().into(),
+        calendar: Calendar::default().into(),
+        contracts: Contracts::load(world.runbooks()).unwrap().into(),
+    };
     let asked_for = Some(SignedDuration::from_mins(5));
-    let desk = Arc::new(Desk::embedded(rules, Arc::clone(&clock), SUBJECT, AUDIENCE, asked_for).unwrap());
+    let planner = Arc::new(McpPlanner::unattached());
+    let desk = EmbeddedDesk::new(EmbeddedConfig {
+        sources,
+        catalog: Arc::clone(&catalog),
+        clock: Arc::clone(&clock),
+        planner: Arc::clone(&planner) as Arc<_>,
+        asker: SUBJECT.to_owned(),
+        audience: AUDIENCE.to_owned(),
+        ask_for: asked_for,
+    })
+    .unwrap();
     let remediation = RemediationServer::new(
         ctx.clone(),
         RemediationConfig {
             audience: AUDIENCE.to_owned(),
             local_caller: Some(Principal::new(SUBJECT, PrincipalKind::Supervisor).unwrap()),
-            source: Some(Arc::clone(&desk) as Arc<_>),
+            source: Some(Arc::new(desk.clone())),
             keys: desk.public_keys().unwrap().into(),
+            runbooks: Some(Standing::runbooks_in(world.runbooks().to_owned())),
             ..RemediationConfig::planning_only(SpendStore::in_memory().unwrap())
         },
     );
+    planner.attach(connect_in_process(remediation.clone()).await.unwrap()).await;
     let mut tools = servers::readers(&ctx, Some(world.runbooks().to_owned())).await;
     tools.attach("remediation", connect_in_process(remediation).await.unwrap()).await;
-    let person = Arc::new(Person { manner, clock: Arc::clone(&clock), shown: Mutex::default() });
+    let (shown, at) = (Mutex::default(), Arc::clone(&clock));
+    let person = Arc::new(Person { manner, clock: at, desk: desk.clone(), shown });
     let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::in_memory().unwrap());
     let minds = Minds::new(Arc::clone(&model), model, Arc::new(Prices::embedded().unwrap())).unwrap();
     let site = Site {
@@ -116,8 +153,9 @@ pub(crate) async fn play(scenario: Scenario, mind: Option<Mind>, manner: Manner)
         wall: Arc::new(SystemClock),
         tools: Arc::new(tools),
         minds: Arc::new(minds),
-        hands: Some(Hands { desk, approver: Arc::clone(&person) as Arc<_> }),
+        hands: Some(Hands { desk: Arc::new(desk), channel: Arc::clone(&person) as Arc<_> }),
         journal,
+        memory: Memory::none(),
     };
     let alarm = alarm::parse(&world.alarm_event().to_string()).unwrap();
     let run = tokio::time::timeout(Duration::from_mins(2), handle(alarm, &site, Box::new(NoView), 7))

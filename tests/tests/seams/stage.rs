@@ -7,6 +7,7 @@ use midwatch::{
     event::NoView,
     incident::handle,
     journal::SqliteJournal,
+    memory::Memory,
     run::Run,
     servers,
     site::{Hands, Minds, Site},
@@ -48,6 +49,7 @@ impl Stage {
             minds: Arc::new(Minds::new(model.clone(), model, prices).unwrap()),
             hands,
             journal: Arc::new(SqliteJournal::in_memory().unwrap()),
+            memory: Memory::none(),
         };
         let alarm = alarm::parse(&self.world.alarm_event().to_string()).unwrap();
         handle(alarm, &site, Box::new(NoView), 7).await.unwrap()

@@ -1,61 +1,68 @@
-//! Who is asked in the demo.
+//! Who is asked in the demo. They answer at the desk, as everybody does.
 
 use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
-use midwatch_policy::Clock;
+use midwatch_policy::{Clock, RequestState, RequestView};
 use midwatch_sim::World;
-use tokio::sync::Notify;
 
 use crate::{
-    approve::{Approver, Question, Reply},
+    approve::Channel,
     terminal::prompt::{self, Typed},
 };
 
+use super::super::seat::{Said, Seat, Yes};
+
 /// How long somebody takes who decided before they were asked.
 const READING: Duration = Duration::from_secs(30);
-
-/// The role that the demo's person answers in.
-fn role_of(question: &Question) -> String {
-    question.roles.first().cloned().unwrap_or_else(|| "oncall".to_owned())
-}
 
 /// The channel of an answer in somebody's place.
 const SIMULATED: &str = "simulated";
 
 /// Who answers, and how. There is one person at the demo: where policy asks several, the others
 /// are simulated, and are called so wherever they appear.
-fn who(user: &str, channel: &str, question: &Question) -> (String, String) {
+fn who(user: &str, channel: &'static str, request: &RequestView) -> (String, &'static str) {
     let user = if user.is_empty() { "you" } else { user };
-    let simulated = |which: &str| (format!("simulated {which} person"), SIMULATED.to_owned());
-    match question.already.len() {
-        0 => (user.to_owned(), channel.to_owned()),
+    let simulated = |which: &str| (format!("simulated {which} person"), SIMULATED);
+    let before = match &request.state {
+        RequestState::Open { approvers } => approvers.len(),
+        _ => 0,
+    };
+    match before {
+        0 => (user.to_owned(), channel),
         1 => simulated("second"),
         2 => simulated("third"),
         number => simulated(&format!("{}th", number + 1)),
     }
 }
 
+/// What one of them says; whatever role is asked, they have it.
+fn said(user: &str, channel: &'static str, yes: Yes, request: &RequestView) -> Said {
+    let (by, channel) = who(user, channel, request);
+    let roles = request.shown.asks.iter().map(|ask| ask.role.clone()).collect();
+    Said { by, roles, channel, yes, note: "no reason given".to_owned() }
+}
+
 /// Somebody who decided on the command line.
 #[derive(Debug)]
 pub(super) struct Decided {
     clock: Arc<dyn Clock>,
-    approve: bool,
+    seat: Seat,
+    yes: Yes,
     channel: &'static str,
 }
 
 impl Decided {
-    pub(super) fn new(clock: Arc<dyn Clock>, approve: bool, channel: &'static str) -> Self {
-        Self { clock, approve, channel }
+    pub(super) fn new(clock: Arc<dyn Clock>, seat: Seat, yes: Yes, channel: &'static str) -> Self {
+        Self { clock, seat, yes, channel }
     }
 }
 
-impl Approver for Decided {
-    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Reply> {
+impl Channel for Decided {
+    fn attend<'a>(&'a self, request: &'a RequestView) -> BoxFuture<'a, String> {
         Box::pin(async move {
             self.clock.sleep(READING).await;
-            let (by, channel) = who("you", self.channel, question);
-            Reply { approve: self.approve, by, role: role_of(question), channel, note: None }
+            self.seat.answer(request, &said("you", self.channel, self.yes, request)).await
         })
     }
 }
@@ -64,14 +71,14 @@ impl Approver for Decided {
 #[derive(Debug)]
 pub(super) struct AtTheTerminal {
     world: Arc<World>,
-    gone: Notify,
+    seat: Seat,
 }
 
 impl AtTheTerminal {
-    pub(super) fn new(world: Arc<World>) -> Self {
+    pub(super) fn new(world: Arc<World>, seat: Seat) -> Self {
         // From here on, so that what is typed before a question is known to be early.
         prompt::listen();
-        Self { world, gone: Notify::new() }
+        Self { world, seat }
     }
 }
 
@@ -84,36 +91,27 @@ impl Drop for Cleared {
     }
 }
 
-impl Approver for AtTheTerminal {
-    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Reply> {
+impl Channel for AtTheTerminal {
+    fn attend<'a>(&'a self, request: &'a RequestView) -> BoxFuture<'a, String> {
         Box::pin(async move {
             let _real = self.world.run_at_real_time();
             let user = std::env::var("USER").unwrap_or_default();
-            let (by, channel) = who(&user, "terminal", question);
+            let (by, channel) = who(&user, "terminal", request);
             if channel == SIMULATED {
                 prompt::say(&format!(
                     "SIMULATED: policy asks {}, and you are one. What you type now is the answer of a {by}; \
                      for real this is somebody else.",
-                    question.whom
+                    request.shown.whom()
                 ));
             }
-            let _cleared = Cleared;
-            let approve = match prompt::ask(self.world.clock(), question.expires_at).await {
-                Typed::Approve => true,
-                Typed::Decline => false,
-                Typed::Ended => {
-                    self.gone.notify_one();
-                    std::future::pending().await
-                }
+            let cleared = Cleared;
+            let yes = match prompt::ask(self.world.clock(), request.shown.expires_at).await {
+                Typed::Approve => Yes::Approve,
+                Typed::Decline => Yes::Decline,
+                Typed::Ended => return "the input ended: nobody is there to answer".to_owned(),
             };
-            Reply { approve, by, role: role_of(question), channel, note: None }
-        })
-    }
-
-    fn gone(&self) -> BoxFuture<'_, String> {
-        Box::pin(async move {
-            self.gone.notified().await;
-            "the input ended: nobody is there to answer".to_owned()
+            drop(cleared);
+            self.seat.answer(request, &said(&user, "terminal", yes, request)).await
         })
     }
 }

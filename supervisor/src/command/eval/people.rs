@@ -3,38 +3,47 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use midwatch_policy::Clock;
+use midwatch_policy::{Clock, RequestState, RequestView};
 use midwatch_sim::{Answer, World};
 
-use crate::approve::{Approver, Question, Reply};
+use crate::{approve::Channel, desk::EmbeddedDesk};
+
+use super::super::seat::{Said, Seat, Yes};
 
 #[derive(Debug)]
 struct Scripted {
     clock: Arc<dyn Clock>,
+    seat: Seat,
     script: midwatch_sim::Approver,
 }
 
 /// Whoever the scenario says; where several people are asked, each of them answers like that.
-pub(super) fn scripted(world: &Arc<World>) -> Arc<dyn Approver> {
-    Arc::new(Scripted { clock: world.clock(), script: world.approver().clone() })
+pub(super) fn scripted(world: &Arc<World>, desk: &EmbeddedDesk) -> Arc<dyn Channel> {
+    let seat = Seat::Here(desk.clone());
+    Arc::new(Scripted { clock: world.clock(), seat, script: world.approver().clone() })
 }
 
-impl Approver for Scripted {
-    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Reply> {
+impl Channel for Scripted {
+    fn attend<'a>(&'a self, request: &'a RequestView) -> BoxFuture<'a, String> {
         Box::pin(async move {
-            let approve = match self.script.answer {
-                Answer::Approve => true,
-                Answer::Decline => false,
+            let yes = match self.script.answer {
+                Answer::Approve => Yes::Approve,
+                Answer::Decline => Yes::Decline,
                 Answer::Silent => std::future::pending().await,
             };
             self.clock.sleep(self.script.after).await;
-            Reply {
-                approve,
-                by: format!("{}-{}", self.script.role, question.already.len() + 1),
-                role: self.script.role.clone(),
-                channel: "scenario".to_owned(),
-                note: self.script.reason.clone(),
-            }
+            let before = match &request.state {
+                RequestState::Open { approvers } => approvers.len(),
+                _ => 0,
+            };
+            let said = Said {
+                by: format!("{}-{}", self.script.role, before + 1),
+                roles: vec![self.script.role.clone()],
+                channel: "scenario",
+                yes,
+                note: self.script.reason.clone().unwrap_or_else(|| "no reason given".to_owned()),
+            };
+            self.seat.answer(request, &said).await
         })
     }
 }

@@ -1,0 +1,155 @@
+//! `midwatch desk`: requests, approvers and the signing key, as a process of its own.
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use anyhow::{Context as _, bail};
+use midwatch_mcp::{Contracts, Remote, SystemClock};
+use midwatch_policy::{Calendar, Catalog, Rules};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    desk::{
+        ApiSettings, Askers, KeyRing, Limits, McpPlanner, MemberKind, Office, OfficeConfig, Roster, Source,
+        Sources, bind, make_private_dir,
+    },
+    terminal::style::{STRONG, WARN},
+};
+
+use super::{
+    approvals::secret,
+    args::DeskArgs,
+    keys::{directory, keys_of},
+};
+
+pub(super) async fn run(arguments: DeskArgs) -> anyhow::Result<ExitCode> {
+    let dir = directory(arguments.dir);
+    make_private_dir(&dir)
+        .with_context(|| format!("the desk's directory `{}` cannot be made", dir.display()))?;
+    let keys = keys_of(&dir);
+    // Before anything is served: without a key nothing could be approved, and nobody would know.
+    keys.signing()?;
+    let roster = Roster::new(&dir);
+    let catalog = catalog(&arguments.catalog)?;
+    let sources = sources(arguments.policy, arguments.calendar, arguments.runbooks)?;
+    let Some(token) = secret("MIDWATCH_REMEDIATION_TOKEN", "MIDWATCH_REMEDIATION_TOKEN_FILE")? else {
+        bail!(
+            "set MIDWATCH_REMEDIATION_TOKEN, or MIDWATCH_REMEDIATION_TOKEN_FILE to a file, with the desk's token at \
+             the remediation server"
+        );
+    };
+    let planner = Arc::new(McpPlanner::remote(Remote::new(&arguments.remediation, token)?));
+    let clock = Arc::new(SystemClock);
+    let config = OfficeConfig {
+        keys: KeyRing::Kept(keys),
+        sources,
+        catalog: Arc::new(catalog),
+        clock: Arc::clone(&clock) as Arc<_>,
+        planner: Arc::clone(&planner) as Arc<_>,
+        audience: arguments.audience,
+        askers: Askers::Roster(roster.clone()),
+        limits: Limits::default(),
+        ask_for: None,
+    };
+    let office = Arc::new(Office::open(&dir.join("desk.db"), config)?);
+    let settings = ApiSettings {
+        listen: arguments.listen,
+        hosts: arguments.allow_host,
+        behind_tls: arguments.behind_tls,
+    };
+    let warnings = missing(&roster, office.audience())?;
+    let bound = bind(office, roster, settings).await?;
+    let mut out = anstream::stdout();
+    writeln!(out, "{STRONG}desk{STRONG:#}  http://{}", bound.local_addr())?;
+    out.flush()?;
+    for warning in warnings {
+        writeln!(anstream::stderr(), "{WARN}{warning}{WARN:#}")?;
+    }
+    tokio::spawn(async move {
+        if let Err(error) = planner.reach().await {
+            let _ = writeln!(anstream::stderr(), "{WARN}{error}; {}{WARN:#}", error.mend());
+        }
+    });
+    let stop = CancellationToken::new();
+    tokio::spawn(stop_on_signal(stop.clone()));
+    bound.run(clock, stop).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Who is missing for an approval to come about.
+fn missing(roster: &Roster, audience: &str) -> anyhow::Result<Vec<String>> {
+    let members = roster.members()?;
+    let has = |kind| members.iter().any(|member| member.kind == kind);
+    let mut missing = Vec::new();
+    if !has(MemberKind::Person) {
+        missing.push("nobody can approve: `midwatch approvers add NAME --role oncall`".to_owned());
+    }
+    if !members.iter().any(|member| member.kind == MemberKind::Server && member.name == audience) {
+        missing
+            .push(format!("no server can fetch a permit: `midwatch approvers add {audience} --kind server`"));
+    }
+    if !has(MemberKind::Asker) {
+        missing.push("no supervisor can ask: `midwatch approvers add midwatch --kind asker`".to_owned());
+    }
+    Ok(missing)
+}
+
+fn catalog(path: &Path) -> anyhow::Result<Catalog> {
+    Catalog::parse(&read(path, "catalog")?).with_context(|| format!("in `{}`", path.display()))
+}
+
+/// Policy, calendar and runbooks, each read once now, so that what is wrong is said at the start.
+fn sources(
+    policy: Option<PathBuf>,
+    calendar: Option<PathBuf>,
+    runbooks: Option<PathBuf>,
+) -> anyhow::Result<Sources> {
+    let rules = move || match &policy {
+        None => Ok(Rules::embedded()?),
+        Some(path) => {
+            Rules::parse(&read(path, "policy")?).with_context(|| format!("in `{}`", path.display()))
+        }
+    };
+    let calendar = move || match &calendar {
+        None => Ok(Calendar::default()),
+        Some(path) => {
+            Calendar::parse(&read(path, "calendar")?).with_context(|| format!("in `{}`", path.display()))
+        }
+    };
+    let contracts = move || match &runbooks {
+        None => Ok(Contracts::default()),
+        Some(directory) => {
+            Contracts::load(directory).with_context(|| format!("in `{}`", directory.display()))
+        }
+    };
+    rules()?;
+    calendar()?;
+    contracts()?;
+    Ok(Sources { rules: each_time(rules), calendar: each_time(calendar), contracts: each_time(contracts) })
+}
+
+fn each_time<T>(how: impl Fn() -> anyhow::Result<T> + Send + Sync + 'static) -> Source<T> {
+    Source::read(move || how().map_err(|error| format!("{error:#}")))
+}
+
+fn read(path: &Path, what: &str) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read the {what} `{}`", path.display()))
+}
+
+async fn stop_on_signal(stop: CancellationToken) {
+    let interrupt = tokio::signal::ctrl_c();
+    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! { _ = interrupt => {}, _ = terminate.recv() => {} }
+        }
+        Err(_) => {
+            // Without a handler for SIGTERM the process simply ends on it.
+            let _ = interrupt.await;
+        }
+    }
+    stop.cancel();
+}

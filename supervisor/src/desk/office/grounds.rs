@@ -1,0 +1,147 @@
+//! What a request stands on: plan, facts, policy, and the contracts of runbooks.
+
+use midwatch_mcp::Contracts;
+use midwatch_policy::{
+    Ask, Asking, Attested, Autonomy, Caller, CallerKind, Decision, RunbookContract, RunbookRef, Service,
+    SignedDuration, ToolCall, ToolClass,
+};
+
+use super::Office;
+use crate::{
+    desk::{
+        error::{DeskError, Trouble},
+        planner::Planned,
+    },
+    terminal::text::{clean, fit},
+};
+
+/// The server's name in policies.
+const SERVER: &str = "remediation";
+
+/// What a request stands on.
+pub(super) struct Grounds {
+    /// The plan and the facts that the desk fetched.
+    pub(super) planned: Planned,
+    /// Who has to approve: all of it.
+    pub(super) asks: Vec<Ask>,
+    /// The rules that ask.
+    pub(super) rules: Vec<String>,
+    /// For how long people are asked.
+    pub(super) within: SignedDuration,
+    /// The runbook it is held to.
+    pub(super) runbook: Option<RunbookRef>,
+}
+
+impl Office {
+    /// Looks everything up that a request stands on, and asks policy and runbooks.
+    pub(super) async fn grounds(
+        &self,
+        (caller, subject): (CallerKind, &str),
+        asking: &Asking,
+    ) -> Result<Grounds, DeskError> {
+        let action = &asking.action;
+        let service = self.config.catalog.get(action.service()).ok_or_else(|| {
+            forbidden("catalog", &format!("`{}` is not in the desk's catalog", action.service()))
+        })?;
+        // The ladder is no rule that a policy could leave out.
+        if service.autonomy < Autonomy::Ask {
+            let why = "the catalog lets nobody be asked about it (autonomy is below `ask`)";
+            return Err(forbidden("autonomy", &format!("`{}`: {why}", service.name)));
+        }
+        let contracts = self.config.sources.contracts.now()?;
+        let cited = cited(&contracts, asking.runbook.as_deref())?;
+        let planned = self.config.planner.plan(action).await?;
+        if planned.plan.action != *action {
+            return Err(DeskError::new(
+                Trouble::Plan,
+                format!("the plan is to {} instead", planned.plan.action),
+                "nobody was asked",
+            ));
+        }
+        let planned = Planned { facts: self.facts(service, planned.facts)?, plan: planned.plan };
+        let (mut asks, rules, within_s) = self.decide((caller, subject), asking, service, planned.facts)?;
+        let never = RunbookContract::forbidding(contracts.iter().map(|contract| &contract.contract), action);
+        if let Some(contract) = never.first() {
+            let why = format!("`{}` is never done automatically to `{}`", action.kind(), service.name);
+            return Err(forbidden(&format!("runbook {}", contract.id), &why));
+        }
+        let mut runbook = None;
+        if let Some(cited) = cited {
+            let objections = cited.contract.objections(&planned.plan, &planned.facts);
+            if !objections.is_empty() {
+                return Err(forbidden(&format!("runbook {}", cited.contract.id), &objections.join("; ")));
+            }
+            also(&mut asks, cited.contract.ask());
+            runbook = Some(RunbookRef { id: cited.contract.id.clone(), digest: cited.digest });
+        }
+        Ok(Grounds { planned, asks, rules, within: SignedDuration::from_secs(within_s), runbook })
+    }
+
+    /// The server's facts, with the desk's own calendar: a freeze is on if either says so.
+    fn facts(&self, service: &Service, read: Attested) -> Result<Attested, DeskError> {
+        let (calendar, now) = (self.config.sources.calendar.now()?, self.now());
+        Ok(Attested {
+            change_freeze: read.change_freeze || calendar.freeze(now, service).is_some(),
+            business_hours: calendar.business_hours(now, service),
+            ..read
+        })
+    }
+
+    fn decide(
+        &self,
+        (kind, name): (CallerKind, &str),
+        asking: &Asking,
+        service: &Service,
+        attested: Attested,
+    ) -> Result<(Vec<Ask>, Vec<String>, i64), DeskError> {
+        let arguments = asking.action.arguments();
+        let call = ToolCall {
+            caller: Caller { kind, name },
+            server: SERVER,
+            tool: asking.action.kind().tool(),
+            class: ToolClass::Mutate,
+            arguments: &arguments,
+            service: Some(service),
+            attested,
+            claimed: asking.claimed.as_ref(),
+        };
+        match self.config.sources.rules.now()?.decide(&call) {
+            Decision::Ask { asks, rules, within_s } => Ok((asks, rules, within_s)),
+            Decision::Forbid { rule, reason } => Err(forbidden(&rule, &reason)),
+            Decision::Allow { rule } => Err(forbidden(&rule, "an action has to be asked of a person")),
+        }
+    }
+}
+
+/// The contract that a request cites.
+fn cited<'a>(
+    contracts: &'a Contracts,
+    id: Option<&str>,
+) -> Result<Option<&'a midwatch_mcp::Contract>, DeskError> {
+    let Some(id) = id else { return Ok(None) };
+    contracts.get(id).map(Some).ok_or_else(|| {
+        DeskError::new(
+            Trouble::Invalid,
+            format!("there is no runbook `{}` with a contract", fit(&clean(id), 80)),
+            "start the desk with the runbooks that the supervisor has (--runbooks DIR)",
+        )
+    })
+}
+
+/// One more ask: of a role that is asked already, the larger number.
+fn also(asks: &mut Vec<Ask>, more: Ask) {
+    match asks.iter_mut().find(|ask| ask.role == more.role) {
+        Some(ask) => ask.people = ask.people.max(more.people),
+        None => asks.push(more),
+    }
+    asks.sort();
+}
+
+/// Forbidden by a rule, whoever would approve.
+fn forbidden(rule: &str, reason: &str) -> DeskError {
+    DeskError::new(
+        Trouble::Forbidden,
+        format!("forbidden by `{rule}`: {reason}"),
+        "nobody was asked; a person can do it by hand, or change the rule (`midwatch policy explain`)",
+    )
+}

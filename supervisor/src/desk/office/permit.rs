@@ -1,0 +1,94 @@
+//! Permits on their way to the server: fetched, checked, used.
+
+use midwatch_policy::{
+    Action, Fetched, HoldState, Outcome, PermitId, RequestEvent, RequestState, RequestView,
+};
+
+use super::{
+    Office,
+    answer::{no_permit, stepped},
+};
+use crate::desk::{
+    error::DeskError,
+    principal::Principal,
+    store::{Record, Tx},
+};
+
+impl Office {
+    /// The permit that was given to this caller for exactly this action at this server, if any.
+    pub fn fetch_permit(
+        &self,
+        who: &Principal,
+        subject: &str,
+        action: &Action,
+    ) -> Result<Option<Fetched>, DeskError> {
+        who.is_server()?;
+        let fetched = self.look(|tx| {
+            for record in tx.same(subject, action, ["approved", "approved"])? {
+                let Some(permit) = record.standing_permit(tx.now()) else { continue };
+                if record.shown.audience != who.name || !worked_on(tx, &record)? {
+                    continue;
+                }
+                if let Some(token) = tx.token(permit)? {
+                    return Ok(Some(Fetched { request: record.shown.request.clone(), token }));
+                }
+            }
+            Ok(None)
+        })?;
+        if let Some(fetched) = &fetched {
+            tracing::info!(
+                target: "midwatch::audit", request = %fetched.request, by = who.name, subject, "permit fetched"
+            );
+        }
+        Ok(fetched)
+    }
+
+    /// Whether a permit still stands: asked just before it is spent.
+    pub fn check(&self, who: &Principal, permit: &PermitId) -> Result<bool, DeskError> {
+        who.is_server()?;
+        self.look(|tx| {
+            let Some(record) = tx.request_of(permit)?.filter(|record| record.shown.audience == who.name)
+            else {
+                return Ok(false);
+            };
+            Ok(record.standing_permit(tx.now()) == Some(permit) && worked_on(tx, &record)?)
+        })
+    }
+
+    /// What came of the act. Said twice, it is written once.
+    pub fn used(
+        &self,
+        who: &Principal,
+        permit: &PermitId,
+        outcome: Outcome,
+    ) -> Result<RequestView, DeskError> {
+        who.is_server()?;
+        let view = self.change(|tx| {
+            let record = tx
+                .request_of(permit)?
+                .filter(|record| record.shown.audience == who.name)
+                .ok_or_else(|| no_permit(permit))?;
+            match &record.state {
+                RequestState::Used { outcome: known, .. } if *known == outcome => record.view(tx.now()),
+                _ => stepped(tx, record, &RequestEvent::Use { outcome }),
+            }
+        });
+        match &view {
+            Ok(view) => tracing::info!(
+                target: "midwatch::audit", request = %view.shown.request, %permit, by = who.name, ?outcome,
+                "permit used"
+            ),
+            // A permit that was voided while the server was acting: a person has to know.
+            Err(error) => tracing::error!(
+                target: "midwatch::audit", %permit, by = who.name, ?outcome, %error,
+                "a permit was used that does not stand at the desk"
+            ),
+        }
+        view
+    }
+}
+
+/// Whether Midwatch still works on the incident.
+fn worked_on(tx: &Tx<'_>, record: &Record) -> Result<bool, DeskError> {
+    Ok(tx.hold(&record.shown.incident)?.state == HoldState::Working)
+}
