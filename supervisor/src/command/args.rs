@@ -126,6 +126,11 @@ pub struct DemoArgs {
     /// Let nobody answer: the request expires, which counts as declined
     #[arg(long)]
     pub no_input: bool,
+    /// Run the desk and the remediation server as processes of their own, and the world in real
+    /// time: it takes as long as it would take for real. Needs `midwatch-remediation` beside this
+    /// binary
+    #[arg(long, conflicts_with = "timeout")]
+    pub processes: bool,
     /// How to write the result
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,

@@ -30,7 +30,7 @@ use super::{
     incidents::store,
     seat::{Seat, Yes},
     triage::{journal, show, view},
-    world,
+    world::{self, Gate},
 };
 
 pub(super) async fn run(arguments: DemoArgs) -> anyhow::Result<ExitCode> {
@@ -59,9 +59,13 @@ pub(super) async fn run(arguments: DemoArgs) -> anyhow::Result<ExitCode> {
     }
     let memory = Memory::open(&store(arguments.store.clone()));
     let (journal, kept) = journal(arguments.store.clone())?;
-    let ask_for = SignedDuration::from_secs(i64::from(arguments.timeout));
-    let stage = world::set(scenario, arguments.model, (journal, memory), Some(ask_for), |world, desk| {
-        channel(&arguments, world, Seat::Here(desk.clone()))
+    let gate = if arguments.processes {
+        Gate::Apart
+    } else {
+        Gate::Embedded(Some(SignedDuration::from_secs(i64::from(arguments.timeout))))
+    };
+    let stage = world::set(scenario, arguments.model, (journal, memory), gate, |world, seat| {
+        channel(&arguments, world, seat)
     })
     .await?;
     let run = handle(stage.alarm, &stage.site, view(arguments.format), rand::random()).await?;

@@ -1,5 +1,7 @@
 //! What `midwatch` can be told to do.
 
+#[cfg(feature = "demo")]
+mod apart;
 mod approvals;
 mod approvers;
 mod args;

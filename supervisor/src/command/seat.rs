@@ -1,8 +1,8 @@
-//! Where the people of a world sit: at its desk, as themselves.
+//! Where the people of a world sit: at its desk, in this process or in another, as themselves.
 
-use midwatch_policy::RequestView;
+use midwatch_policy::{RequestState, RequestView, StepError};
 
-use crate::desk::{DeskError, EmbeddedDesk};
+use crate::desk::{DeskError, DeskOverHttp, EmbeddedDesk};
 
 /// Yes or no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub(super) struct Said {
 pub(super) enum Seat {
     /// The desk is in this process.
     Here(EmbeddedDesk),
+    /// The desk is a process of its own, which knows these people by their tokens.
+    There(Vec<DeskOverHttp>),
 }
 
 impl Seat {
@@ -53,6 +55,19 @@ impl Seat {
                 match said.yes {
                     Yes::Approve => person.approve(id, request.digest, said.channel)?,
                     Yes::Decline => person.decline(id, &said.note)?,
+                };
+                Ok(())
+            }
+            Self::There(people) => {
+                let before = match &request.state {
+                    RequestState::Open { approvers } => approvers.len(),
+                    _ => 0,
+                };
+                let nobody = || DeskError::from(StepError::Nameless);
+                let person = people.get(before).ok_or_else(nobody)?;
+                match said.yes {
+                    Yes::Approve => person.approve(id, request.digest, None).await?,
+                    Yes::Decline => person.decline(id, &said.note).await?,
                 };
                 Ok(())
             }

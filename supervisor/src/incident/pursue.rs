@@ -145,10 +145,11 @@ impl Incident<'_> {
             }
             Answer::Declined | Answer::Expired | Answer::NotAsked => {
                 let how = if answer == Answer::Declined { "declined" } else { "not answered in time" };
-                let mut why = format!("the proposal to {action} was {how}; nothing was changed");
-                if answer == Answer::Expired {
-                    why.push_str(&format!(" (`midwatch raise {}` asks again)", request.shown.request));
-                }
+                let again = match answer {
+                    Answer::Expired => format!(" (`midwatch raise {}` asks again)", request.shown.request),
+                    _ => String::new(),
+                };
+                let why = format!("the proposal to {action} was {how}; nothing was changed{again}");
                 self.escalate(contract.as_ref(), &why);
                 Some(Reached::Ended(Outcome::Escalated))
             }

@@ -8,3 +8,5 @@ mod bench;
 mod input;
 #[cfg(test)]
 mod outage;
+#[cfg(test)]
+mod processes;

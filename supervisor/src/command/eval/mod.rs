@@ -125,8 +125,14 @@ async fn play(id: String, scenario: Result<Scenario, String>, model: ModelChoice
 
 async fn play_one(id: &str, scenario: Scenario, model: ModelChoice) -> anyhow::Result<Played> {
     let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::in_memory()?);
-    let stage =
-        world::set(scenario, model, (Arc::clone(&journal), Memory::none()), None, people::scripted).await?;
+    let stage = world::set(
+        scenario,
+        model,
+        (Arc::clone(&journal), Memory::none()),
+        world::Gate::Embedded(None),
+        people::scripted,
+    )
+    .await?;
     let run = handle(stage.alarm.clone(), &stage.site, Box::new(NoView), salt(id)).await?;
     let entries = journal.read(&run.incident).await;
     let bytes = check::cited(&run, journal.as_ref()).await;

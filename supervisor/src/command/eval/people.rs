@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use midwatch_policy::{Clock, RequestState, RequestView};
 use midwatch_sim::{Answer, World};
 
-use crate::{approve::Channel, desk::EmbeddedDesk};
+use crate::approve::Channel;
 
 use super::super::seat::{Said, Seat, Yes};
 
@@ -18,8 +18,7 @@ struct Scripted {
 }
 
 /// Whoever the scenario says; where several people are asked, each of them answers like that.
-pub(super) fn scripted(world: &Arc<World>, desk: &EmbeddedDesk) -> Arc<dyn Channel> {
-    let seat = Seat::Here(desk.clone());
+pub(super) fn scripted(world: &Arc<World>, seat: Seat) -> Arc<dyn Channel> {
     Arc::new(Scripted { clock: world.clock(), seat, script: world.approver().clone() })
 }
 
