@@ -38,7 +38,8 @@ impl Standing<PublicKeys> {
 impl Standing<Rules> {
     /// The policy of a Cedar file.
     pub fn rules_in(file: PathBuf) -> Self {
-        Self::file(file, |text| Rules::parse(text).map_err(|e| in_one_line(&e)))
+        // With the examples beside it: a rule that does not do what its author wanted is no rule.
+        Self::reading(move || Rules::read(&file).map_err(|e| in_one_line(&e)))
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) async fn run(arguments: DeskArgs) -> anyhow::Result<ExitCode> {
     keys.signing()?;
     let roster = Roster::new(&dir);
     let catalog = catalog(&arguments.catalog)?;
-    let sources = sources(arguments.policy, arguments.calendar, arguments.runbooks)?;
+    let (sources, unknown) = sources(arguments.policy, arguments.calendar, arguments.runbooks, &catalog)?;
     let Some(token) = secret("MIDWATCH_REMEDIATION_TOKEN", "MIDWATCH_REMEDIATION_TOKEN_FILE")? else {
         bail!(
             "set MIDWATCH_REMEDIATION_TOKEN, or MIDWATCH_REMEDIATION_TOKEN_FILE to a file, with the desk's token at \
@@ -61,7 +61,8 @@ pub(super) async fn run(arguments: DeskArgs) -> anyhow::Result<ExitCode> {
         hosts: arguments.allow_host,
         behind_tls: arguments.behind_tls,
     };
-    let warnings = missing(&roster, office.audience())?;
+    let mut warnings = missing(&roster, office.audience())?;
+    warnings.extend(unknown);
     let bound = bind(office, roster, settings).await?;
     let mut out = anstream::stdout();
     writeln!(out, "{STRONG}desk{STRONG:#}  http://{}", bound.local_addr())?;
@@ -102,17 +103,18 @@ fn catalog(path: &Path) -> anyhow::Result<Catalog> {
     Catalog::parse(&read(path, "catalog")?).with_context(|| format!("in `{}`", path.display()))
 }
 
-/// Policy, calendar and runbooks, each read once now, so that what is wrong is said at the start.
+/// Policy, calendar and runbooks, each read once now, so that what is wrong is said at the start;
+/// and what the calendar names that there is not.
 fn sources(
     policy: Option<PathBuf>,
     calendar: Option<PathBuf>,
     runbooks: Option<PathBuf>,
-) -> anyhow::Result<Sources> {
+    services: &Catalog,
+) -> anyhow::Result<(Sources, Vec<String>)> {
     let rules = move || match &policy {
         None => Ok(Rules::embedded()?),
-        Some(path) => {
-            Rules::parse(&read(path, "policy")?).with_context(|| format!("in `{}`", path.display()))
-        }
+        // With the examples beside it, which it is held to.
+        Some(path) => Ok(Rules::read(path)?),
     };
     let calendar = move || match &calendar {
         None => Ok(Calendar::default()),
@@ -127,9 +129,11 @@ fn sources(
         }
     };
     rules()?;
-    calendar()?;
+    let unknown = calendar()?.unknown(services);
     contracts()?;
-    Ok(Sources { rules: each_time(rules), calendar: each_time(calendar), contracts: each_time(contracts) })
+    let sources =
+        Sources { rules: each_time(rules), calendar: each_time(calendar), contracts: each_time(contracts) };
+    Ok((sources, unknown))
 }
 
 fn each_time<T>(how: impl Fn() -> anyhow::Result<T> + Send + Sync + 'static) -> Source<T> {

@@ -117,9 +117,9 @@ fn scenarios(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
 async fn play(id: String, scenario: Result<Scenario, String>, model: ModelChoice) -> Played {
     match scenario {
         Err(error) => broken(id, error),
-        Ok(scenario) => {
-            play_one(&id, scenario, model).await.unwrap_or_else(|error| broken(id, format!("{error:#}")))
-        }
+        Ok(scenario) => Box::pin(play_one(&id, scenario, model))
+            .await
+            .unwrap_or_else(|error| broken(id, format!("{error:#}"))),
     }
 }
 
