@@ -343,16 +343,19 @@ fn read(token: &str, keys: &PublicKeys) -> Result<Claims, PermitError> {
     }
 }
 
-/// At least one person, each counted once, and none of them the caller.
+/// At least one person, each counted once, and none of them the caller. Names are compared as the
+/// desk and policy compare them: spelling one in another case makes nobody else of it.
 fn people(claims: &Claims) -> Result<(), PermitError> {
     if claims.approvers.is_empty() {
         return Err(PermitError::NoApprover);
     }
+    let plain = |name: &str| name.trim().to_lowercase();
     for (index, approver) in claims.approvers.iter().enumerate() {
-        if approver.name == claims.subject {
+        let name = plain(&approver.name);
+        if name == plain(&claims.subject) {
             return Err(PermitError::SelfApproval(approver.name.clone()));
         }
-        if claims.approvers.iter().skip(index + 1).any(|other| other.name == approver.name) {
+        if claims.approvers.iter().skip(index + 1).any(|other| plain(&other.name) == name) {
             return Err(PermitError::RepeatedApprover(approver.name.clone()));
         }
     }

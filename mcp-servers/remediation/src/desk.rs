@@ -13,6 +13,7 @@ use midwatch_mcp::{
 };
 use midwatch_policy::{Action, Asking, Outcome, PermitId, RequestView, WireError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 
 use crate::permits::{Offer, PermitSource, SourceError};
 
@@ -36,11 +37,6 @@ struct Wanted<'a> {
 #[derive(Serialize)]
 struct Used {
     outcome: Outcome,
-}
-
-#[derive(Deserialize)]
-struct Check {
-    good: bool,
 }
 
 #[derive(Deserialize)]
@@ -86,7 +82,9 @@ impl DeskOverHttp {
 
     async fn check(&self, permit: &PermitId) -> Result<bool, SourceError> {
         let (status, body) = send(self.post(&format!("/v1/permits/{permit}/check"), LOOK)).await?;
-        read::<Check>(status, &body).map(|check| check.good)
+        // A map, and not a struct: a struct would also be read from a list.
+        let answer: Map<String, Value> = read(status, &body)?;
+        answer.get("good").and_then(Value::as_bool).ok_or_else(|| silent("its answer is neither yes nor no"))
     }
 
     async fn note(&self, permit: &PermitId, outcome: Outcome) -> Result<(), SourceError> {

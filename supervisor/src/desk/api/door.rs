@@ -129,6 +129,10 @@ impl<T: DeserializeOwned> FromRequest<Site> for Sent<T> {
         let bytes = Bytes::from_request(request, site)
             .await
             .map_err(|error| invalid(format!("the body is not read: {}", error.body_text())))?;
+        // A list would also be read as the fields in their order, and then no field is unknown.
+        if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+            return Err(invalid("the body has to be a JSON object"));
+        }
         serde_json::from_slice(&bytes)
             .map(Self)
             .map_err(|error| invalid(format!("the body is not what is expected here: {error}")))
