@@ -152,6 +152,7 @@ fn the_server() {
 }
 
 /// Starts the process; where it is.
+#[allow(clippy::zombie_processes, reason = "it is waited for where it is killed")]
 async fn start(home: &Path) -> (Child, String) {
     let _ = std::fs::remove_file(home.join("addr"));
     let child = Command::new(std::env::current_exe().unwrap())
@@ -224,7 +225,7 @@ async fn killed_between_any_two_steps_it_acts_once_or_not_at_all() {
                 .with_arguments(sent.as_object().unwrap().clone());
             let _ = client.call_tool(request).await;
         });
-        tokio::time::timeout(Duration::from_secs(60), stage.reached.notified()).await.unwrap();
+        tokio::time::timeout(Duration::from_mins(1), stage.reached.notified()).await.unwrap();
         kill(child);
         calling.abort();
         stage.stand_still(None);

@@ -1,0 +1,172 @@
+//! The target changed between yes and go, or somebody stopped the act meanwhile.
+
+use serde_json::json;
+
+use crate::range::{FIRST, Range, restart, rollback, scale};
+
+const ECS: &str = "AmazonEC2ContainerServiceV20141113";
+const CODEDEPLOY: &str = "CodeDeploy_20141006";
+
+async fn update(range: &Range, service: &str, more: serde_json::Value) {
+    let found = range.world.catalog().get(&midwatch_policy::ServiceName::parse(service).unwrap()).unwrap();
+    let target = found.ecs.as_ref().unwrap();
+    let mut input = json!({"cluster": target.cluster, "service": target.service});
+    for (key, value) in more.as_object().unwrap() {
+        input[key] = value.clone();
+    }
+    range.elsewhere(&format!("{ECS}.UpdateService"), &input).await;
+}
+
+#[tokio::test]
+async fn another_desired_count() {
+    let (range, action) = (Range::new().await, scale("cart", 6));
+    range.approved(&action).await;
+    update(&range, "cart", json!({"desiredCount": 5})).await;
+    let why = range.refuses(&action, "stale").await;
+    assert!(why.contains("the desired count was `4`, now it is `5`"), "{why}");
+    // As it was when it was approved: still good, once.
+    update(&range, "cart", json!({"desiredCount": 4})).await;
+    range.acts_once(&action).await;
+}
+
+#[tokio::test]
+async fn a_deployment_that_began_since() {
+    let (range, action) = (Range::new().await, restart("cart"));
+    range.approved(&action).await;
+    update(&range, "cart", json!({"forceNewDeployment": true})).await;
+    range.refuses(&action, "stale").await;
+}
+
+#[tokio::test]
+async fn a_newer_deployment_over_the_one_to_take_back() {
+    let (range, action) = (Range::new().await, rollback("shop-api", "d-BAD"));
+    range.approved(&action).await;
+    let found = range.world.catalog().get(&midwatch_policy::ServiceName::parse("shop-api").unwrap()).unwrap();
+    let target = found.codedeploy.as_ref().unwrap();
+    let good = json!({"deploymentId": "d-GOOD"});
+    let good = range.elsewhere(&format!("{CODEDEPLOY}.GetDeployment"), &good).await;
+    let input = json!({
+        "applicationName": target.application, "deploymentGroupName": target.deployment_group,
+        "revision": good["deploymentInfo"]["revision"],
+    });
+    range.elsewhere(&format!("{CODEDEPLOY}.CreateDeployment"), &input).await;
+    range.refuses(&action, "stale").await;
+}
+
+#[tokio::test]
+async fn revoked_by_a_person() {
+    let (range, action) = (Range::new().await, scale("cart", 6));
+    let view = range.approved(&action).await;
+    let permit = range.claims(&action).await.permit;
+    let body = json!({"reason": "I was wrong"});
+    let (status, _) = range.post(FIRST, &format!("/v1/permits/{permit}/revoke"), &body).await;
+    assert_eq!(status, 200);
+    let (status, raised) =
+        range.post(FIRST, &format!("/v1/requests/{}/raise", view.shown.request), &json!({})).await;
+    assert_eq!(status, 201, "{raised}");
+    range.refuses(&action, "no_permit").await;
+    let raised: midwatch_policy::RequestView = serde_json::from_value(raised).unwrap();
+    range.approve(&raised).await;
+    range.acts_once(&action).await;
+}
+
+/// The server had the permit already when it was taken back.
+#[tokio::test]
+async fn revoked_between_fetching_and_spending() {
+    let (range, action) = (Range::new().await, scale("cart", 6));
+    range.approved(&action).await;
+    let (_, fetched) = range.fetched(crate::range::SUPERVISOR, &action).await;
+    let permit = range.claims(&action).await.permit;
+    range.wire.answer("/v1/permits/fetch", fetched);
+    let body = json!({"reason": "I was wrong"});
+    range.post(FIRST, &format!("/v1/permits/{permit}/revoke"), &body).await;
+    range.refuses(&action, "withdrawn").await;
+}
+
+#[tokio::test]
+async fn incident_taken_over_or_stopped_after_approval() {
+    for how in ["take", "stop"] {
+        let (range, action) = (Range::new().await, scale("cart", 6));
+        range.approved(&action).await;
+        let (_, fetched) = range.fetched(crate::range::SUPERVISOR, &action).await;
+        let path = format!("/v1/incidents/inc-1/{how}");
+        assert_eq!(range.post(FIRST, &path, &json!({"note": "mine"})).await.0, 200);
+        // Also for a server that holds the permit already.
+        range.wire.answer("/v1/permits/fetch", fetched);
+        range.refuses(&action, "withdrawn").await;
+        range.wire.honest();
+        let receipt = range.act(&action).await;
+        assert_eq!(receipt["outcome"], "refused", "{how}: {receipt}");
+        let (status, answer) = range
+            .post(crate::range::SUPERVISOR, "/v1/requests", &crate::range::asking(&action, json!({})))
+            .await;
+        assert_eq!((status, answer["error"]["kind"].as_str()), (409, Some("held")), "{how}: {answer}");
+        assert_eq!(range.tried(), 0, "{how}");
+    }
+}
+
+/// Handing back does not bring a permit back.
+#[tokio::test]
+async fn incident_handed_back_after_approval() {
+    let (range, action) = (Range::new().await, scale("cart", 6));
+    range.approved(&action).await;
+    for how in ["take", "return"] {
+        range.post(FIRST, &format!("/v1/incidents/inc-1/{how}"), &json!({"note": ""})).await;
+    }
+    range.refuses(&action, "no_permit").await;
+}
+
+#[tokio::test]
+async fn kill_switch_thrown_after_approval() {
+    let (range, action) = (Range::new().await, scale("cart", 6));
+    range.approved(&action).await;
+    range.kill_switch.engage();
+    range.refuses(&action, "kill_switch").await;
+    range.kill_switch.release();
+    range.write("stop", "");
+    range.refuses(&action, "kill_switch").await;
+    std::fs::remove_file(range.path("stop")).unwrap();
+    range.acts_once(&action).await;
+}
+
+/// Thrown while the desk is asked for the last time.
+#[tokio::test]
+async fn kill_switch_thrown_just_before_spending() {
+    let (range, action) = (Range::new().await, scale("cart", 6));
+    range.approved(&action).await;
+    let switch = range.kill_switch.clone();
+    range.wire.before("/check", move || switch.engage());
+    range.refuses(&action, "kill_switch").await;
+    range.wire.honest();
+    range.kill_switch.release();
+    range.acts_once(&action).await;
+}
+
+/// The permit ends while the desk is asked for the last time; the desk says it is good.
+#[tokio::test]
+async fn expired_just_before_spending() {
+    let (range, action) = (Range::new().await, scale("cart", 6));
+    range.approved(&action).await;
+    let clock = std::sync::Arc::clone(&range.clock);
+    range.wire.before("/check", move || clock.move_by(700));
+    range.wire.answer("/check", json!({"good": true}));
+    range.refuses(&action, "bad_permit").await;
+}
+
+#[tokio::test]
+async fn a_desk_that_is_away_or_says_nonsense() {
+    let (range, action) = (Range::new().await, scale("cart", 6));
+    range.approved(&action).await;
+    for nonsense in [json!({}), json!({"good": "yes"}), json!({"good": 1}), json!([true]), json!(true)] {
+        range.wire.answer("/check", nonsense);
+        range.refuses(&action, "no_desk").await;
+        range.wire.honest();
+    }
+    range.wire.answer("/check", json!({"good": false}));
+    range.refuses(&action, "withdrawn").await;
+    range.wire.honest();
+    range.wire.lead_to("http://127.0.0.1:9");
+    range.refuses(&action, "no_desk").await;
+    range.wire.lead_to(range.desk_url());
+    range.acts_once(&action).await;
+}
