@@ -7,6 +7,10 @@ mod bench;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod narrow;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod processes;
+#[cfg(test)]
+mod secrets;
