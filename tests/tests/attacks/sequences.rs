@@ -144,7 +144,7 @@ async fn played(seed: u64) -> usize {
             21 => range.restart_with(|_| (), unlimited).await,
             22 => match random.below(5) {
                 0 => range.clock.move_by(-2),
-                1 => range.clock.move_by(400),
+                1 => range.clock.move_by(700),
                 _ => range.clock.move_by(30),
             },
             _ => disturb(&range, &mut model, &mut random).await,
@@ -165,10 +165,15 @@ async fn file(range: &Range, model: &mut Model, action: &Action) {
 }
 
 async fn approve(range: &Range, model: &mut Model, random: &mut Random) {
-    let open: Vec<usize> = (0..model.known.len()).filter(|n| model.known[*n].permit.is_none()).collect();
+    let open: Vec<usize> = (0..model.known.len())
+        .filter(|n| model.known[*n].permit.is_none() && (!model.known[*n].dead || random.below(4) == 0))
+        .collect();
     let Some(at) = open.len().checked_sub(1) else { return };
     let known = &mut model.known[open[at.saturating_sub(random.below(3))]];
-    let who = random.of(&[FIRST, SECOND, FIRST, SECOND, "intern", "Editor-7", SUPERVISOR, AUDIENCE]);
+    let who = random.of(&[
+        FIRST, SECOND, FIRST, SECOND, FIRST, SECOND, FIRST, SECOND, "intern", "Editor-7", SUPERVISOR,
+        AUDIENCE,
+    ]);
     let (status, answer) = range.says(who, &known.view).await;
     if status != 200 {
         return;
@@ -195,7 +200,7 @@ async fn end(range: &Range, model: &mut Model, random: &mut Random) {
         (0, _) => (FIRST, format!("/v1/requests/{id}/decline"), json!({"reason": "no"})),
         (1, Some((permit, _))) => (FIRST, format!("/v1/permits/{permit}/revoke"), json!({"reason": "no"})),
         (2, _) => {
-            for known in &mut model.known {
+            for known in model.known.iter_mut().filter(|k| k.view.shown.incident.as_str() == "inc-1") {
                 known.dead = true;
             }
             range.post(SECOND, "/v1/incidents/inc-1/take", &json!({"note": ""})).await;
@@ -225,6 +230,15 @@ async fn act(range: &Range, model: &mut Model, caller: &str, action: &Action, wh
     } else {
         // One that the server gave up on may be marked as used; it is good for less, never for more.
         assert_eq!(receipt["outcome"], "refused", "{what}: {receipt}");
+        // A call without a permit files a request; people see it like any other.
+        let Some(id) = receipt["request"]["id"].as_str() else { return };
+        if model.known.iter().all(|known| known.view.shown.request.as_str() != id) {
+            let path = format!("/v1/requests/{id}");
+            let (_, view) = range.at_desk(FIRST, midwatch_mcp::reqwest::Method::GET, &path, None).await;
+            let view = serde_json::from_value(view).unwrap();
+            let target = *model.target(action);
+            model.known.push(Known { view, approvers: BTreeSet::new(), permit: None, dead: false, target });
+        }
     }
 }
 
