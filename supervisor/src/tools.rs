@@ -65,7 +65,7 @@ impl Toolbox {
 
     /// Adds a connected server. One that cannot list its tools is named in `missing`.
     pub async fn attach(&mut self, server: &'static str, client: Client) {
-        const LISTING: Duration = Duration::from_secs(5);
+        const LISTING: Duration = Duration::from_secs(15);
         match tokio::time::timeout(LISTING, client.list_all_tools()).await {
             Ok(Ok(list)) => {
                 self.tools.extend(list.into_iter().map(|tool| ToolDef {

@@ -11,7 +11,7 @@ use rmcp::{
 use crate::guard::Guarded;
 
 /// How long the other side may take to say what it speaks.
-pub(crate) const HANDSHAKE: Duration = Duration::from_secs(5);
+pub(crate) const HANDSHAKE: Duration = Duration::from_secs(15);
 /// Bytes in flight between a server and a client in one process.
 const DUPLEX_BYTES: usize = 64 * 1024;
 
