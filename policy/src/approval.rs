@@ -179,6 +179,18 @@ impl RequestState {
         }
     }
 
+    /// Who has approved so far, or approved in the end.
+    pub fn approvers(&self) -> &[Approver] {
+        match self {
+            Self::Open { approvers } | Self::Approved { approvers, .. } | Self::Used { approvers, .. } => {
+                approvers
+            }
+            Self::Declined { .. } | Self::Expired { .. } | Self::Withdrawn { .. } | Self::Revoked { .. } => {
+                &[]
+            }
+        }
+    }
+
     /// Whether people are still asked.
     pub const fn is_open(&self) -> bool {
         matches!(self, Self::Open { .. })

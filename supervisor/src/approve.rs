@@ -115,11 +115,7 @@ fn lost(case: &Case, view: RequestView, why: &str) -> (Answer, RequestView) {
 /// One of several has approved: said as it happens.
 fn partly(case: &Case, before: &RequestView, now: &RequestView) {
     let RequestState::Open { approvers } = &now.state else { return };
-    let known = match &before.state {
-        RequestState::Open { approvers } => approvers.len(),
-        _ => 0,
-    };
-    for approver in approvers.iter().skip(known) {
+    for approver in approvers.iter().skip(before.state.approvers().len()) {
         case.recorder.note(Event::Answered {
             answer: Answer::Approved,
             by: Some(approver.name.clone()),

@@ -146,7 +146,8 @@ fn survey(root: &Path, files: &mut Vec<PathBuf>, problems: &mut Vec<String>) {
     }
 }
 
-fn in_one_line(error: &dyn std::error::Error) -> String {
+/// An error and its sources in one line.
+pub fn in_one_line(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {

@@ -37,7 +37,7 @@ pub use clean::{Clean, clean, redaction_note};
 pub use cli::{ServeArgs, exit_code, start_tracing};
 pub use clock::SystemClock;
 pub use connect::{Client, ConnectError, connect_in_process, serve_stdio};
-pub use contracts::{Contract, Contracts, ContractsError};
+pub use contracts::{Contract, Contracts, ContractsError, in_one_line};
 pub use ctx::Ctx;
 pub use error::{ErrorKind, ToolError};
 pub use guard::Guarded;

@@ -96,7 +96,7 @@ impl DeskOverHttp {
 
 async fn send(call: RequestBuilder) -> Result<(StatusCode, Vec<u8>), SourceError> {
     // The error's text names the URL, never the token, which is a header.
-    let gone = |error: midwatch_mcp::reqwest::Error| silent(crate::standing::in_one_line(&error));
+    let gone = |error: midwatch_mcp::reqwest::Error| silent(midwatch_mcp::in_one_line(&error));
     let mut answer = call.send().await.map_err(gone)?;
     let (status, mut body) = (answer.status(), Vec::new());
     while let Some(part) = answer.chunk().await.map_err(gone)? {

@@ -4,14 +4,10 @@
 use std::{path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
-use midwatch_mcp::{Contracts, KeyFile};
+use midwatch_mcp::{Contracts, KeyFile, in_one_line};
 use midwatch_policy::{Attested, Calendar, Claims, Plan, PublicKeys, Rules, RunbookContract, Service, unmet};
 
-use crate::{
-    plan::Planned,
-    spend::SpendStore,
-    standing::{Standing, in_one_line},
-};
+use crate::{plan::Planned, spend::SpendStore, standing::Standing};
 
 /// Where it comes from.
 #[derive(Debug, Clone)]

@@ -66,18 +66,6 @@ impl<T> fmt::Debug for Standing<T> {
     }
 }
 
-/// An error and its sources in one line.
-pub(crate) fn in_one_line(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(source.to_string().trim());
-        next = source.source();
-    }
-    text.replace('\n', " ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! Where the people of a world sit: at its desk, in this process or in another, as themselves.
 
-use midwatch_policy::{RequestState, RequestView, StepError};
+use midwatch_policy::{RequestView, StepError};
 
 use crate::desk::{DeskError, DeskOverHttp, EmbeddedDesk};
 
@@ -59,12 +59,8 @@ impl Seat {
                 Ok(())
             }
             Self::There(people) => {
-                let before = match &request.state {
-                    RequestState::Open { approvers } => approvers.len(),
-                    _ => 0,
-                };
                 let nobody = || DeskError::from(StepError::Nameless);
-                let person = people.get(before).ok_or_else(nobody)?;
+                let person = people.get(request.state.approvers().len()).ok_or_else(nobody)?;
                 match said.yes {
                     Yes::Approve => person.approve(id, request.digest, None).await?,
                     Yes::Decline => person.decline(id, &said.note).await?,

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
-use midwatch_policy::{Clock, RequestState, RequestView};
+use midwatch_policy::{Clock, RequestView};
 use midwatch_sim::World;
 
 use crate::{
@@ -24,11 +24,7 @@ const SIMULATED: &str = "simulated";
 fn who(user: &str, channel: &'static str, request: &RequestView) -> (String, &'static str) {
     let user = if user.is_empty() { "you" } else { user };
     let simulated = |which: &str| (format!("simulated {which} person"), SIMULATED);
-    let before = match &request.state {
-        RequestState::Open { approvers } => approvers.len(),
-        _ => 0,
-    };
-    match before {
+    match request.state.approvers().len() {
         0 => (user.to_owned(), channel),
         1 => simulated("second"),
         2 => simulated("third"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use midwatch_policy::{Clock, RequestState, RequestView};
+use midwatch_policy::{Clock, RequestView};
 use midwatch_sim::{Answer, World};
 
 use crate::approve::Channel;
@@ -31,12 +31,8 @@ impl Channel for Scripted {
                 Answer::Silent => std::future::pending().await,
             };
             self.clock.sleep(self.script.after).await;
-            let before = match &request.state {
-                RequestState::Open { approvers } => approvers.len(),
-                _ => 0,
-            };
             let said = Said {
-                by: format!("{}-{}", self.script.role, before + 1),
+                by: format!("{}-{}", self.script.role, request.state.approvers().len() + 1),
                 roles: vec![self.script.role.clone()],
                 channel: "scenario",
                 yes,
