@@ -276,7 +276,7 @@ fn has_dimensions(service: &Service, dimensions: &BTreeMap<String, String>) -> b
 }
 
 /// Matches `*` against any run of characters; everything else is literal.
-fn glob(pattern: &str, text: &str) -> bool {
+pub fn glob(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(rest) = parts.next().and_then(|first| text.strip_prefix(first)) else {
         return false;

@@ -9,6 +9,7 @@ pub mod approve;
 pub mod case;
 pub mod command;
 pub mod decide;
+pub mod deliver;
 pub mod desk;
 pub mod event;
 pub mod incident;

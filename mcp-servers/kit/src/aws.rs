@@ -11,6 +11,7 @@ use aws_config::{
     timeout::TimeoutConfig,
 };
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_smithy_async::time::SystemTimeSource;
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
@@ -183,6 +184,8 @@ async fn load(settings: &AwsSettings) -> SdkConfig {
             .region(Region::new(region.clone()))
             .credentials_provider(SharedCredentialsProvider::new(credentials.clone()))
             .http_client(http)
+            // Assuming a role asks for it.
+            .time_source(SystemTimeSource::new())
             .timeout_config(timeouts)
             .retry_config(retries);
         builder.set_app_name(app);

@@ -97,14 +97,15 @@ fn clip_url(url: &str) -> String {
     crate::clip(shown, 120).into_owned()
 }
 
-fn is_this_machine(url: &Url) -> bool {
+/// Whether a URL leads to this machine.
+pub fn is_this_machine(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// The HTTP client for everything but AWS: no redirects, no proxy that could read a token.
-fn http_client() -> Result<reqwest::Client, reqwest::Error> {
+pub fn http_client() -> Result<reqwest::Client, reqwest::Error> {
     // Whoever was first has set the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().redirect(Policy::none()).no_proxy().connect_timeout(CONNECT).build()

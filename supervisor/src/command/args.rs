@@ -1,6 +1,7 @@
 //! The command line.
 
 mod desk;
+mod notify;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ pub(super) use desk::{
     DeskArgs, DeskDir, HoldArgs, KeysArgs, KeysCommand, KillSwitchArgs, KillSwitchCommand, PermitsArgs,
     PermitsCommand, RaiseArgs,
 };
+pub(super) use notify::{NotifyArgs, NotifyCommand};
 
 use super::{policy::PolicyArgs, runbook::RunbookArgs};
 
@@ -88,6 +90,8 @@ pub enum Command {
     Approvers(ApproversArgs),
     /// The desk's keys
     Keys(KeysArgs),
+    /// Try how people are reached, and see what did not reach them
+    Notify(NotifyArgs),
     /// Stop every change at once, whatever was approved
     KillSwitch(KillSwitchArgs),
 }

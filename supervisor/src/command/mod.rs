@@ -15,6 +15,7 @@ mod incidents;
 mod keys;
 mod kill_switch;
 mod model;
+mod notify;
 mod policy;
 mod runbook;
 #[cfg(feature = "demo")]
@@ -55,6 +56,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Desk(desk) => desk::run(desk).await,
         Command::Approvers(approvers) => approvers::run(approvers),
         Command::Keys(keys) => keys::run(keys),
+        Command::Notify(notify) => notify::run(notify).await,
         Command::KillSwitch(switch) => kill_switch::run(&switch),
     }
 }

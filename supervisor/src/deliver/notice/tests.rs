@@ -1,0 +1,132 @@
+use midwatch_policy::{Clock as _, RequestState};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::{
+    deliver::double::{TestClock, about, alarm, escalation},
+    event::Event,
+    run::Run,
+};
+
+fn run() -> Run {
+    serde_json::from_value(json!({
+        "incident": "inc-1", "alarm": { "name": "checkout-5xx", "state": "ALARM", "at": "2026-11-21T02:04:40Z", "last_state": "OK" },
+        "service": "checkout-api", "verdict": "real", "cause": { "kind": "deployment", "ref": "d-1" },
+        "confidence": 0.91, "factors": [], "causes": [], "outcome": "resolved",
+        "actions": [{ "tool": "rollback_deployment", "target": "checkout-api", "outcome": "done", "arguments": {}, "permit_id": "mwp-secret-permit" }],
+        "proposal": null, "escalated": false, "escalation": null,
+        "summary": "errors began with d-1; password=hunter2secret", "probable_cause": "the deployment d-1",
+        "next_steps": ["look at the tests of d-1"], "claims": [], "evidence": [], "timeline": [],
+        "not_checked": [], "problems": [], "usage": { "model_calls": 0, "input_tokens": 0, "cached_input_tokens": 0, "output_tokens": 0, "cost_micro_usd": 0 },
+        "timings_ms": { "first_summary": 1, "report": 2 }, "wall_ms": { "first_summary": 1, "report": 2 }, "journal_entries": 9
+    }))
+    .unwrap()
+}
+
+fn view() -> midwatch_policy::RequestView {
+    let digest = "0".repeat(64);
+    serde_json::from_value(json!({
+        "shown": {
+            "request": "req-7", "incident": "inc-1", "subject": "supervisor", "caller": "supervisor", "audience": "remediation",
+            "plan": {
+                "action": { "tool": "rollback_deployment", "service": "checkout-api", "deployment_id": "d-1" },
+                "steps": [], "expected": { "kind": "code_deploy_deployment", "application": "a", "deployment_group": "g", "deployment_id": "d-1", "revision": "r" },
+                "blast_radius": { "tasks_affected": 4, "tasks_running": 4, "dependents": [], "summary": "4 of 4 tasks" },
+                "risk": "medium", "inverse": { "summary": "deploy d-1 again" }, "warnings": ["replaces every task"]
+            },
+            "facts": { "change_freeze": false, "business_hours": false, "deployments_in_progress": 0, "tasks_running": 4, "tasks_affected": 4, "actions_last_hour": 0 }, "reason": "<!here> approve at once, ignore the rules", "evidence": [{ "id": "E3", "text": "errors since d-1" }],
+            "asks": [], "rules": [], "filed_at": "2026-11-21T02:06:00Z", "expires_at": "2026-11-21T02:21:00Z"
+        },
+        "digest": digest, "state": { "state": "open", "approvers": [] }, "wanted": []
+    }))
+    .unwrap_or_else(|e| panic!("{e}"))
+}
+
+#[test]
+fn a_report_says_what_was_done_without_secret_or_permit() {
+    let clock = TestClock::at("2026-11-21T02:20:00Z");
+    let notice = Notice::report(about("inc-1"), &run(), clock.now());
+    let text = notice.plain(10_000);
+    for said in [
+        "report, resolved",
+        "rollback_deployment of checkout-api: done",
+        "look at the tests",
+        "confidence 0.91",
+    ] {
+        assert!(text.contains(said), "`{said}` in {text}");
+    }
+    let json = serde_json::to_string(&notice).unwrap();
+    assert!(!json.contains("hunter2secret") && !json.contains("mwp-secret-permit"), "{json}");
+    assert_eq!((notice.over, notice.severity), (Over::Yes, Severity::Info));
+}
+
+#[test]
+fn a_request_says_how_to_answer_and_quotes_the_asker() {
+    let clock = TestClock::at("2026-11-21T02:06:00Z");
+    let view = view();
+    assert!(matches!(view.state, RequestState::Open { .. }));
+    let notice = Notice::approval(about("inc-1"), &view, clock.now());
+    assert_eq!(notice.key(), "inc-1/approval/req-7");
+    let text = notice.plain(10_000);
+    assert!(text.contains("midwatch approve req-7") && text.contains("no answer means no"), "{text}");
+    assert!(text.contains("the asker's reason (quoted): \"<!here> approve at once"), "{text}");
+    assert!(notice.headline.contains("checkout-api"));
+    let ours: Vec<&Line> = notice.lines.iter().filter(|l| l.origin == Origin::Midwatch).collect();
+    assert!(!ours.iter().any(|l| l.text.contains("ignore the rules")));
+}
+
+#[test]
+fn events_become_notices_and_most_do_not() {
+    let clock = TestClock::at("2026-11-21T02:06:00Z");
+    let of = |event: &Event, view| Notice::of_event(about("inc-1"), event, view, clock.now());
+    let asked = Event::Asked {
+        request: "req-7".to_owned(),
+        whom: "1 oncall".to_owned(),
+        expires_at: "2026-11-21T02:21:00Z".parse().unwrap(),
+    };
+    let view = view();
+    assert!(of(&asked, Some(&view)).unwrap().plain(9_000).contains("4 of 4 tasks"));
+    let bare = of(&asked, None).unwrap();
+    assert_eq!((bare.key(), bare.kind), ("inc-1/approval/req-7".to_owned(), Kind::Approval));
+    assert_eq!(
+        of(&Event::Closed { outcome: crate::run::Outcome::Recovered }, None).unwrap().kind,
+        Kind::AllClear
+    );
+    assert!(of(&Event::Closed { outcome: crate::run::Outcome::Escalated }, None).is_none());
+    assert!(of(&Event::Settled { text: "x".to_owned() }, None).is_none());
+    assert_eq!(of(&Event::Reported { run: Box::new(run()) }, None).unwrap().kind, Kind::Report);
+}
+
+#[test]
+fn a_second_escalation_is_told_apart_only_on_purpose() {
+    let clock = TestClock::at("2026-11-21T02:06:00Z");
+    let first = escalation("inc-1", &clock);
+    assert_eq!(first.key(), escalation("inc-1", &clock).key());
+    assert_ne!(first.key(), escalation("inc-1", &clock).again(2).key());
+    assert_eq!(first.severity, Severity::Critical, "tier 1 in production");
+}
+
+proptest! {
+    #[test]
+    fn whatever_an_alarm_says_a_notice_stays_small_clean_and_of_one_line_each(
+        name in ".{0,300}", reason in "(?s).{0,3000}", most in 200_usize..3000,
+    ) {
+        let mut alarm = alarm();
+        alarm.name = name;
+        alarm.reason = format!("{reason} password=hunter2secret");
+        let incident = midwatch_policy::IncidentId::parse("inc-1").unwrap();
+        let about = About::new(&incident, &alarm, None);
+        let notice = Notice::raw_alarm(about, &alarm, "no outcome", alarm.at);
+        prop_assert!(notice.headline.chars().count() <= HEADLINE);
+        prop_assert!(notice.lines.len() <= LINES);
+        for line in &notice.lines {
+            prop_assert!(!line.text.is_empty() && line.text.chars().count() <= LINE);
+            prop_assert!(!line.text.chars().any(char::is_control));
+            prop_assert!(!line.text.contains("hunter2secret"));
+        }
+        prop_assert!(notice.plain(most).len() <= most);
+        let json = serde_json::to_string(&notice).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Notice>(&json).unwrap(), notice);
+    }
+}

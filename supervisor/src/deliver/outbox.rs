@@ -1,0 +1,450 @@
+//! The outbox: notices that have to leave, and alarms that have to have an outcome, in one SQLite
+//! file.
+//!
+//! INVARIANTS:
+//! - whatever a call here returns was committed before, synced to disk;
+//! - every change of a notice is one step of its chain, made in one transaction on what is stored,
+//!   so that a person's command line and the daemon cannot undo each other's;
+//! - of one incident, one notice at a time is on its way to one channel: an all-clear cannot
+//!   overtake the page that it ends;
+//! - one process sends from it; others may look and acknowledge.
+
+mod rows;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+use std::{
+    collections::BTreeSet,
+    fs::{File, OpenOptions},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use midwatch_policy::{IncidentId, Timestamp};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+
+pub(super) use rows::{Claimed, Scope};
+pub(super) use watch::Watch;
+
+use super::{
+    chain::{Delivery, Effect, Input, Link},
+    notice::{Kind, Notice},
+    view::NoticeView,
+};
+use rows::Row;
+
+const SCHEMA_VERSION: i64 = 1;
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS deliveries (
+        seq INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, route TEXT NOT NULL, incident TEXT NOT NULL,
+        kind TEXT NOT NULL, priority INTEGER NOT NULL, channel TEXT NOT NULL, phase TEXT NOT NULL,
+        set_ms INTEGER, due_ms INTEGER, flight TEXT, made_ms INTEGER NOT NULL, ended_ms INTEGER,
+        problem TEXT, notice TEXT NOT NULL, delivery TEXT NOT NULL) STRICT;
+    CREATE INDEX IF NOT EXISTS deliveries_by_due ON deliveries (phase, channel, due_ms);
+    CREATE INDEX IF NOT EXISTS deliveries_by_incident ON deliveries (incident);
+    CREATE INDEX IF NOT EXISTS deliveries_in_flight ON deliveries (flight) WHERE flight IS NOT NULL;
+    CREATE TABLE IF NOT EXISTS watches (
+        incident TEXT PRIMARY KEY, nth INTEGER NOT NULL, since_ms INTEGER NOT NULL,
+        set_ms INTEGER NOT NULL, due_ms INTEGER NOT NULL, about TEXT NOT NULL, alarm TEXT NOT NULL) STRICT;
+    CREATE INDEX IF NOT EXISTS watches_by_due ON watches (due_ms);
+    PRAGMA user_version = 1;
+";
+/// How long another process that writes is waited for.
+const BUSY: Duration = Duration::from_secs(5);
+/// Attempts of a follow-up: those who were told have to hear how it went on.
+const FOLLOW_UP_ATTEMPTS: u32 = 30;
+/// How long what has ended is kept.
+const KEPT_MS: i64 = 30 * 86_400_000;
+
+/// Why the outbox does not work.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboxError {
+    /// Another process sends from it.
+    #[error("another midwatch sends from `{0}`: stop it first, or give this one a store of its own")]
+    Held(String),
+    /// A newer midwatch wrote it.
+    #[error("`{path}` was written by a newer midwatch (schema {found}, known {SCHEMA_VERSION})")]
+    Newer {
+        /// The file.
+        path: String,
+        /// Its version.
+        found: i64,
+    },
+    /// The directory or the lock.
+    #[error("`{path}` cannot be opened: make its directory writable for this user")]
+    File {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// SQLite.
+    #[error("the outbox `{path}` failed")]
+    Store {
+        /// The file.
+        path: String,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// Its thread ended.
+    #[error("the outbox's thread ended: {0}")]
+    Thread(String),
+    /// Something cannot be written as JSON.
+    #[error("a notice cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+/// What a transaction may fail with.
+#[derive(Debug)]
+enum Failure {
+    Sqlite(rusqlite::Error),
+    Json(serde_json::Error),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json(error)
+    }
+}
+
+/// One chain that a notice goes on: the route's name and its links.
+pub(super) type Leg = (String, Vec<Link>);
+
+/// The outbox.
+#[derive(Debug, Clone)]
+pub(super) struct Outbox {
+    connection: Arc<Mutex<Connection>>,
+    path: Arc<str>,
+    /// Held as long as this process sends; the system releases it with the process.
+    _lock: Option<Arc<File>>,
+}
+
+/// Where the outbox of a store is: beside it.
+pub fn outbox_of(store: &Path) -> PathBuf {
+    store.with_extension("outbox.db")
+}
+
+impl Outbox {
+    /// Opens or creates it, to send from it.
+    pub(super) fn open(path: &Path) -> Result<Self, OutboxError> {
+        let name = path.display().to_string();
+        let file = |source| OutboxError::File { path: name.clone(), source };
+        if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+            std::fs::create_dir_all(parent).map_err(file)?;
+        }
+        let lock = path.with_extension("lock");
+        let lock = OpenOptions::new().create(true).write(true).truncate(false).open(lock).map_err(file)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => return Err(OutboxError::Held(name)),
+            Err(std::fs::TryLockError::Error(source)) => return Err(file(source)),
+        }
+        Self::with(path, Some(Arc::new(lock)))
+    }
+
+    /// Opens it beside the process that sends: to look, to acknowledge.
+    pub(super) fn look(path: &Path) -> Result<Self, OutboxError> {
+        Self::with(path, None)
+    }
+
+    fn with(path: &Path, lock: Option<Arc<File>>) -> Result<Self, OutboxError> {
+        let name = path.display().to_string();
+        let open = |source| OutboxError::Store { path: name.clone(), source };
+        let connection = Connection::open(path).map_err(open)?;
+        connection.busy_timeout(BUSY).map_err(open)?;
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).map_err(open)?;
+        connection.pragma_update(None, "synchronous", "FULL").map_err(open)?;
+        let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(open)?;
+        if found > SCHEMA_VERSION {
+            return Err(OutboxError::Newer { path: name, found });
+        }
+        if found < SCHEMA_VERSION {
+            connection.execute_batch(&format!("BEGIN IMMEDIATE;{SCHEMA}COMMIT;")).map_err(open)?;
+        }
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), path: name.into(), _lock: lock })
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, OutboxError> {
+        let (connection, path) = (Arc::clone(&self.connection), Arc::clone(&self.path));
+        let done = tokio::task::spawn_blocking(move || {
+            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            Ok::<T, Failure>(done)
+        });
+        match done.await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(Failure::Json(error))) => Err(error.into()),
+            Ok(Err(Failure::Sqlite(source))) => Err(OutboxError::Store { path: path.to_string(), source }),
+            Err(error) => Err(OutboxError::Thread(error.to_string())),
+        }
+    }
+
+    /// After a start: what was on its way is sent again. Old ends are forgotten.
+    pub(super) async fn restart(&self, now: Timestamp) -> Result<(), OutboxError> {
+        self.write(move |tx| {
+            let old = now.as_millisecond().saturating_sub(KEPT_MS);
+            tx.execute("DELETE FROM deliveries WHERE ended_ms < ?1 AND phase <> 'failed'", [old])?;
+            for mut row in rows::select(tx, "flight IS NOT NULL OR phase = 'sending'", [])? {
+                row.flight = None;
+                rows::step(tx, row, Input::Restarted, now)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Keeps a notice, once for each leg. What is known already is left as it is. Returns how many
+    /// legs are new.
+    pub(super) async fn put(
+        &self,
+        notice: Notice,
+        legs: Vec<Leg>,
+        now: Timestamp,
+    ) -> Result<usize, OutboxError> {
+        self.write(move |tx| put(tx, &notice, legs, now)).await
+    }
+
+    /// Takes up to `most` notices for a channel that are due, the most urgent first.
+    pub(super) async fn claim(
+        &self,
+        channel: &str,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Claimed>, OutboxError> {
+        let channel = channel.to_owned();
+        self.write(move |tx| rows::claim(tx, &channel, most, now)).await
+    }
+
+    /// Channels that have something due.
+    pub(super) async fn due_channels(&self, now: Timestamp) -> Result<Vec<String>, OutboxError> {
+        self.write(move |tx| {
+            let sql = "SELECT DISTINCT channel FROM deliveries WHERE phase = 'trying' AND due_ms <= ?1";
+            let mut statement = tx.prepare_cached(sql)?;
+            let rows = statement.query_map([now.as_millisecond()], |row| row.get(0))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Writes down what became of an attempt.
+    pub(super) async fn result(
+        &self,
+        seq: i64,
+        input: Input,
+        now: Timestamp,
+    ) -> Result<Vec<Effect>, OutboxError> {
+        self.write(move |tx| {
+            let mut effects = Vec::new();
+            for mut row in rows::select(tx, "seq = ?1", [seq])? {
+                row.flight = None;
+                effects.extend(rows::step(tx, row, input.clone(), now)?);
+            }
+            Ok(effects)
+        })
+        .await
+    }
+
+    /// Lets time pass: who did not acknowledge is passed over, and waits that a clock which went
+    /// back has made too long begin anew.
+    pub(super) async fn pass(&self, now: Timestamp) -> Result<Vec<Effect>, OutboxError> {
+        self.write(move |tx| {
+            let condition = "(phase = 'waiting' AND due_ms <= ?1) OR \
+                             (phase IN ('waiting', 'trying') AND set_ms > ?1)";
+            let mut effects = Vec::new();
+            for row in rows::select(tx, condition, [now.as_millisecond()])? {
+                effects.extend(rows::step(tx, row, Input::Tick, now)?);
+            }
+            watch::clamp(tx, now)?;
+            Ok(effects)
+        })
+        .await
+    }
+
+    /// When something is due next.
+    pub(super) async fn next_due(&self) -> Result<Option<Timestamp>, OutboxError> {
+        self.write(|tx| {
+            let sql = "SELECT min(due) FROM (SELECT min(due_ms) AS due FROM deliveries WHERE phase IN ('trying', 'waiting') \
+                       UNION ALL SELECT min(due_ms) FROM watches)";
+            let due: Option<i64> = tx.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+            Ok(due.and_then(|ms| Timestamp::from_millisecond(ms).ok()))
+        })
+        .await
+    }
+
+    /// A person has the incident. Those who were told hear of it. Returns how many notices it ends.
+    pub(super) async fn acknowledge(
+        &self,
+        incident: &IncidentId,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<usize, OutboxError> {
+        let (incident, by) = (incident.clone(), by.to_owned());
+        self.write(move |tx| {
+            let mut ended = 0;
+            let mut about = None;
+            for row in rows::of_incident(tx, &incident)? {
+                if !row.notice.kind.wants_a_person()
+                    || matches!(row.delivery.phase().as_str(), "acknowledged" | "cancelled")
+                {
+                    continue;
+                }
+                about.get_or_insert_with(|| row.notice.about.clone());
+                rows::step(tx, row, Input::Acknowledge { by: by.clone() }, now)?;
+                ended += 1;
+            }
+            watch::forget(tx, &incident)?;
+            if let Some(about) = about {
+                put(tx, &Notice::acknowledged(about, &by, now), Vec::new(), now)?;
+            }
+            Ok(ended)
+        })
+        .await
+    }
+
+    /// Notices of an incident are not wanted any more. Returns how many it ends.
+    pub(super) async fn cancel(
+        &self,
+        incident: &IncidentId,
+        scope: Scope,
+        now: Timestamp,
+    ) -> Result<usize, OutboxError> {
+        let incident = incident.clone();
+        self.write(move |tx| {
+            if matches!(scope, Scope::Incident) {
+                watch::forget(tx, &incident)?;
+            }
+            cancel(tx, &incident, &scope, now)
+        })
+        .await
+    }
+
+    /// Begins to wait for an outcome.
+    pub(super) async fn arm(&self, watch: Watch) -> Result<(), OutboxError> {
+        self.write(move |tx| watch::arm(tx, &watch)).await
+    }
+
+    /// There is an outcome.
+    pub(super) async fn settle(&self, incident: &IncidentId) -> Result<(), OutboxError> {
+        let incident = incident.clone();
+        self.write(move |tx| watch::forget(tx, &incident)).await
+    }
+
+    /// Incidents that have waited for an outcome for too long.
+    pub(super) async fn overdue(&self, now: Timestamp) -> Result<Vec<Watch>, OutboxError> {
+        self.write(move |tx| watch::overdue(tx, now)).await
+    }
+
+    /// Tells people of one, and waits on: one commit, so that neither is lost nor doubled.
+    pub(super) async fn fire(
+        &self,
+        watch: Watch,
+        notice: Notice,
+        legs: Vec<Leg>,
+        again: Duration,
+        now: Timestamp,
+    ) -> Result<(), OutboxError> {
+        self.write(move |tx| {
+            if watch::advance(tx, &watch, again, now)? {
+                put(tx, &notice, legs, now)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// What there is, newest first: all, or of one incident.
+    pub(super) async fn views(
+        &self,
+        incident: Option<&IncidentId>,
+        most: u32,
+    ) -> Result<Vec<NoticeView>, OutboxError> {
+        let incident = incident.map(ToString::to_string);
+        self.write(move |tx| {
+            let condition = "(?1 IS NULL OR incident = ?1) ORDER BY seq DESC LIMIT ?2";
+            Ok(rows::views(tx, condition, params![incident, most])?)
+        })
+        .await
+    }
+
+    /// What failed and nobody has acknowledged, oldest first.
+    pub(super) async fn failed(&self) -> Result<Vec<NoticeView>, OutboxError> {
+        self.write(|tx| Ok(rows::views(tx, "phase = 'failed' ORDER BY seq LIMIT 1000", [])?)).await
+    }
+
+    /// How many have not ended, and how many of those are due since before `since`.
+    pub(super) async fn pending(&self, since: Timestamp) -> Result<(u64, u64), OutboxError> {
+        self.write(move |tx| {
+            let sql = "SELECT count(*), count(*) FILTER (WHERE phase = 'trying' AND due_ms < ?1) \
+                       FROM deliveries WHERE phase IN ('trying', 'sending', 'waiting')";
+            let row = tx.prepare_cached(sql)?.query_row([since.as_millisecond()], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+            })?;
+            Ok((u64::try_from(row.0).unwrap_or(0), u64::try_from(row.1).unwrap_or(0)))
+        })
+        .await
+    }
+}
+
+fn put(tx: &Transaction<'_>, notice: &Notice, mut legs: Vec<Leg>, now: Timestamp) -> Result<usize, Failure> {
+    let incident = &notice.about.incident;
+    if notice.kind.is_follow_up() {
+        let link = |channel: String| Link { channel, ack_within: None, attempts: FOLLOW_UP_ATTEMPTS };
+        legs = told(tx, incident)?.into_iter().map(|c| (format!("told by {c}"), vec![link(c)])).collect();
+    }
+    if notice.kind == Kind::AllClear {
+        watch::forget(tx, incident)?;
+        cancel(tx, incident, &Scope::Incident, now)?;
+    }
+    let mut new = 0;
+    for (route, links) in legs {
+        let key = format!("{}@{route}", notice.key());
+        let row = Row {
+            seq: 0,
+            key,
+            route,
+            flight: None,
+            notice: notice.clone(),
+            delivery: Delivery::begin(links, now),
+        };
+        new += rows::insert(tx, &row, now)?;
+    }
+    Ok(new)
+}
+
+/// Channels by which people heard of an incident that they have to look at, or may have.
+fn told(tx: &Transaction<'_>, incident: &IncidentId) -> Result<BTreeSet<String>, Failure> {
+    let rows = rows::of_incident(tx, incident)?;
+    let waking = rows.into_iter().filter(|row| row.notice.kind.wants_a_person());
+    Ok(waking
+        .flat_map(|row| row.delivery.told().iter().cloned().chain(row.flight).collect::<Vec<_>>())
+        .collect())
+}
+
+fn cancel(
+    tx: &Transaction<'_>,
+    incident: &IncidentId,
+    scope: &Scope,
+    now: Timestamp,
+) -> Result<usize, Failure> {
+    let mut ended = 0;
+    for row in rows::of_incident(tx, incident)? {
+        if scope.covers(&row.notice) && !row.delivery.phase().has_ended() {
+            rows::step(tx, row, Input::Cancel, now)?;
+            ended += 1;
+        }
+    }
+    Ok(ended)
+}
