@@ -97,6 +97,13 @@ impl Spend {
         Self { prices, ceiling: ceiling_micro_usd, state: Arc::default() }
     }
 
+    /// The same purse with what was spent before.
+    #[must_use]
+    pub fn carrying(self, spent: Total) -> Self {
+        self.lock().total = Total { reserved_micro_usd: 0, ..spent };
+        self
+    }
+
     /// Sets the worst case of one call aside: `input` is an upper bound of its input tokens,
     /// `output` its output limit, `budget` all tokens the specialist may ever use.
     pub fn reserve(

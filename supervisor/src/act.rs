@@ -11,14 +11,16 @@ use midwatch_agents::{
     tools::{FailureKind, ToolCall, ToolFailure},
     view::{DeploymentList, Health},
 };
-use midwatch_policy::{Action, ExpectedState, Plan, SignedDuration, Timestamp};
+use midwatch_policy::{Action, ExpectedState, Plan, Shown, SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
     case::{Case, args, time},
     event::Event,
     record::RecordError,
+    replay::{Answered, Begun},
     run::{RunAction, Settled},
+    site::Hands,
     tools::Mutations,
 };
 
@@ -30,42 +32,56 @@ const SETTLE_LOOKS: u32 = 4;
 /// Deadline of one look.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// Does what was approved, once.
-pub async fn act(case: &Case, plan: &Plan, request: &str) -> Result<RunAction, RecordError> {
-    let action = &plan.action;
-    case.recorder.commit(Event::Intended { action: action.clone(), request: request.to_owned() }).await?;
-    let begun = case.now();
+/// Does what was approved, once. An act that was begun before an interruption is not begun again.
+pub async fn act(case: &Case, hands: &Hands, shown: &Shown) -> Result<RunAction, RecordError> {
+    let (action, request) = (&shown.plan.action, shown.request.to_string());
+    let (answer, begun) = match case.replay.begun(&request) {
+        Some(Begun { answer, at, .. }) => (answer.clone().unwrap_or_else(interrupted), *at),
+        None => {
+            let action = action.clone();
+            case.recorder.commit(Event::Intended { action, request }).await?;
+            let begun = case.now();
+            (call(case, &shown.plan.action).await, begun)
+        }
+    };
+    let settled =
+        if answer.outcome == "ambiguous" { Some(settle(case, hands, shown, begun).await) } else { None };
+    Ok(RunAction {
+        tool: action.kind().tool().to_owned(),
+        target: action.service().to_string(),
+        outcome: answer.outcome,
+        arguments: action.arguments(),
+        permit_id: answer.permit_id,
+        detail: answer.detail,
+        settled,
+    })
+}
+
+/// Calls the tool and writes down what it answered.
+async fn call(case: &Case, action: &Action) -> Answered {
     let call = ToolCall {
         server: "remediation".to_owned(),
         tool: action.kind().tool().to_owned(),
         args: action.arguments(),
     };
     let limits = CallLimits::within(ACT_TIMEOUT);
-    let mut done = read(action, Mutations(&case.tools).call(&call, &limits).await);
-    let event = Event::Acted {
-        outcome: done.outcome.clone(),
-        detail: done.detail.clone(),
-        permit_id: done.permit_id.clone(),
-    };
+    let answered = read(Mutations(&case.tools).call(&call, &limits).await);
+    let Answered { outcome, detail, permit_id } = answered.clone();
     // The act has happened; a journal that fails now must not hide it from the report.
-    if let Err(error) = case.recorder.commit(event).await {
+    if let Err(error) = case.recorder.commit(Event::Acted { outcome, detail, permit_id }).await {
         tracing::error!(%error, "outcome of an action could not be journaled");
     }
-    if done.outcome == "ambiguous" {
-        let settled = settle(case, plan, begun).await;
-        let text = match settled {
-            Settled::TookEffect => "the target shows that it took effect",
-            Settled::NoEffect => "the target shows that it did not take effect",
-            Settled::Unknown => "the target does not show whether it took effect",
-        };
-        case.recorder.note(Event::Settled { text: text.to_owned() });
-        done.settled = Some(settled);
-    }
-    Ok(done)
+    answered
 }
 
-fn read(action: &Action, answer: Result<Value, ToolFailure>) -> RunAction {
-    let (outcome, detail, permit_id) = match answer {
+/// Midwatch ended between the intent and the answer.
+fn interrupted() -> Answered {
+    let detail = "Midwatch was interrupted before the answer was written down".to_owned();
+    Answered { outcome: "ambiguous".to_owned(), detail, permit_id: None }
+}
+
+fn read(answer: Result<Value, ToolFailure>) -> Answered {
+    match answer {
         Ok(answer) => {
             let text = |pointer: &str| answer.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
             let known = text("/outcome")
@@ -76,7 +92,8 @@ fn read(action: &Action, answer: Result<Value, ToolFailure>) -> RunAction {
                 (_, None) => calls(&answer),
             };
             // An answer that says nothing known may stand for anything.
-            (known.unwrap_or_else(|| "ambiguous".to_owned()), detail, text("/permit_id"))
+            let outcome = known.unwrap_or_else(|| "ambiguous".to_owned());
+            Answered { outcome, detail, permit_id: text("/permit_id") }
         }
         Err(failure) => {
             let outcome = match failure.kind {
@@ -88,17 +105,8 @@ fn read(action: &Action, answer: Result<Value, ToolFailure>) -> RunAction {
                 | FailureKind::Throttled => "failed",
                 FailureKind::Timeout | FailureKind::Unavailable | FailureKind::Internal => "ambiguous",
             };
-            (outcome.to_owned(), failure.to_string(), None)
+            Answered { outcome: outcome.to_owned(), detail: failure.to_string(), permit_id: None }
         }
-    };
-    RunAction {
-        tool: action.kind().tool().to_owned(),
-        target: action.service().to_string(),
-        outcome,
-        arguments: action.arguments(),
-        permit_id,
-        detail,
-        settled: None,
     }
 }
 
@@ -111,17 +119,27 @@ fn calls(answer: &Value) -> String {
     each.join("; ")
 }
 
-/// Reads the target until it shows what became of the call.
-async fn settle(case: &Case, plan: &Plan, begun: Timestamp) -> Settled {
-    let mut last = Settled::Unknown;
+/// Settles what became of the call: the permit is taken back, should it not have been used, and
+/// the target is read until it shows.
+async fn settle(case: &Case, hands: &Hands, shown: &Shown, begun: Timestamp) -> Settled {
+    if let Err(error) = hands.desk.withdraw(&shown.request, "it is not known whether it was done").await {
+        tracing::debug!(%error, "the permit of an act in doubt was not taken back");
+    }
+    let mut settled = Settled::Unknown;
     for _ in 0..SETTLE_LOOKS {
         case.clock.sleep(SETTLE_EVERY).await;
-        last = look(case, plan, begun).await;
-        if last == Settled::TookEffect {
+        settled = look(case, &shown.plan, begun).await;
+        if settled == Settled::TookEffect {
             break;
         }
     }
-    last
+    let text = match settled {
+        Settled::TookEffect => "the target shows that it took effect",
+        Settled::NoEffect => "the target shows that it did not take effect",
+        Settled::Unknown => "the target does not show whether it took effect",
+    };
+    case.recorder.note(Event::Settled { text: text.to_owned() });
+    settled
 }
 
 async fn look(case: &Case, plan: &Plan, begun: Timestamp) -> Settled {
@@ -177,13 +195,10 @@ async fn health(case: &Case, service: Value) -> Option<(Health, Value)> {
 
 #[cfg(test)]
 mod tests {
-    use midwatch_policy::ServiceName;
-
     use super::*;
 
     fn outcome(answer: Result<Value, ToolFailure>) -> String {
-        let action = Action::RestartService { service: ServiceName::parse("a").unwrap() };
-        read(&action, answer).outcome
+        read(answer).outcome
     }
 
     #[test]

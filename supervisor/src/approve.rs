@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use midwatch_agents::view::Alarm;
 use midwatch_policy::{Approver, Ask, RequestState, RequestView, SignedDuration};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
@@ -47,13 +48,28 @@ impl Channel for AtTheDesk {
 
 /// Asks until the request has ended; says how.
 pub async fn approve(case: &Case, hands: &Hands, request: RequestView) -> (Answer, RequestView) {
-    let id = request.shown.request.clone();
     case.recorder.note(Event::Asked {
-        request: id.to_string(),
+        request: request.shown.request.to_string(),
         whom: request.shown.whom(),
         expires_at: request.shown.expires_at,
     });
     case.recorder.flush().await;
+    let Ended { answer, request, event } = case.step("approve", wait(case, hands, request)).await;
+    case.recorder.note(event);
+    (answer, request)
+}
+
+/// How a request ended, as it is journaled.
+#[derive(Serialize, Deserialize)]
+struct Ended {
+    answer: Answer,
+    request: RequestView,
+    event: Event,
+}
+
+/// Waits for the request's end; it does not matter how often that is begun anew.
+async fn wait(case: &Case, hands: &Hands, request: RequestView) -> Ended {
+    let id = request.shown.request.clone();
     let mut view = request;
     while view.state.is_open() {
         let end = tokio::select! {
@@ -78,9 +94,9 @@ pub async fn approve(case: &Case, hands: &Hands, request: RequestView) -> (Answe
                     tracing::warn!(%error, "a request could not be withdrawn");
                     case.clock.sleep(AGAIN).await;
                 }
-                Err(error) => return lost(case, view, &error.to_string()),
+                Err(error) => return lost(view, &error.to_string()),
             },
-            End::Unreachable(why) if over(case, &view) => return lost(case, view, &why),
+            End::Unreachable(why) if over(case, &view) => return lost(view, &why),
             End::Unreachable(why) => {
                 tracing::warn!(why, "the desk does not answer");
                 case.clock.sleep(AGAIN).await;
@@ -88,8 +104,7 @@ pub async fn approve(case: &Case, hands: &Hands, request: RequestView) -> (Answe
         }
     }
     let answer = answer(&view.state);
-    case.recorder.note(answered(&view.state, answer));
-    (answer, view)
+    Ended { answer, event: answered(&view.state, answer), request: view }
 }
 
 /// Why a request is withdrawn when its alarm clears.
@@ -106,10 +121,10 @@ fn over(case: &Case, view: &RequestView) -> bool {
 }
 
 /// The desk has not been heard of since before the request's end: nobody's answer is known.
-fn lost(case: &Case, view: RequestView, why: &str) -> (Answer, RequestView) {
+fn lost(request: RequestView, why: &str) -> Ended {
     let note = Some(format!("the desk does not answer: {why}"));
-    case.recorder.note(Event::Answered { answer: Answer::Expired, by: None, channel: None, note });
-    (Answer::Expired, view)
+    let event = Event::Answered { answer: Answer::Expired, by: None, channel: None, note };
+    Ended { answer: Answer::Expired, request, event }
 }
 
 /// One of several has approved: said as it happens.

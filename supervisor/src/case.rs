@@ -1,10 +1,7 @@
 //! What the stages of one incident share.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -15,6 +12,7 @@ use midwatch_agents::{
     tools::{FailureKind, ToolCall, ToolFailure, Tools},
 };
 use midwatch_policy::{Clock, Timestamp};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +21,7 @@ use crate::{
     intake::Opened,
     journal::Journal,
     record::{Recorder, millis_between},
+    replay::Replay,
     tools::Toolbox,
 };
 
@@ -48,41 +47,62 @@ pub struct Case {
     pub journal: Arc<dyn Journal>,
     /// Ends everything.
     pub cancel: CancellationToken,
-    /// Evidence that is kept already.
-    kept: Arc<AtomicUsize>,
+    /// What was done before an interruption.
+    pub replay: Arc<Replay>,
+    /// How much evidence is kept already.
+    kept: Arc<tokio::sync::Mutex<usize>>,
     /// What the report has to say of how its work went.
     remarks: Arc<Mutex<Vec<String>>>,
 }
 
 impl Case {
-    /// An incident with an empty book.
+    /// An incident with what was done of it so far.
     pub fn new(
         opened: Arc<Opened>,
         clock: Arc<dyn Clock>,
         tools: Arc<Toolbox>,
         spend: Spend,
-        recorder: Recorder,
-        journal: Arc<dyn Journal>,
+        (recorder, journal): (Recorder, Arc<dyn Journal>),
+        (replay, book): (Arc<Replay>, EvidenceBook),
     ) -> Self {
-        let book = EvidenceBook::new();
+        let kept = Arc::new(tokio::sync::Mutex::new(book.all().len()));
         let cancel = CancellationToken::new();
-        Self {
-            opened,
-            clock,
-            tools,
-            book,
-            spend,
-            recorder,
-            journal,
-            cancel,
-            kept: Arc::default(),
-            remarks: Arc::default(),
-        }
+        let remarks = Arc::default();
+        Self { opened, clock, tools, book, spend, recorder, journal, cancel, replay, kept, remarks }
     }
 
-    /// Now, on the incident's clock.
+    /// Now, on the incident's clock; while what was done is gone through again, when it was done.
     pub fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.replay.at().unwrap_or_else(|| self.clock.now())
+    }
+
+    /// Does a piece of work once, however often the incident is interrupted: its outcome is
+    /// journaled, with the evidence it brought, and work that is done is not done again.
+    pub async fn step<T: Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let step = self.replay.name(name);
+        if let Some(output) = self.replay.done(&step) {
+            match serde_json::from_value(output) {
+                Ok(output) => return output,
+                Err(error) => tracing::warn!(%step, %error, "an earlier outcome cannot be read: done again"),
+            }
+        }
+        self.replay.live();
+        let output = work.await;
+        match serde_json::to_value(&output) {
+            // Evidence first: a step whose evidence is lost is not done.
+            Ok(value) if self.keep_evidence().await => {
+                if let Err(error) = self.recorder.commit(Event::StepDone { step, output: value }).await {
+                    tracing::error!(%error, "a step is done and not journaled");
+                }
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(%step, %error, "an outcome cannot be written as JSON"),
+        }
+        output
     }
 
     /// Keeps something that the report has to say of how its work went.
@@ -132,26 +152,33 @@ impl Case {
         Ok((origin, result))
     }
 
-    /// Keeps the bytes of all evidence that is not kept yet, and notes their digests.
-    pub async fn keep_evidence(&self) {
+    /// Keeps the bytes of all evidence that is not kept yet, and notes their digests. Says whether
+    /// everything is kept.
+    pub async fn keep_evidence(&self) -> bool {
+        // One at a time: what is kept is always the beginning of the book.
+        let mut kept = self.kept.lock().await;
         let all = self.book.all();
-        let from = self.kept.swap(all.len(), Ordering::Relaxed);
-        let new = all.get(from..).unwrap_or_default();
+        let new = all.get(*kept..).unwrap_or_default();
         if new.is_empty() {
-            return;
+            return true;
         }
         let pieces = new.iter().map(|piece| piece.bytes().into_bytes()).collect();
         if let Err(error) = self.journal.keep(pieces).await {
             tracing::error!(%error, "evidence cannot be kept");
+            return false;
         }
+        *kept = all.len();
         for piece in new {
             self.recorder.note(Event::EvidenceKept {
                 id: piece.id.clone(),
                 source: format!("{}.{}", piece.origin.server, piece.origin.tool),
                 reference: piece.reference.clone(),
                 sha256: piece.sha256.clone(),
+                args: piece.origin.args.clone(),
+                at: Some(piece.origin.at),
             });
         }
+        true
     }
 }
 

@@ -6,6 +6,7 @@
 use midwatch_agents::{events::AgentEvent, finding::Finding, route::RouteDecision};
 use midwatch_policy::{Action, EvidenceId, HoldState, Plan, ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{
     alarm::{Alarm, AlarmState},
@@ -119,6 +120,32 @@ pub enum Event {
         reference: String,
         /// SHA-256 of its bytes.
         sha256: String,
+        /// What was asked for.
+        #[serde(default)]
+        args: Map<String, Value>,
+        /// When it was answered.
+        #[serde(default, rename = "read_at", skip_serializing_if = "Option::is_none")]
+        at: Option<Timestamp>,
+    },
+    /// A step is done, and will not be done again.
+    StepDone {
+        /// Its name, unique in the incident.
+        step: String,
+        /// What it came to.
+        output: Value,
+    },
+    /// Midwatch was interrupted and goes on. What was noted after the last step that is done
+    /// belongs to work that is begun anew.
+    Resumed {
+        /// How many entries there were.
+        entries: u32,
+    },
+    /// Another alarm, or the same one again, belongs to this incident.
+    Joined {
+        /// The alarm.
+        alarm: Alarm,
+        /// Why it belongs here.
+        why: String,
     },
     /// The first useful summary.
     FirstSummary {
@@ -293,6 +320,9 @@ impl Event {
             Self::PartRead { .. } => "part_read",
             Self::PartMissing { .. } => "part_missing",
             Self::EvidenceKept { .. } => "evidence_kept",
+            Self::StepDone { .. } => "step_done",
+            Self::Resumed { .. } => "resumed",
+            Self::Joined { .. } => "joined",
             Self::FirstSummary { .. } => "first_summary",
             Self::Routed { .. } => "routed",
             Self::ClosingChecked { .. } => "closing_checked",

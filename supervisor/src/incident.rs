@@ -8,17 +8,26 @@ mod pursue;
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures::FutureExt as _;
-use midwatch_agents::{budget::Spend, route::Route, signals::Signals};
-use midwatch_policy::{Action, CauseKind, RunbookContract, Service, Timestamp, Verdict};
+use midwatch_agents::{
+    budget::{Spend, Total},
+    evidence::EvidenceBook,
+    route::Route,
+    signals::Signals,
+};
+use midwatch_policy::{Action, CauseKind, IncidentId, RunbookContract, Service, Timestamp, Verdict};
+use tokio::task::JoinHandle;
 
 use crate::{
     alarm::Alarm,
     case::Case,
     decide::{self, Diagnosis, Found},
     event::{Event, Stage, View},
-    intake, investigate,
+    intake::{self, Opened},
+    investigate,
+    journal::JournalError,
     memory::Signature,
-    record::Recorder,
+    record::{RecordError, Recorder, SideDoor, Since, Written},
+    replay::{self, Replay, event_of},
     report::{self, Story},
     route,
     run::{Escalation, Outcome, Run},
@@ -33,57 +42,156 @@ use pursue::Pursuit;
 #[error("the alarm cannot be given an incident id: {0}")]
 pub struct OpenError(#[from] midwatch_policy::IdError);
 
-/// Handles one alarm.
-pub async fn handle(alarm: Alarm, site: &Site, view: Box<dyn View>, salt: u32) -> Result<Run, OpenError> {
-    let opened = Arc::new(intake::open(alarm, &site.catalog, site.clock.now(), salt)?);
-    let (recorder, writer) = Recorder::start(
-        opened.id.clone(),
-        Arc::clone(&site.journal),
-        Arc::clone(&site.clock),
-        Arc::clone(&site.wall),
-        view,
-    );
-    let spend = Spend::new(Arc::clone(&site.minds.prices), site.minds.ceiling_micro_usd);
-    let case = Case::new(
-        Arc::clone(&opened),
-        Arc::clone(&site.clock),
-        Arc::clone(&site.tools),
-        spend,
-        recorder,
-        Arc::clone(&site.journal),
-    );
-    case.recorder.note(Event::Opened {
-        alarm: opened.alarm.clone(),
-        fingerprint: opened.alarm.fingerprint(),
-        service: opened.service.as_ref().map(|s| s.name.clone()),
-        about: opened.about(),
-    });
+/// Why an interrupted incident cannot be gone on with.
+#[derive(Debug, thiserror::Error)]
+pub enum ResumeError {
+    /// Its journal cannot be read, or does not hold.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// It does not begin with an alarm.
+    #[error("the journal of `{0}` does not begin with an alarm")]
+    Headless(IncidentId),
+    /// It has its report.
+    #[error("`{0}` has ended: it has its report")]
+    Ended(IncidentId),
+}
 
-    let mut incident = Incident { case, site, story: Story::default() };
-    let outcome = Box::pin(incident.run()).await;
-    let Incident { case, mut story, .. } = incident;
-    let outcome = outcome.unwrap_or_else(|| {
-        escalate(&case, &mut story, None, "Midwatch could not finish its work: see its troubles");
-        Outcome::Escalated
-    });
-    case.keep_evidence().await;
-    case.recorder.note(Event::Closed { outcome });
-    let mut run = report::report(&case, &story, outcome);
-    case.recorder.note(Event::Reported { run: Box::new(run.clone()) });
-    if let Some(hands) = &site.hands
-        && let Some(problem) = pursue::seal(&case, hands).await
-    {
-        run.problems.push(problem);
+/// An incident whose journal is open, with its work not begun, or interrupted.
+#[derive(Debug)]
+pub struct Ready {
+    case: Case,
+    writer: JoinHandle<Written>,
+    durable: Result<(), RecordError>,
+}
+
+/// Opens an incident for an alarm and writes that down.
+pub async fn open(alarm: Alarm, site: &Site, view: Box<dyn View>, salt: u32) -> Result<Ready, OpenError> {
+    let opened = intake::open(alarm, &site.catalog, site.clock.now(), salt)?;
+    let ready = Ready::new(opened, site, view, Past::default());
+    let Opened { alarm, service, .. } = ready.case.opened.as_ref();
+    let opened = Event::Opened {
+        alarm: alarm.clone(),
+        fingerprint: alarm.fingerprint(),
+        service: service.as_ref().map(|s| s.name.clone()),
+        about: ready.case.opened.about(),
+    };
+    let durable = ready.case.recorder.commit(opened).await;
+    Ok(Ready { durable, ..ready })
+}
+
+/// Goes on with an incident that was interrupted, from what its journal holds.
+pub async fn resume(id: &IncidentId, site: &Site, view: Box<dyn View>) -> Result<Ready, ResumeError> {
+    let entries = site.journal.read(id).await?;
+    if entries.iter().any(|entry| entry.kind == "reported") {
+        return Err(ResumeError::Ended(id.clone()));
     }
-    drop(case);
-    match writer.await {
-        Ok(written) => {
-            run.journal_entries = written.entries;
-            run.problems.extend(written.problem.map(|p| format!("the journal is not complete: {p}")));
+    let (Some(Event::Opened { alarm, .. }), Some(first)) =
+        (entries.first().and_then(event_of), entries.first())
+    else {
+        return Err(ResumeError::Headless(id.clone()));
+    };
+    let opened = intake::reopen(id.clone(), alarm, &site.catalog, first.at);
+    let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+    let past = Past {
+        since: Some(Since { entries: count, opened: first.at }),
+        replay: Replay::of(&entries),
+        book: replay::book(site.journal.as_ref(), &entries).await?,
+        spent: replay::spent(&entries),
+    };
+    let ready = Ready::new(opened, site, view, past);
+    let durable = ready.case.recorder.commit(Event::Resumed { entries: count }).await;
+    Ok(Ready { durable, ..ready })
+}
+
+/// Handles one alarm from beginning to end.
+pub async fn handle(alarm: Alarm, site: &Site, view: Box<dyn View>, salt: u32) -> Result<Run, OpenError> {
+    let ready = open(alarm, site, view, salt).await?;
+    Ok(ready.run(site).await)
+}
+
+/// What an incident begins with.
+#[derive(Debug, Default)]
+struct Past {
+    since: Option<Since>,
+    replay: Replay,
+    book: EvidenceBook,
+    spent: Total,
+}
+
+impl Ready {
+    fn new(opened: Opened, site: &Site, view: Box<dyn View>, past: Past) -> Self {
+        let Past { since, replay, book, spent } = past;
+        let replay = Arc::new(replay);
+        let (recorder, writer) = Recorder::start(
+            opened.id.clone(),
+            Arc::clone(&site.journal),
+            (Arc::clone(&site.clock), Arc::clone(&site.wall)),
+            view,
+            (since, Arc::clone(&replay)),
+        );
+        let spend = Spend::new(Arc::clone(&site.minds.prices), site.minds.ceiling_micro_usd);
+        let case = Case::new(
+            Arc::new(opened),
+            Arc::clone(&site.clock),
+            Arc::clone(&site.tools),
+            spend.carrying(spent),
+            (recorder, Arc::clone(&site.journal)),
+            (replay, book),
+        );
+        Self { case, writer, durable: Ok(()) }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &IncidentId {
+        &self.case.opened.id
+    }
+
+    /// What was opened.
+    pub fn opened(&self) -> &Opened {
+        &self.case.opened
+    }
+
+    /// Whether it is in the journal. Who has to let go of the alarm's message asks before that.
+    pub fn durable(&self) -> Result<(), RecordError> {
+        self.durable.clone()
+    }
+
+    /// A way into its journal for what comes from elsewhere while it is at work.
+    pub fn side_door(&self) -> SideDoor {
+        self.case.recorder.side_door()
+    }
+
+    /// Takes it to its report. May be dropped at any moment, and gone on with by [`resume`].
+    pub async fn run(self, site: &Site) -> Run {
+        let Self { case, writer, .. } = self;
+        let mut incident = Incident { case, site, story: Story::default() };
+        let outcome = Box::pin(incident.run()).await;
+        let Incident { case, mut story, .. } = incident;
+        let outcome = outcome.unwrap_or_else(|| {
+            escalate(&case, &mut story, None, "Midwatch could not finish its work: see its troubles");
+            Outcome::Escalated
+        });
+        if !case.keep_evidence().await {
+            story.problems.push("not all evidence could be kept: see the log".to_owned());
         }
-        Err(error) => run.problems.push(format!("the journal's writer ended: {error}")),
+        case.recorder.note(Event::Closed { outcome });
+        let mut run = report::report(&case, &story, outcome);
+        case.recorder.note(Event::Reported { run: Box::new(run.clone()) });
+        if let Some(hands) = &site.hands
+            && let Some(problem) = pursue::seal(&case, hands).await
+        {
+            run.problems.push(problem);
+        }
+        drop(case);
+        match writer.await {
+            Ok(written) => {
+                run.journal_entries = written.entries;
+                run.problems.extend(written.problem.map(|p| format!("the journal is not complete: {p}")));
+            }
+            Err(error) => run.problems.push(format!("the journal's writer ended: {error}")),
+        }
+        run
     }
-    Ok(run)
 }
 
 struct Incident<'a> {
@@ -235,7 +343,7 @@ impl Incident<'_> {
     async fn decide(&mut self, signals: &Signals, found: &[Found]) -> (Diagnosis, Option<(Service, Action)>) {
         let mut diagnosis = decide::diagnose(&self.case, signals, found);
         if let Some(signature) = self.signature(diagnosis.cause.kind) {
-            let past = self.site.memory.recall(&signature).await;
+            let past = self.case.step("recall", self.site.memory.recall(&signature)).await;
             decide::remember(&self.case, &mut diagnosis, &past);
         }
         let Some(service) = self.case.opened.service.clone() else {

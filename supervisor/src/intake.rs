@@ -32,6 +32,12 @@ pub fn open(alarm: Alarm, catalog: &Catalog, now: Timestamp, salt: u32) -> Resul
     Ok(Opened { id, alarm, service, at: now })
 }
 
+/// The same again, of an incident that was opened before.
+pub fn reopen(id: IncidentId, alarm: Alarm, catalog: &Catalog, at: Timestamp) -> Opened {
+    let service = service_of(&alarm, catalog).cloned();
+    Opened { id, alarm, service, at }
+}
+
 /// The service an alarm is about; of a composite alarm, the one its children are about.
 fn service_of<'a>(alarm: &Alarm, catalog: &'a Catalog) -> Option<&'a Service> {
     let none = std::collections::BTreeMap::new();

@@ -7,8 +7,9 @@ use midwatch_agents::{
     brief::Brief,
     events::{AgentEvent, Events},
     evidence::Origin,
+    finding::Finding,
     model::{CallLimits, Model},
-    run::{self, Proposal, RunContext},
+    run::{self, Proposal, RunContext, RunOutcome},
     signals::Signals,
     specialist::Specialist,
     task::{AlarmFacts, Task, TaskTag},
@@ -16,6 +17,7 @@ use midwatch_agents::{
     view::Observation,
 };
 use midwatch_policy::{Service, ServiceName, SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
@@ -39,31 +41,47 @@ pub struct Looked {
     pub observed: Vec<(ToolCall, Value)>,
 }
 
+/// What came of one specialist's look, as it is journaled.
+#[derive(Serialize, Deserialize)]
+struct Look {
+    outcome: RunOutcome<Finding>,
+    observed: Vec<(ToolCall, Value)>,
+}
+
 /// Runs the analysts at the same time.
 pub async fn analysts(case: &Case, minds: &Arc<Minds>, swept: &Swept, known: &[ServiceName]) -> Looked {
-    let watched = Watched::new(Arc::clone(&case.tools) as Arc<dyn Tools>);
-    let runs = minds.analysts.iter().map(|specialist| {
-        let task = task(case, &specialist.name, known, "What went wrong, since when, and does it go on?");
-        let context = context(case, minds, specialist, &watched);
+    let looks = minds.analysts.iter().map(|specialist| {
+        let question = "What went wrong, since when, and does it go on?";
         async move {
-            let outcome = run::investigate(&context.as_run(), specialist, &task, &swept.sweep).await;
-            case.remark(outcome.remark);
-            Found { finding: outcome.output, concluded_by: outcome.concluded_by }
+            let step = format!("investigate {}", specialist.name);
+            case.step(&step, async {
+                let task = task(case, &specialist.name, known, question);
+                let watched = Watched::new(Arc::clone(&case.tools) as Arc<dyn Tools>);
+                let context = context(case, minds, specialist, &watched);
+                let outcome = run::investigate(&context.as_run(), specialist, &task, &swept.sweep).await;
+                Look { outcome, observed: watched.taken() }
+            })
+            .await
         }
     });
-    let found = join_all(runs).await;
-    for found in &found {
-        case.recorder.note(Event::Found { finding: found.finding.clone() });
+    let mut looked = Looked::default();
+    for Look { outcome, observed } in join_all(looks).await {
+        case.remark(outcome.remark);
+        case.recorder.note(Event::Found { finding: outcome.output.clone() });
+        looked.found.push(Found { finding: outcome.output, concluded_by: outcome.concluded_by });
+        looked.observed.extend(observed);
     }
-    case.keep_evidence().await;
-    Looked { found, observed: watched.taken() }
+    looked
 }
 
 /// Runs the remediator.
 pub async fn remediator(case: &Case, minds: &Arc<Minds>, service: &Service, brief: &Brief) -> Proposal {
     tracing::debug!(service = %service.name, "remediator");
-    let context = context(case, minds, &minds.remediator, case.tools.as_ref());
-    let outcome = run::remediate(&context.as_run(), &minds.remediator, brief).await;
+    let ask = async {
+        let context = context(case, minds, &minds.remediator, case.tools.as_ref());
+        run::remediate(&context.as_run(), &minds.remediator, brief).await
+    };
+    let outcome = case.step("remediate", ask).await;
     case.remark(outcome.remark);
     outcome.output
 }
@@ -82,7 +100,7 @@ pub fn signals(case: &Case, swept: &Swept, observed: &[(ToolCall, Value)]) -> Si
         let result = case.book.admit(&origin, result).result;
         all.push(Observation { tool: call.tool.clone(), args: call.args.clone(), result });
     }
-    Signals::read(&scene(case), &all)
+    Signals::read(&scene(case, case.now()), &all)
 }
 
 /// The task of a specialist.

@@ -18,6 +18,7 @@ pub mod investigate;
 pub mod journal;
 pub mod memory;
 pub mod record;
+pub mod replay;
 pub mod report;
 pub mod route;
 pub mod run;

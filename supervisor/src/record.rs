@@ -11,6 +11,7 @@ use std::sync::{
 };
 
 use midwatch_policy::{Clock, IncidentId, Timestamp};
+use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
@@ -19,6 +20,7 @@ use tokio::{
 use crate::{
     event::{Event, Noted, View},
     journal::{Draft, Head, Journal},
+    replay::Replay,
 };
 
 /// Events that may wait to be written; an incident has some hundreds in all.
@@ -27,7 +29,7 @@ const WAITING: usize = 4096;
 const BATCH: usize = 256;
 
 /// Why an event is not durable.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("the journal cannot be written: {0}")]
 pub struct RecordError(String);
 
@@ -41,16 +43,46 @@ enum Message {
 #[derive(Clone)]
 pub struct Recorder {
     sender: mpsc::Sender<Message>,
+    stamps: Stamps,
+    lost: Arc<AtomicU64>,
+    replay: Arc<Replay>,
+}
+
+/// What gives events their times.
+#[derive(Clone)]
+struct Stamps {
     clock: Arc<dyn Clock>,
     wall: Arc<dyn Clock>,
     opened: Timestamp,
     opened_wall: Timestamp,
-    lost: Arc<AtomicU64>,
+}
+
+/// A way into the journal of an incident that is at work, for what comes from elsewhere. It does
+/// not keep the incident's writer alive.
+#[derive(Clone)]
+pub struct SideDoor {
+    sender: mpsc::WeakSender<Message>,
+    stamps: Stamps,
+}
+
+/// Where a journal is gone on with.
+#[derive(Debug, Clone, Copy)]
+pub struct Since {
+    /// Entries it has.
+    pub entries: u32,
+    /// When the incident was opened.
+    pub opened: Timestamp,
 }
 
 impl std::fmt::Debug for Recorder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Recorder").field("opened", &self.opened).finish_non_exhaustive()
+        f.debug_struct("Recorder").field("opened", &self.stamps.opened).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for SideDoor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SideDoor").field("opened", &self.stamps.opened).finish_non_exhaustive()
     }
 }
 
@@ -64,43 +96,50 @@ pub struct Written {
 }
 
 impl Recorder {
-    /// Starts the writer of a new incident. The handle ends after the last recorder is dropped.
+    /// Starts the writer of an incident: of a new one, or of one that is gone on with. The handle
+    /// ends after the last recorder is dropped.
     pub fn start(
         incident: IncidentId,
         journal: Arc<dyn Journal>,
-        clock: Arc<dyn Clock>,
-        wall: Arc<dyn Clock>,
+        (clock, wall): (Arc<dyn Clock>, Arc<dyn Clock>),
         view: Box<dyn View>,
+        (since, replay): (Option<Since>, Arc<Replay>),
     ) -> (Self, JoinHandle<Written>) {
         let (sender, receiver) = mpsc::channel(WAITING);
-        let writer = tokio::spawn(write(incident, journal, receiver, view));
-        let (opened, opened_wall) = (clock.now(), wall.now());
-        (Self { sender, clock, wall, opened, opened_wall, lost: Arc::default() }, writer)
+        let entries = since.map_or(0, |since| since.entries);
+        let writer = tokio::spawn(write(incident, entries, journal, receiver, view));
+        let opened = since.map_or_else(|| clock.now(), |since| since.opened);
+        // Before an interruption both clocks are taken to have gone alike.
+        let passed = clock.now().duration_since(opened);
+        let opened_wall = wall.now().saturating_sub(passed).unwrap_or(opened);
+        let stamps = Stamps { clock, wall, opened, opened_wall };
+        (Self { sender, stamps, lost: Arc::default(), replay }, writer)
+    }
+
+    /// A way in for what comes from elsewhere.
+    pub fn side_door(&self) -> SideDoor {
+        SideDoor { sender: self.sender.downgrade(), stamps: self.stamps.clone() }
     }
 
     /// Milliseconds since the incident opened: on its own clock and on the wall's.
     pub fn elapsed_ms(&self) -> (u64, u64) {
-        (millis_between(self.opened, self.clock.now()), millis_between(self.opened_wall, self.wall.now()))
+        self.stamps.elapsed_ms()
     }
 
-    fn stamp(&self, event: Event) -> Box<Noted> {
-        let (since_ms, wall_ms) = self.elapsed_ms();
-        Box::new(Noted { at: self.clock.now(), since_ms, wall_ms, event })
-    }
-
-    /// Notes an event without waiting for it to be written.
+    /// Notes an event without waiting for it to be written; not again if the journal of an
+    /// interrupted incident has it already.
     pub fn note(&self, event: Event) {
-        if self.sender.try_send(Message::Event(self.stamp(event), None)).is_err() {
+        if self.replay.was_noted(&event) {
+            return;
+        }
+        if self.sender.try_send(Message::Event(self.stamps.on(event), None)).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Notes an event and waits until it is durable.
     pub async fn commit(&self, event: Event) -> Result<(), RecordError> {
-        let (done, written) = oneshot::channel();
-        let gone = || RecordError("its writer has ended".to_owned());
-        self.sender.send(Message::Event(self.stamp(event), Some(done))).await.map_err(|_| gone())?;
-        written.await.map_err(|_| gone())?
+        commit(&self.sender, self.stamps.on(event)).await
     }
 
     /// Waits until everything noted so far is written and shown.
@@ -125,6 +164,42 @@ impl Recorder {
     }
 }
 
+impl SideDoor {
+    /// Notes an event and waits until it is durable; says whether the incident is still at work.
+    pub async fn commit(&self, event: Event) -> Result<StillAtWork, RecordError> {
+        let Some(sender) = self.sender.upgrade() else { return Ok(StillAtWork::No) };
+        commit(&sender, self.stamps.on(event)).await?;
+        Ok(StillAtWork::Yes)
+    }
+}
+
+/// Whether an incident took what was brought to its side door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StillAtWork {
+    /// It did.
+    Yes,
+    /// It has ended: its journal has no writer any more.
+    No,
+}
+
+impl Stamps {
+    fn elapsed_ms(&self) -> (u64, u64) {
+        (millis_between(self.opened, self.clock.now()), millis_between(self.opened_wall, self.wall.now()))
+    }
+
+    fn on(&self, event: Event) -> Box<Noted> {
+        let (since_ms, wall_ms) = self.elapsed_ms();
+        Box::new(Noted { at: self.clock.now(), since_ms, wall_ms, event })
+    }
+}
+
+async fn commit(sender: &mpsc::Sender<Message>, noted: Box<Noted>) -> Result<(), RecordError> {
+    let (done, written) = oneshot::channel();
+    let gone = || RecordError("its writer has ended".to_owned());
+    sender.send(Message::Event(noted, Some(done))).await.map_err(|_| gone())?;
+    written.await.map_err(|_| gone())?
+}
+
 /// Milliseconds from `from` to `to`, none if that is backwards.
 pub fn millis_between(from: Timestamp, to: Timestamp) -> u64 {
     u64::try_from(to.duration_since(from).as_millis()).unwrap_or(0)
@@ -132,11 +207,12 @@ pub fn millis_between(from: Timestamp, to: Timestamp) -> u64 {
 
 async fn write(
     incident: IncidentId,
+    entries: u32,
     journal: Arc<dyn Journal>,
     mut receiver: mpsc::Receiver<Message>,
     mut view: Box<dyn View>,
 ) -> Written {
-    let mut written = Written::default();
+    let mut written = Written { entries, problem: None };
     let mut batch = Vec::with_capacity(BATCH);
     while receiver.recv_many(&mut batch, BATCH).await > 0 {
         let drafts = batch.iter().filter_map(|message| match message {

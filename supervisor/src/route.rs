@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use midwatch_agents::{route::RouteDecision, run, signals::Signals};
 use midwatch_policy::ServiceName;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     alarm::AlarmState,
@@ -18,9 +19,13 @@ use crate::{
 
 /// Asks the router. Whatever goes wrong, the answer is `investigate`.
 pub async fn route(case: &Case, minds: &Arc<Minds>, swept: &Swept, known: &[ServiceName]) -> RouteDecision {
-    let task = task(case, "router", known, "Close it as transient, investigate it, or page a person now?");
-    let context = context(case, minds, &minds.router, case.tools.as_ref());
-    let outcome = run::route(&context.as_run(), &minds.router, &task, &swept.sweep).await;
+    let ask = async {
+        let task =
+            task(case, "router", known, "Close it as transient, investigate it, or page a person now?");
+        let context = context(case, minds, &minds.router, case.tools.as_ref());
+        run::route(&context.as_run(), &minds.router, &task, &swept.sweep).await
+    };
+    let outcome = case.step("route", ask).await;
     case.remark(outcome.remark);
     case.recorder.note(Event::Routed { decision: outcome.output.clone() });
     outcome.output
@@ -36,7 +41,7 @@ pub fn is_quiet(case: &Case, signals: &Signals) -> bool {
 }
 
 /// What code found about closing.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Closing {
     /// Whether it is over.
     pub over: bool,
@@ -51,6 +56,12 @@ pub struct Closing {
 /// Checks that an incident is over: every sign holds, and holds again once what was late has had
 /// time to arrive.
 pub async fn closing(case: &Case, signals: &Signals) -> Closing {
+    let checked = case.step("closing", check(case, signals)).await;
+    case.recorder.note(Event::ClosingChecked { conditions: checked.conditions.clone() });
+    checked
+}
+
+async fn check(case: &Case, signals: &Signals) -> Closing {
     let onset = signals.onset.unwrap_or(case.opened.alarm.at);
     let mut seen = signs::look(case, onset).await;
     if seen.well() && !signals.flapping() {
@@ -64,7 +75,6 @@ pub async fn closing(case: &Case, signals: &Signals) -> Closing {
         holds: !signals.flapping(),
     });
     let over = conditions.iter().all(|c| c.holds);
-    case.recorder.note(Event::ClosingChecked { conditions: conditions.clone() });
     let open: Vec<&str> = conditions.iter().filter(|c| !c.holds).map(|c| c.text.as_str()).collect();
     let note = (!over).then(|| format!("it was not closed as transient: {}", open.join(", ")));
     Closing { over, conditions, alarm: seen.alarm, note }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use midwatch_policy::{SignedDuration, Timestamp, Verification};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     alarm::AlarmState,
@@ -18,7 +19,7 @@ const EVERY: Duration = Duration::from_secs(30);
 const PATIENCE: SignedDuration = SignedDuration::from_mins(12);
 
 /// How recovery was judged.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verified {
     /// Whether it recovered.
     pub recovered: bool,
@@ -34,11 +35,17 @@ pub struct Verified {
 
 /// Watches until recovery has held for the contract's window, or did not begin in time.
 pub async fn verify(case: &Case, onset: Timestamp, by: &Verification) -> Verified {
+    let verified = case.step("verify", watch(case, onset, by)).await;
+    case.recorder.note(Event::Verified { recovered: verified.recovered, text: verified.text.clone() });
+    verified
+}
+
+async fn watch(case: &Case, onset: Timestamp, by: &Verification) -> Verified {
     let window = Duration::from_secs(u64::from(by.stability_window_s));
     let begun = case.now();
     let mut since: Option<Timestamp> = None;
     let mut back: Option<Timestamp> = None;
-    let verified = loop {
+    loop {
         case.clock.sleep(EVERY).await;
         let (seen, measured) = tokio::join!(signs::look(case, onset), signs::measure(case, by, onset));
         let seen = Seen { measured, ..seen };
@@ -64,10 +71,7 @@ pub async fn verify(case: &Case, onset: Timestamp, by: &Verification) -> Verifie
         if case.cancel.is_cancelled() {
             break not_recovered(&seen, now.duration_since(begun));
         }
-    };
-    case.recorder.note(Event::Verified { recovered: verified.recovered, text: verified.text.clone() });
-    case.keep_evidence().await;
-    verified
+    }
 }
 
 fn recovered(seen: &Seen, since: Option<Timestamp>, window: Duration) -> Verified {

@@ -73,6 +73,20 @@ impl EvidenceBook {
         Self::default()
     }
 
+    /// The book as it was kept. `kept` is everything it held, in the order of the ids; it ends at
+    /// the first piece that is not the next one.
+    pub fn restored(kept: impl IntoIterator<Item = Evidence>) -> Self {
+        let mut pages = Pages::default();
+        for piece in kept {
+            if piece.id.as_str() != format!("E{}", pages.items.len() + 1) {
+                break;
+            }
+            pages.known.insert(key(&piece.sha256, &piece.reference), piece.id.clone());
+            pages.items.push(Arc::new(piece));
+        }
+        Self { pages: Arc::new(Mutex::new(pages)) }
+    }
+
     /// Takes a tool result: gives the result itself and every object in it that has a `ref` an
     /// id, keeps their bytes, and returns the result with the ids in it. The same `ref` with the
     /// same bytes keeps its id, so parallel readers of one thing cite one thing.
@@ -141,7 +155,7 @@ impl Pages {
 
     fn keep(&mut self, origin: &Origin, reference: String, value: &Value) -> Option<EvidenceId> {
         let sha256 = hex::encode(Sha256::digest(canonical(value)));
-        let key = format!("{sha256} {reference}");
+        let key = key(&sha256, &reference);
         if let Some(id) = self.known.get(&key) {
             return Some(id.clone());
         }
@@ -156,6 +170,11 @@ impl Pages {
         self.known.insert(key, id.clone());
         Some(id)
     }
+}
+
+/// The same reference with the same bytes is the same piece.
+fn key(sha256: &str, reference: &str) -> String {
+    format!("{sha256} {reference}")
 }
 
 /// JSON with sorted keys and no white space, whatever order the map type keeps.
@@ -225,6 +244,21 @@ mod tests {
         assert_eq!(book.admit(&origin("error_patterns"), &changed).result["patterns"][0]["evidence"], "E5");
         assert_eq!(book.get("E2").unwrap().value["count"], 73);
         assert!(book.get("E0").is_none() && book.get("E6").is_none() && book.get("x").is_none());
+    }
+
+    #[test]
+    fn a_restored_book_gives_the_same_ids_and_goes_on_where_it_ended() {
+        let book = EvidenceBook::new();
+        let result = json!({"patterns": [{"ref": "pat:1", "count": 73}]});
+        book.admit(&origin("error_patterns"), &result);
+        let again = EvidenceBook::restored(book.all().iter().map(|piece| Evidence::clone(piece)));
+        assert_eq!(again.all(), book.all());
+        let ids = again.admit(&origin("error_patterns"), &result).evidence;
+        assert_eq!(ids.iter().map(AsRef::as_ref).collect::<Vec<&str>>(), ["E1", "E2"]);
+        let more = again.admit(&origin("get_alarm"), &json!({"state": "OK"})).evidence;
+        assert_eq!(more.iter().map(AsRef::as_ref).collect::<Vec<&str>>(), ["E3"]);
+        let holed = EvidenceBook::restored(book.all().iter().skip(1).map(|piece| Evidence::clone(piece)));
+        assert!(holed.all().is_empty());
     }
 
     #[test]

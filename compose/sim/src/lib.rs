@@ -17,4 +17,4 @@ pub use scenario::{
     Answer, Approver, Expected, ExpectedAction, ExpectedCause, Outcome, Problem, Scenario, ScenarioError,
 };
 pub use wire::{Mind, Prank};
-pub use world::{Mutation, RealTime, World, WorldError};
+pub use world::{Mutation, RealTime, World, WorldError, thread_name};

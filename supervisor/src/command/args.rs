@@ -182,6 +182,10 @@ pub struct EvalArgs {
     /// Also play this many generated variants of each scenario
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub variants: u32,
+    /// Also interrupt each this many times, at moments spread over its journal, and go on from
+    /// there: the outcome has to be the same
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub interruptions: u32,
     /// Which model reasons; bedrock means each world's own Converse endpoint
     #[arg(long, value_enum, default_value_t = ModelChoice::Playbook)]
     pub model: ModelChoice,

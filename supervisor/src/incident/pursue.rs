@@ -83,11 +83,15 @@ impl Incident<'_> {
         let Pursuit { action, diagnosis, ref contract, .. } = *pursuit;
         let mut arguments = action.arguments();
         arguments.insert("action".to_owned(), json!(action.kind()));
-        let planned = self.case.read("remediation", "plan", arguments, PLAN).await;
-        let plan = planned.map_err(|failure| failure.to_string()).and_then(|read| {
-            let plan = read.result.get("plan").cloned().unwrap_or(Value::Null);
-            serde_json::from_value::<Plan>(plan).map_err(|error| error.to_string())
-        });
+        let plan: Result<Plan, String> = self
+            .case
+            .step("plan", async {
+                let planned = self.case.read("remediation", "plan", arguments, PLAN).await;
+                let planned = planned.map_err(|failure| failure.to_string())?;
+                let plan = planned.result.get("plan").cloned().unwrap_or(Value::Null);
+                serde_json::from_value(plan).map_err(|error| error.to_string())
+            })
+            .await;
         match plan {
             Ok(plan) if plan.action == *action => {
                 let policy = format!("nobody is asked: {because}");
@@ -115,10 +119,15 @@ impl Incident<'_> {
             return Some(Reached::Ended(outcome));
         }
         let asking = self.asking(pursuit);
-        let filed = guarded(&self.case, &mut self.story, Stage::Approve, hands.desk.file(asking)).await?;
+        let file = async { hands.desk.file(asking).await.map_err(DeskError::into_wire) };
+        let filed =
+            guarded(&self.case, &mut self.story, Stage::Approve, self.case.step("file", file)).await?;
         let request = match filed {
             Ok(request) => request,
-            Err(error) => return Some(Reached::Ended(self.not_asked(action, &error, contract.as_ref()))),
+            Err(error) => {
+                let error = DeskError::from(error);
+                return Some(Reached::Ended(self.not_asked(action, &error, contract.as_ref())));
+            }
         };
         let shown = &request.shown;
         let policy = format!("asks {} by `{}`", shown.whom(), shown.rules.join("`, `"));
@@ -134,7 +143,7 @@ impl Incident<'_> {
                 if let Some(outcome) = self.held(hands).await {
                     return Some(Reached::Ended(outcome));
                 }
-                self.act(&request, contract.as_ref()).await
+                self.act(hands, &request, contract.as_ref()).await
             }
             Answer::Withdrawn => {
                 let ended = match self.held(hands).await {
@@ -231,7 +240,12 @@ impl Incident<'_> {
     }
 
     /// Does what was approved, once, and says what came of it.
-    async fn act(&mut self, request: &RequestView, contract: Option<&RunbookContract>) -> Option<Reached> {
+    async fn act(
+        &mut self,
+        hands: &Hands,
+        request: &RequestView,
+        contract: Option<&RunbookContract>,
+    ) -> Option<Reached> {
         let shown = &request.shown;
         let action = &shown.plan.action;
         if let RequestState::Approved { permit, .. } = &request.state {
@@ -239,13 +253,8 @@ impl Incident<'_> {
                 Event::Permitted { permit_id: permit.to_string(), request: shown.request.to_string() };
             self.case.recorder.note(event);
         }
-        let done = guarded(
-            &self.case,
-            &mut self.story,
-            Stage::Act,
-            act::act(&self.case, &shown.plan, shown.request.as_str()),
-        )
-        .await?;
+        let act = act::act(&self.case, hands, shown);
+        let done = guarded(&self.case, &mut self.story, Stage::Act, self.case.step("act", act)).await?;
         let done = match done {
             Ok(done) => done,
             Err(error) => {
@@ -304,7 +313,7 @@ impl Incident<'_> {
             helped,
             at: self.case.now(),
         };
-        self.site.memory.remember(&signature, outcome).await;
+        self.case.step("remember", self.site.memory.remember(&signature, outcome)).await;
     }
 
     /// The alarm cleared while a person was being asked: over only if the signs say so as well.
@@ -327,13 +336,15 @@ impl Incident<'_> {
     /// Whether a person has taken the incident over or stopped it; then Midwatch does nothing more.
     /// A desk that cannot be asked holds nothing: it would have to be asked before an act anyway.
     pub(super) async fn held(&mut self, hands: &Hands) -> Option<Outcome> {
-        let hold = match hands.desk.hold(&self.case.opened.id).await {
-            Ok(hold) => hold,
-            Err(error) => {
-                tracing::warn!(%error, "the desk does not say whose the incident is");
-                return None;
-            }
-        };
+        let hold = self
+            .case
+            .step("hold", async {
+                let asked = hands.desk.hold(&self.case.opened.id).await;
+                asked
+                    .inspect_err(|error| tracing::warn!(%error, "the desk does not say whose the incident is"))
+                    .ok()
+            })
+            .await?;
         let did = match hold.state {
             HoldState::Working => return None,
             HoldState::Taken => "took the incident over",
@@ -351,6 +362,10 @@ impl Incident<'_> {
 /// Has the desk sign what the journal holds so far, so that it cannot be rewritten unseen. Says
 /// what went wrong, if so.
 pub(super) async fn seal(case: &Case, hands: &Hands) -> Option<String> {
+    case.step("seal", sign(case, hands)).await
+}
+
+async fn sign(case: &Case, hands: &Hands) -> Option<String> {
     let head = case.recorder.head().await?;
     let hash = Digest::parse(&head.hash).ok()?;
     match hands.desk.seal(&case.opened.id, head.entries, hash).await {

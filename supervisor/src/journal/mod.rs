@@ -122,6 +122,9 @@ pub trait Journal: Send + Sync + std::fmt::Debug {
     /// All incidents, newest first.
     fn heads(&self) -> JournalFuture<'_, Vec<Head>>;
 
+    /// Incidents that have begun and have no entry of kind `end` yet, oldest first.
+    fn open<'a>(&'a self, end: &'a str) -> JournalFuture<'a, Vec<IncidentId>>;
+
     /// Keeps pieces of bytes beside the journal, each under its SHA-256, in one commit. The
     /// digests are returned in hex and in order.
     fn keep(&self, pieces: Vec<Vec<u8>>) -> JournalFuture<'_, Vec<String>>;

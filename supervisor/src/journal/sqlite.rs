@@ -1,21 +1,31 @@
-//! The journal in SQLite: WAL, every commit synced, one writer at a time.
+//! The journal in SQLite: WAL, every commit synced, one writer.
+//!
+//! One thread writes. What waits when it is free goes into one transaction (group commit), so that
+//! many incidents share the time a disk takes to sync; whoever appended is answered only after
+//! that. Reads have a connection of their own and do not wait for writers.
+
+mod rows;
+mod writer;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as queue},
     time::Duration,
 };
 
 use midwatch_policy::IncidentId;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension};
+use tokio::sync::oneshot;
 
-use super::{
-    Draft, Entry, GENESIS, Head, Journal, JournalError, JournalFuture, canonical, chain, digest, verify,
-};
+use super::{Draft, Entry, Head, Journal, JournalError, JournalFuture, digest};
 
-const SCHEMA_VERSION: i64 = 1;
-const SCHEMA: &str = "
-    CREATE TABLE entries (
+use rows::{head_of, read};
+use writer::{Write, write_all};
+
+const SCHEMA_VERSION: i64 = 2;
+/// What each version adds to the one before.
+const SCHEMA: [&str; 2] = [
+    "CREATE TABLE entries (
         incident TEXT NOT NULL, seq INTEGER NOT NULL, at TEXT NOT NULL, kind TEXT NOT NULL,
         body TEXT NOT NULL, prev TEXT NOT NULL, hash TEXT NOT NULL,
         PRIMARY KEY (incident, seq)
@@ -23,14 +33,17 @@ const SCHEMA: &str = "
     CREATE TABLE heads (
         incident TEXT PRIMARY KEY, entries INTEGER NOT NULL, hash TEXT NOT NULL, opened TEXT NOT NULL
     ) WITHOUT ROWID;
-    CREATE TABLE blobs (digest TEXT PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID;
-    PRAGMA user_version = 1;
-";
+    CREATE TABLE blobs (digest TEXT PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID;",
+    "CREATE INDEX ends ON entries (kind, incident) WHERE kind = 'reported';",
+];
+/// Appends that may wait for the writer.
+const WAITING: usize = 1024;
 
 /// A journal in one SQLite file, or in memory.
 #[derive(Debug, Clone)]
 pub struct SqliteJournal {
-    connection: Arc<Mutex<Connection>>,
+    writer: queue::SyncSender<Write>,
+    reader: Shared,
     path: Arc<str>,
 }
 
@@ -44,47 +57,61 @@ impl SqliteJournal {
                 problem: format!("its directory cannot be created ({e}); give another with --store"),
             })?;
         }
-        let connection = Connection::open(path).map_err(|e| explain(&name, &e))?;
-        Self::prepare(connection, name)
+        let connect = || Connection::open(path).map_err(|e| explain(&name, &e));
+        Self::start(share(connect()?), share(connect()?), name)
     }
 
     /// A store that lasts as long as this value.
     pub fn in_memory() -> Result<Self, JournalError> {
         let name: Arc<str> = "in memory".into();
-        let connection = Connection::open_in_memory().map_err(|e| explain(&name, &e))?;
-        Self::prepare(connection, name)
+        let connection = share(Connection::open_in_memory().map_err(|e| explain(&name, &e))?);
+        Self::start(Arc::clone(&connection), connection, name)
     }
 
-    fn prepare(connection: Connection, path: Arc<str>) -> Result<Self, JournalError> {
-        let set_up = || -> Result<i64, rusqlite::Error> {
-            connection.busy_timeout(Duration::from_secs(5))?;
-            connection.pragma_update(None, "journal_mode", "WAL")?;
-            connection.pragma_update(None, "synchronous", "FULL")?;
-            let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-            if version == 0 {
-                connection.execute_batch(&format!("BEGIN IMMEDIATE;{SCHEMA}COMMIT;"))?;
-            }
-            Ok(version)
-        };
-        let version = set_up().map_err(|e| explain(&path, &e))?;
+    fn start(writing: Shared, reader: Shared, path: Arc<str>) -> Result<Self, JournalError> {
+        let version = prepare(&writing).and_then(|version| prepare(&reader).map(|_| version));
+        let version = version.map_err(|e| explain(&path, &e))?;
         if version > SCHEMA_VERSION {
             return Err(JournalError::Store {
                 path: path.to_string(),
                 problem: format!("written by a newer midwatch (schema {version}, known {SCHEMA_VERSION})"),
             });
         }
-        Ok(Self { connection: Arc::new(Mutex::new(connection)), path })
+        let (writer, work) = queue::sync_channel(WAITING);
+        let name = Arc::clone(&path);
+        let thread = std::thread::Builder::new().name("journal".to_owned());
+        thread.spawn(move || write_all(&writing, &work, &name)).map_err(|e| JournalError::Store {
+            path: path.to_string(),
+            problem: format!("its thread cannot be started: {e}"),
+        })?;
+        Ok(Self { writer, reader, path })
     }
 
-    async fn on_store<T: Send + 'static>(
+    async fn write<T>(
         &self,
-        work: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
+        work: Write,
+        done: oneshot::Receiver<Result<T, JournalError>>,
     ) -> Result<T, JournalError> {
-        let (connection, path) = (Arc::clone(&self.connection), Arc::clone(&self.path));
+        let ended = || JournalError::Store {
+            path: self.path.to_string(),
+            problem: "its writer has ended".to_owned(),
+        };
+        // A full queue is waited for where waiting blocks nobody else.
+        if let Err(queue::TrySendError::Full(work)) = self.writer.try_send(work) {
+            let writer = self.writer.clone();
+            let sent = tokio::task::spawn_blocking(move || writer.send(work)).await;
+            sent.map_err(|_| ended())?.map_err(|_| ended())?;
+        }
+        done.await.map_err(|_| ended())?
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let (reader, path) = (Arc::clone(&self.reader), Arc::clone(&self.path));
         let done = tokio::task::spawn_blocking(move || {
-            let mut guard: MutexGuard<'_, Connection> =
-                connection.lock().unwrap_or_else(PoisonError::into_inner);
-            work(&mut guard)
+            work(&lock(&reader))
         })
         .await;
         match done {
@@ -97,6 +124,31 @@ impl SqliteJournal {
             }),
         }
     }
+}
+
+/// A store in memory has one connection for both ends.
+type Shared = Arc<Mutex<Connection>>;
+
+fn share(connection: Connection) -> Shared {
+    Arc::new(Mutex::new(connection))
+}
+
+fn lock(shared: &Shared) -> MutexGuard<'_, Connection> {
+    // A transaction that a panic left open is rolled back when it is dropped.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sets the store up, or brings it to this version's schema. Returns the version found.
+fn prepare(shared: &Shared) -> Result<i64, rusqlite::Error> {
+    let connection = lock(shared);
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    for (step, sql) in (1_i64..).zip(SCHEMA).filter(|(step, _)| *step > version) {
+        connection.execute_batch(&format!("BEGIN IMMEDIATE;{sql}PRAGMA user_version = {step};COMMIT;"))?;
+    }
+    Ok(version)
 }
 
 enum Failure {
@@ -131,103 +183,6 @@ fn explain(path: &str, error: &rusqlite::Error) -> JournalError {
     JournalError::Store { path: path.to_owned(), problem: format!("{error}{mend}") }
 }
 
-fn head_of(connection: &Connection, incident: &IncidentId) -> Result<Option<Head>, rusqlite::Error> {
-    connection
-        .prepare_cached("SELECT entries, hash FROM heads WHERE incident = ?1")?
-        .query_row([incident.as_str()], |row| {
-            Ok(Head { incident: incident.clone(), entries: row.get(0)?, hash: row.get(1)? })
-        })
-        .optional()
-}
-
-fn append(
-    connection: &mut Connection,
-    incident: &IncidentId,
-    expected: u32,
-    drafts: Vec<Draft>,
-) -> Result<u32, Failure> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let head = head_of(&transaction, incident)?;
-    let (mut version, mut prev) = head.map_or((0, GENESIS.to_owned()), |h| (h.entries, h.hash));
-    if version != expected {
-        let incident = incident.clone();
-        return Err(JournalError::Conflict { incident, expected, found: version }.into());
-    }
-    for draft in drafts {
-        version += 1;
-        let entry = chain(incident, version, &prev, draft)?;
-        transaction.prepare_cached("INSERT INTO entries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(
-            params![
-                incident.as_str(),
-                version,
-                entry.at.to_string(),
-                entry.kind,
-                canonical(&entry.body)?,
-                prev,
-                entry.hash
-            ],
-        )?;
-        transaction
-            .prepare_cached(
-                "INSERT INTO heads VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (incident) DO UPDATE SET entries = ?2, hash = ?3",
-            )?
-            .execute(params![incident.as_str(), version, entry.hash, entry.at.to_string()])?;
-        prev = entry.hash;
-    }
-    transaction.commit()?;
-    Ok(version)
-}
-
-fn read(connection: &Connection, incident: &IncidentId) -> Result<Vec<Entry>, Failure> {
-    let mut statement = connection.prepare_cached(
-        "SELECT seq, at, kind, body, prev, hash FROM entries WHERE incident = ?1 ORDER BY seq",
-    )?;
-    let rows = statement.query_map([incident.as_str()], |row| {
-        Ok((
-            row.get(0)?,
-            row.get::<_, String>(1)?,
-            row.get(2)?,
-            row.get::<_, String>(3)?,
-            row.get(4)?,
-            row.get(5)?,
-        ))
-    })?;
-    let mut entries = Vec::new();
-    for row in rows {
-        let (seq, at, kind, text, prev, hash) = row?;
-        let broken = |problem: &str| JournalError::Broken {
-            incident: incident.to_string(),
-            seq,
-            problem: problem.to_owned(),
-        };
-        let at: jiff::Timestamp = at
-            .parse()
-            .ok()
-            .filter(|parsed: &jiff::Timestamp| parsed.to_string() == at)
-            .ok_or_else(|| broken("its time is not as it was written"))?;
-        let body: serde_json::Value =
-            serde_json::from_str(&text).map_err(|_| broken("its body is not JSON"))?;
-        if canonical(&body)? != text {
-            return Err(broken("its body is not as it was written").into());
-        }
-        entries.push(Entry { incident: incident.clone(), seq, at, kind, body, prev, hash });
-    }
-    match head_of(connection, incident)? {
-        Some(head) => verify(&entries, &head)?,
-        None if entries.is_empty() => {}
-        None => {
-            return Err(JournalError::Broken {
-                incident: incident.to_string(),
-                seq: 0,
-                problem: "its head is missing".to_owned(),
-            }
-            .into());
-        }
-    }
-    Ok(entries)
-}
-
 impl Journal for SqliteJournal {
     fn append<'a>(
         &'a self,
@@ -235,22 +190,27 @@ impl Journal for SqliteJournal {
         expected: u32,
         drafts: Vec<Draft>,
     ) -> JournalFuture<'a, u32> {
-        let incident = incident.clone();
-        Box::pin(self.on_store(move |connection| append(connection, &incident, expected, drafts)))
+        // An empty append would make a head without entries.
+        if drafts.is_empty() {
+            return Box::pin(async move { Ok(expected) });
+        }
+        let (done, written) = oneshot::channel();
+        let append = Write::Append { incident: incident.clone(), expected, drafts, done };
+        Box::pin(self.write(append, written))
     }
 
     fn read<'a>(&'a self, incident: &'a IncidentId) -> JournalFuture<'a, Vec<Entry>> {
         let incident = incident.clone();
-        Box::pin(self.on_store(move |connection| read(connection, &incident)))
+        Box::pin(self.read(move |connection| read(connection, &incident)))
     }
 
     fn head<'a>(&'a self, incident: &'a IncidentId) -> JournalFuture<'a, Option<Head>> {
         let incident = incident.clone();
-        Box::pin(self.on_store(move |connection| Ok(head_of(connection, &incident)?)))
+        Box::pin(self.read(move |connection| Ok(head_of(connection, &incident)?)))
     }
 
     fn heads(&self) -> JournalFuture<'_, Vec<Head>> {
-        Box::pin(self.on_store(|connection| {
+        Box::pin(self.read(|connection| {
             let mut statement = connection
                 .prepare_cached("SELECT incident, entries, hash FROM heads ORDER BY opened DESC, incident")?;
             let rows =
@@ -269,25 +229,37 @@ impl Journal for SqliteJournal {
         }))
     }
 
-    fn keep(&self, pieces: Vec<Vec<u8>>) -> JournalFuture<'_, Vec<String>> {
-        Box::pin(self.on_store(move |connection| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let mut digests = Vec::with_capacity(pieces.len());
-            for bytes in pieces {
-                let digest = digest(&bytes);
-                transaction
-                    .prepare_cached("INSERT INTO blobs VALUES (?1, ?2) ON CONFLICT (digest) DO NOTHING")?
-                    .execute(params![digest, bytes])?;
-                digests.push(digest);
+    fn open<'a>(&'a self, end: &'a str) -> JournalFuture<'a, Vec<IncidentId>> {
+        let end = end.to_owned();
+        Box::pin(self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT incident FROM heads WHERE NOT EXISTS (
+                     SELECT 1 FROM entries WHERE kind = ?1 AND entries.incident = heads.incident
+                 ) ORDER BY opened, incident",
+            )?;
+            let rows = statement.query_map([&end], |row| row.get::<_, String>(0))?;
+            let mut open = Vec::new();
+            for row in rows {
+                let incident = row?;
+                let parsed = IncidentId::parse(incident.clone()).map_err(|error| JournalError::Broken {
+                    incident,
+                    seq: 0,
+                    problem: error.to_string(),
+                })?;
+                open.push(parsed);
             }
-            transaction.commit()?;
-            Ok(digests)
+            Ok(open)
         }))
+    }
+
+    fn keep(&self, pieces: Vec<Vec<u8>>) -> JournalFuture<'_, Vec<String>> {
+        let (done, written) = oneshot::channel();
+        Box::pin(self.write(Write::Keep { pieces, done }, written))
     }
 
     fn kept<'a>(&'a self, wanted: &'a str) -> JournalFuture<'a, Option<Vec<u8>>> {
         let wanted = wanted.to_owned();
-        Box::pin(self.on_store(move |connection| {
+        Box::pin(self.read(move |connection| {
             let bytes: Option<Vec<u8>> = connection
                 .prepare_cached("SELECT bytes FROM blobs WHERE digest = ?1")?
                 .query_row([&wanted], |row| row.get(0))

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use midwatch_agents::signals::Signals;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
@@ -16,7 +17,7 @@ const LOOK: Duration = Duration::from_secs(10);
 const LONGEST: usize = 320;
 
 /// A runbook's own words.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quote {
     /// The runbook.
     pub runbook: String,
@@ -28,6 +29,10 @@ pub struct Quote {
 
 /// Reads the best runbook whose signature is in the errors.
 pub async fn quote(case: &Case, signals: &Signals) -> Option<Quote> {
+    case.step("quote", read(case, signals)).await
+}
+
+async fn read(case: &Case, signals: &Signals) -> Option<Quote> {
     let best = &signals.runbooks.iter().find(|r| r.matched.is_some())?.hit;
     let wanted = args([("runbook_id", json!(best.runbook_id))]);
     let whole = case.read("runbooks", "get_runbook", wanted, LOOK).await.ok().and_then(|admitted| {

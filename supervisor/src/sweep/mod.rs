@@ -21,7 +21,8 @@ use midwatch_agents::{
     sweep::{MissingPart, Sweep, SweepPart},
     tools::FailureKind,
 };
-use midwatch_policy::ServiceName;
+use midwatch_policy::{ServiceName, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::{case::Case, event::Event, record::millis_between};
 
@@ -51,8 +52,16 @@ pub struct Swept {
     pub summary_ms: (u64, u64),
 }
 
-/// What is known about an incident without reading anything.
-pub fn scene(case: &Case) -> Scene {
+/// What a sweep read, as it is journaled; what it says follows from that.
+#[derive(Debug, Serialize, Deserialize)]
+struct Read {
+    sweep: Sweep,
+    summary: Vec<String>,
+    summary_ms: (u64, u64),
+}
+
+/// What is known about an incident at a moment without reading anything.
+pub fn scene(case: &Case, now: Timestamp) -> Scene {
     let service = case.opened.service.as_ref();
     Scene {
         service: service.map(|s| s.name.to_string()),
@@ -61,12 +70,18 @@ pub fn scene(case: &Case) -> Scene {
             .map(|s| s.depends_on.iter().map(ServiceName::to_string).collect())
             .unwrap_or_default(),
         fired_at: case.opened.alarm.at,
-        now: case.now(),
+        now,
     }
 }
 
 /// Reads everything that can be read.
 pub async fn sweep(case: &Case, known: &[ServiceName]) -> Swept {
+    let Read { sweep, summary, summary_ms } = case.step("sweep", read_all(case, known)).await;
+    let signals = Signals::read(&scene(case, sweep.at), &sweep.observations());
+    Swept { sweep, signals, summary, summary_ms }
+}
+
+async fn read_all(case: &Case, known: &[ServiceName]) -> Read {
     let mut sweep = Sweep {
         kind: midwatch_agents::sweep::SweepTag::default(),
         incident: case.opened.id.clone(),
@@ -118,21 +133,19 @@ pub async fn sweep(case: &Case, known: &[ServiceName]) -> Swept {
     }
     drop(wave);
     arrivals.all().into_iter().for_each(|one| take(case, &mut sweep, one));
-    let given = summary.unwrap_or_else(|| summarise(case, &sweep, 0));
+    let (summary, summary_ms) = summary.unwrap_or_else(|| summarise(case, &sweep, 0));
 
-    let signals = Signals::read(&scene(case), &sweep.observations());
+    let signals = Signals::read(&scene(case, case.now()), &sweep.observations());
     let second = plan::second(&case.opened, &signals, case.now());
     for arrived in join_all(second.into_iter().enumerate().map(|(at, ask)| read(case, at, ask))).await {
         take(case, &mut sweep, arrived.1);
     }
     sweep.at = case.now();
-    case.keep_evidence().await;
-    let signals = Signals::read(&scene(case), &sweep.observations());
-    Swept { sweep, signals, summary: given.0, summary_ms: given.1 }
+    Read { sweep, summary, summary_ms }
 }
 
 fn summarise(case: &Case, sweep: &Sweep, late: usize) -> (Vec<String>, (u64, u64)) {
-    let signals = Signals::read(&scene(case), &sweep.observations());
+    let signals = Signals::read(&scene(case, case.now()), &sweep.observations());
     let lines = summary::lines(&case.opened, &signals, &sweep.missing, late);
     let elapsed = case.recorder.elapsed_ms();
     case.recorder.note(Event::FirstSummary { lines: lines.clone() });

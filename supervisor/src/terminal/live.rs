@@ -229,7 +229,16 @@ impl View for Live {
                 );
                 self.page.paragraph(text);
             }
-            Event::EvidenceKept { .. } | Event::Sealed { .. } | Event::Reported { .. } => {}
+            Event::Resumed { entries } => {
+                self.page.item("·", &format!("interrupted after {entries} entries; going on"));
+            }
+            Event::Joined { alarm, why } => {
+                self.page.item("+", &format!("{} ({}) belongs to it: {why}", alarm.name, alarm.state));
+            }
+            Event::EvidenceKept { .. }
+            | Event::StepDone { .. }
+            | Event::Sealed { .. }
+            | Event::Reported { .. } => {}
         }
     }
 }

@@ -27,6 +27,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use clock::RealTime;
 pub(crate) use clock::Shared;
+pub use quiet::thread_name;
 pub use state::Mutation;
 pub(crate) use state::State;
 

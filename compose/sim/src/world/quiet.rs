@@ -7,19 +7,35 @@
 
 use std::fs;
 
-/// Whether another thread of this process runs, wants to run, or waits for a disk. `None` where
-/// the system does not tell (there is no `/proc`).
+/// What the names of threads begin with that work for one world only.
+const OF_A_WORLD: &str = "world-";
+
+/// A name for all threads that work for one world and no other: while they compute, only that
+/// world stands still. Whoever plays several worlds at once in one process names them so.
+pub fn thread_name(number: usize) -> String {
+    format!("{OF_A_WORLD}{number}")
+}
+
+/// Whether another thread of this process, but one of another world, runs, wants to run, or waits
+/// for a disk. `None` where the system does not tell (there is no `/proc`).
 pub(crate) fn others_busy() -> Option<bool> {
     let me = fs::read_link("/proc/thread-self").ok()?;
     let me = me.file_name()?;
+    let mine = fs::read_to_string("/proc/thread-self/comm").ok()?;
     let busy = fs::read_dir("/proc/self/task")
         .ok()?
         .filter_map(Result::ok)
         .filter(|task| task.file_name() != me)
         // A thread that has ended meanwhile is not busy.
         .filter_map(|task| fs::read_to_string(task.path().join("stat")).ok())
-        .any(|stat| is_busy(&stat));
+        .any(|stat| is_busy(&stat) && !is_of_another_world(&stat, mine.trim_end()));
     Some(busy)
+}
+
+/// Whether a thread works for a world, and not for the one that the thread named `mine` works for.
+fn is_of_another_world(stat: &str, mine: &str) -> bool {
+    let name = stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')')).map(|(name, _)| name);
+    name.is_some_and(|name| name.starts_with(OF_A_WORLD) && name != mine)
 }
 
 /// `TID (NAME) STATE …`; the name may hold anything, so the last parenthesis counts.
@@ -44,6 +60,14 @@ mod tests {
         assert!(is_busy("12 (sqlite) D 1 2"));
         assert!(!is_busy("12 (R (D) S 1 2"));
         assert!(!is_busy("nonsense"));
+    }
+
+    #[test]
+    fn only_threads_of_other_worlds_are_left_out() {
+        assert!(is_of_another_world("12 (world-2) R 1", "world-1"));
+        assert!(!is_of_another_world("12 (world-1) R 1", "world-1"));
+        assert!(!is_of_another_world("12 (tokio-rt-worker) R 1", "world-1"));
+        assert!(is_of_another_world("12 (world-2) R 1", "main"));
     }
 
     #[test]

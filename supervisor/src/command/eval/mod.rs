@@ -1,6 +1,7 @@
 //! `midwatch eval`: every scenario below a directory is played, and what came of it is checked.
 
 mod check;
+mod interrupt;
 mod people;
 mod table;
 mod totals;
@@ -16,19 +17,34 @@ use anyhow::{Context as _, bail};
 use futures::{StreamExt as _, stream};
 use midwatch_sim::Scenario;
 use serde::Serialize;
+use tokio::sync::oneshot;
 
 use crate::{
     event::NoView,
-    incident::handle,
-    journal::{Journal, SqliteJournal},
+    incident::{handle, resume},
+    journal::{Entry, Journal, SqliteJournal},
     memory::Memory,
     run::Run,
+    site::Site,
 };
 
 use super::{
     args::{EvalArgs, Format, ModelChoice},
-    world,
+    world::{self, Stage},
 };
+
+use interrupt::{Cut, Mortal};
+
+/// How scenarios are played.
+#[derive(Debug, Clone, Copy)]
+struct How {
+    model: ModelChoice,
+    /// How often each is also played with an interruption.
+    interruptions: u32,
+}
+
+/// Threads of one scenario; most of the time it waits.
+const THREADS: usize = 2;
 
 /// What came of one scenario.
 #[derive(Debug, Serialize)]
@@ -65,17 +81,13 @@ pub(super) async fn run(arguments: EvalArgs) -> anyhow::Result<ExitCode> {
         }
     }
     let jobs = usize::try_from(arguments.jobs).unwrap_or(1);
-    let model = arguments.model;
-    let mut played: Vec<Played> = stream::iter(all)
-        .map(|(id, scenario)| async move {
-            match tokio::spawn(play(id.clone(), scenario, model)).await {
-                Ok(played) => played,
-                Err(error) => broken(id, format!("a defect in Midwatch: {error}")),
-            }
-        })
+    let how = How { model: arguments.model, interruptions: arguments.interruptions };
+    let played: Vec<Vec<Played>> = stream::iter(all.into_iter().enumerate())
+        .map(|(number, (id, scenario))| apart(number, id, scenario, how))
         .buffer_unordered(jobs)
         .collect()
         .await;
+    let mut played: Vec<Played> = played.into_iter().flatten().collect();
     played.sort_by(|a, b| a.id.cmp(&b.id));
     let totals = totals::totals(&played);
     let mut out = anstream::stdout();
@@ -114,25 +126,72 @@ fn scenarios(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-async fn play(id: String, scenario: Result<Scenario, String>, model: ModelChoice) -> Played {
-    match scenario {
-        Err(error) => broken(id, error),
-        Ok(scenario) => Box::pin(play_one(&id, scenario, model))
-            .await
-            .unwrap_or_else(|error| broken(id, format!("{error:#}"))),
-    }
+/// Plays a scenario on threads of its own. Its world stands still while they compute, and would
+/// otherwise stand still while any other scenario does.
+async fn apart(
+    number: usize,
+    id: String,
+    scenario: Result<Scenario, String>,
+    how: How,
+) -> Vec<Played> {
+    let name = midwatch_sim::thread_name(number);
+    let (done, played) = oneshot::channel();
+    let play = play(id.clone(), scenario, how);
+    let work = move || {
+        let threads = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name(midwatch_sim::thread_name(number))
+            .enable_all()
+            .build();
+        let played = match &threads {
+            Ok(threads) => threads.block_on(async { tokio::spawn(play).await }).map_err(|e| e.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        // Whoever does not wait any more need not be told.
+        let _ = done.send(played);
+        threads.into_iter().for_each(tokio::runtime::Runtime::shutdown_background);
+    };
+    let begun = std::thread::Builder::new().name(name).spawn(work);
+    let ended = match begun {
+        Ok(_) => played.await.unwrap_or_else(|_| Err("its thread ended".to_owned())),
+        Err(error) => Err(error.to_string()),
+    };
+    ended.unwrap_or_else(|error| vec![broken(id, format!("a defect in Midwatch: {error}"))])
 }
 
-async fn play_one(id: &str, scenario: Scenario, model: ModelChoice) -> anyhow::Result<Played> {
+async fn play(id: String, scenario: Result<Scenario, String>, how: How) -> Vec<Played> {
+    let scenario = match scenario {
+        Ok(scenario) => scenario,
+        Err(error) => return vec![broken(id, error)],
+    };
+    let (whole, entries) = match Box::pin(play_whole(&id, scenario.clone(), how.model)).await {
+        Ok(whole) => whole,
+        Err(error) => return vec![broken(id, format!("{error:#}"))],
+    };
+    let mut played = Vec::new();
+    if let Some(run) = &whole.run {
+        for cut in Cut::spread(u32::try_from(entries.len()).unwrap_or(u32::MAX), how.interruptions) {
+            let id = format!("{id}!{cut}");
+            let resumed = Box::pin(play_interrupted(&id, scenario.clone(), how.model, (run, cut))).await;
+            played.push(resumed.unwrap_or_else(|error| broken(id, format!("{error:#}"))));
+        }
+    }
+    played.push(whole);
+    played
+}
+
+async fn set(scenario: Scenario, model: ModelChoice, journal: Arc<dyn Journal>) -> anyhow::Result<Stage> {
+    world::set(scenario, model, (journal, Memory::none()), world::Gate::Embedded(None), people::scripted).await
+}
+
+/// Plays it from beginning to end.
+async fn play_whole(
+    id: &str,
+    scenario: Scenario,
+    model: ModelChoice,
+) -> anyhow::Result<(Played, Vec<Entry>)> {
     let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::in_memory()?);
-    let stage = world::set(
-        scenario,
-        model,
-        (Arc::clone(&journal), Memory::none()),
-        world::Gate::Embedded(None),
-        people::scripted,
-    )
-    .await?;
+    let stage = set(scenario, model, Arc::clone(&journal)).await?;
     let run = handle(stage.alarm.clone(), &stage.site, Box::new(NoView), salt(id)).await?;
     let entries = journal.read(&run.incident).await;
     let bytes = check::cited(&run, journal.as_ref()).await;
@@ -140,17 +199,72 @@ async fn play_one(id: &str, scenario: Scenario, model: ModelChoice) -> anyhow::R
     let mut failures = check::always(&run, &world.mutations(), entries.as_deref(), &bytes);
     let judged = check::expected(&run, world.expected(), &bytes);
     failures.extend(judged.failures);
-    Ok(Played {
+    let played = Played {
         id: id.to_owned(),
         passed: failures.is_empty(),
         failures,
         correct: judged.correct,
         closed_early: judged.closed_early,
         run: Some(run),
+    };
+    Ok((played, entries.unwrap_or_default()))
+}
+
+/// Plays it until a cut, drops everything that was at work, and goes on from the journal.
+async fn play_interrupted(
+    id: &str,
+    scenario: Scenario,
+    model: ModelChoice,
+    (whole, cut): (&Run, Cut),
+) -> anyhow::Result<Played> {
+    let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::in_memory()?);
+    let mortal = Mortal::new(Arc::clone(&journal), cut);
+    let stage = set(scenario, model, Arc::clone(&mortal) as Arc<dyn Journal>).await?;
+    let run = tokio::select! {
+        run = handle(stage.alarm.clone(), &stage.site, Box::new(NoView), salt(id)) => Some(run?),
+        () = mortal.ended() => None,
+    };
+    let site = Site { journal: Arc::clone(&journal), ..stage.site.clone() };
+    let run = match run {
+        Some(run) => run,
+        None => {
+            let open = journal.open("reported").await?;
+            match open.first() {
+                Some(incident) => resume(incident, &site, Box::new(NoView)).await?.run(&site).await,
+                // It had written its report: nothing is left to do.
+                None => reported(journal.as_ref()).await?,
+            }
+        }
+    };
+    let entries = journal.read(&run.incident).await;
+    let bytes = check::cited(&run, journal.as_ref()).await;
+    let mut failures = check::always(&run, &stage.world.mutations(), entries.as_deref(), &bytes);
+    let in_doubt = interrupt::in_doubt(entries.as_deref().unwrap_or_default(), cut);
+    failures.extend(interrupt::differences(whole, &run, in_doubt));
+    Ok(Played {
+        id: id.to_owned(),
+        passed: failures.is_empty(),
+        failures,
+        correct: None,
+        closed_early: false,
+        run: Some(run),
     })
+}
+
+/// The report of the one incident that the journal holds.
+async fn reported(journal: &dyn Journal) -> anyhow::Result<Run> {
+    let heads = journal.heads().await?;
+    let head = heads.first().context("the journal is empty")?;
+    let entries = journal.read(&head.incident).await?;
+    let report = entries.iter().rev().find(|entry| entry.kind == "reported");
+    let run = report.and_then(|entry| entry.body.get("run")).context("there is no report")?;
+    Ok(serde_json::from_value(run.clone())?)
 }
 
 /// The same scenario gets the same incident id.
 fn salt(id: &str) -> u32 {
     id.bytes().fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
+
+#[cfg(test)]
+mod tests;

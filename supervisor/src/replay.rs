@@ -1,0 +1,221 @@
+//! Replay: how an incident that was interrupted goes on where it was.
+//!
+//! Work whose outcome is no pure function of what came before (a read, a model, a person, an act)
+//! is a *step*: its outcome is journaled when it is done. Going on means running the same code
+//! once more from the beginning, where every step that is done gives its outcome at once, and what
+//! was noted between steps is recognised and not noted twice; the first step that is not done is
+//! where life begins again. A saved state for each stage was rejected: it would be a second
+//! description of the same way, and the two would disagree one day.
+//!
+//! INVARIANT: between steps nothing is read, asked or done. A step that was interrupted is begun
+//! anew, except for an act: that is settled by reading (see `act`).
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use midwatch_agents::{
+    budget::Total,
+    events::AgentEvent,
+    evidence::{Evidence, EvidenceBook, Origin},
+};
+use midwatch_policy::{EvidenceId, Timestamp};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::{
+    event::Event,
+    journal::{Entry, Journal, JournalError},
+};
+
+/// What the journal holds of an incident's work. Empty for a new one.
+#[derive(Debug, Default)]
+pub struct Replay {
+    past: Mutex<Past>,
+    /// The request whose act was begun last, and what is known of it.
+    begun: Option<Begun>,
+}
+
+#[derive(Debug, Default)]
+struct Past {
+    /// Outcomes of steps, with the time they were done.
+    done: HashMap<String, (Timestamp, Value)>,
+    /// Events that were noted, and how often.
+    noted: HashMap<String, u32>,
+    /// The moment that is lived through again; none once work is real.
+    at: Option<Timestamp>,
+    /// How often each name came so far.
+    counts: BTreeMap<String, u32>,
+}
+
+/// An act that was begun before the interruption.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Begun {
+    /// The request that was approved.
+    pub request: String,
+    /// When its intent was written down.
+    pub at: Timestamp,
+    /// What was answered, if that was written down.
+    pub answer: Option<Answered>,
+}
+
+/// What the tool answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// `done`, `refused`, `failed` or `ambiguous`.
+    pub outcome: String,
+    /// What the target said.
+    pub detail: String,
+    /// The permit that was used.
+    pub permit_id: Option<String>,
+}
+
+impl Replay {
+    /// What these entries hold, in their order.
+    pub fn of(entries: &[Entry]) -> Self {
+        let mut past = Past { at: entries.first().map(|entry| entry.at), ..Past::default() };
+        let mut begun: Option<Begun> = None;
+        for entry in entries {
+            match event_of(entry) {
+                Some(Event::StepDone { step, output }) => {
+                    past.done.insert(step, (entry.at, output));
+                }
+                Some(event) => {
+                    match &event {
+                        Event::Intended { request, .. } => {
+                            begun = Some(Begun { request: request.clone(), at: entry.at, answer: None });
+                        }
+                        Event::Acted { outcome, detail, permit_id } => {
+                            let (outcome, detail) = (outcome.clone(), detail.clone());
+                            let answer = Answered { outcome, detail, permit_id: permit_id.clone() };
+                            begun = begun.map(|begun| Begun { answer: Some(answer), ..begun });
+                        }
+                        _ => {}
+                    }
+                    if let Some(key) = key_of(&event) {
+                        *past.noted.entry(key).or_default() += 1;
+                    }
+                }
+                // Written by a later version: it cannot be noted again either.
+                None => {}
+            }
+        }
+        Self { past: Mutex::new(past), begun }
+    }
+
+    /// The name of the next step called `name`: the same code gives the same names.
+    pub fn name(&self, name: &str) -> String {
+        let mut past = self.past();
+        let count = past.counts.entry(name.to_owned()).or_default();
+        *count += 1;
+        if *count == 1 { name.to_owned() } else { format!("{name}#{count}") }
+    }
+
+    /// The outcome of a step that is done.
+    pub fn done(&self, step: &str) -> Option<Value> {
+        let mut past = self.past();
+        let (at, output) = past.done.remove(step)?;
+        if past.at.is_some() {
+            past.at = Some(at);
+        }
+        Some(output)
+    }
+
+    /// From here on work is real.
+    pub fn live(&self) {
+        let mut past = self.past();
+        past.at = None;
+        past.noted = HashMap::new();
+    }
+
+    /// The moment that is lived through again, if one is.
+    pub fn at(&self) -> Option<Timestamp> {
+        self.past().at
+    }
+
+    /// Whether the journal holds this event already; each time it is asked uses up one.
+    pub fn was_noted(&self, event: &Event) -> bool {
+        let mut past = self.past();
+        if past.noted.is_empty() {
+            return false;
+        }
+        let Some(count) = key_of(event).and_then(|key| past.noted.get_mut(&key)) else { return false };
+        let was = *count > 0;
+        *count = count.saturating_sub(1);
+        was
+    }
+
+    /// The act for this request, if it was begun before the interruption.
+    pub fn begun(&self, request: &str) -> Option<&Begun> {
+        self.begun.as_ref().filter(|begun| begun.request == request)
+    }
+
+    fn past(&self) -> MutexGuard<'_, Past> {
+        // Every change is complete: a poisoned lock is still right.
+        self.past.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The event of an entry; nothing if this version does not know it.
+pub fn event_of(entry: &Entry) -> Option<Event> {
+    serde_json::from_value(entry.body.clone()).ok()
+}
+
+/// What makes two events the same: all of them but when they were.
+fn key_of(event: &Event) -> Option<String> {
+    serde_json_canonicalizer::to_string(event).ok()
+}
+
+/// What was spent, by the calls that are journaled.
+pub fn spent(entries: &[Entry]) -> Total {
+    let mut total = Total::default();
+    for entry in entries.iter().filter(|entry| entry.kind == "agent") {
+        match event_of(entry) {
+            Some(Event::Agent { agent: AgentEvent::Turn { usage, cost_micro_usd, .. } }) => {
+                total.model_calls += 1;
+                total.usage.add(usage);
+                total.cost_micro_usd = total.cost_micro_usd.saturating_add(cost_micro_usd);
+            }
+            Some(Event::Agent { agent: AgentEvent::ModelFailed { cost_micro_usd, .. } }) => {
+                total.model_calls += 1;
+                total.cost_micro_usd = total.cost_micro_usd.saturating_add(cost_micro_usd);
+                total.assumed_micro_usd = total.assumed_micro_usd.saturating_add(cost_micro_usd);
+            }
+            _ => {}
+        }
+    }
+    total
+}
+
+#[derive(Deserialize)]
+struct Kept {
+    id: EvidenceId,
+    source: String,
+    reference: String,
+    sha256: String,
+    #[serde(default)]
+    args: Map<String, Value>,
+    read_at: Option<Timestamp>,
+}
+
+/// The book of evidence as it was kept.
+pub async fn book(journal: &dyn Journal, entries: &[Entry]) -> Result<EvidenceBook, JournalError> {
+    let mut pieces = BTreeMap::new();
+    for entry in entries.iter().filter(|entry| entry.kind == "evidence_kept") {
+        let Ok(kept) = serde_json::from_value::<Kept>(entry.body.clone()) else { continue };
+        let Some(bytes) = journal.kept(&kept.sha256).await? else { continue };
+        let Ok(value) = serde_json::from_slice(&bytes) else { continue };
+        let (server, tool) = kept.source.split_once('.').unwrap_or((&kept.source, ""));
+        let origin = Origin {
+            server: server.to_owned(),
+            tool: tool.to_owned(),
+            args: kept.args,
+            at: kept.read_at.unwrap_or(entry.at),
+        };
+        let number: usize = kept.id.as_str().trim_start_matches('E').parse().unwrap_or(usize::MAX);
+        let Kept { id, reference, sha256, .. } = kept;
+        pieces.insert(number, Evidence { id, reference, origin, value, sha256 });
+    }
+    Ok(EvidenceBook::restored(pieces.into_values()))
+}
