@@ -35,14 +35,12 @@ const LOOK: Duration = Duration::from_secs(10);
 /// Does what was approved, once. An act that was begun before an interruption is not begun again.
 pub async fn act(case: &Case, hands: &Hands, shown: &Shown) -> Result<RunAction, RecordError> {
     let (action, request) = (&shown.plan.action, shown.request.to_string());
-    let (answer, begun) = match case.replay.begun(&request) {
-        Some(Begun { answer, at, .. }) => (answer.clone().unwrap_or_else(interrupted), *at),
-        None => {
-            let action = action.clone();
-            case.recorder.commit(Event::Intended { action, request }).await?;
-            let begun = case.now();
-            (call(case, &shown.plan.action).await, begun)
-        }
+    let (answer, begun) = if let Some(Begun { answer, at, .. }) = case.replay.begun(&request) {
+        (answer.clone().unwrap_or_else(interrupted), *at)
+    } else {
+        case.recorder.commit(Event::Intended { action: action.clone(), request }).await?;
+        let begun = case.now();
+        (call(case, action).await, begun)
     };
     let settled =
         if answer.outcome == "ambiguous" { Some(settle(case, hands, shown, begun).await) } else { None };

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use futures::future::BoxFuture;
 use midwatch_agents::{
     budget::Spend,
     evidence::{Admitted, EvidenceBook, Origin},
@@ -78,31 +79,39 @@ impl Case {
 
     /// Does a piece of work once, however often the incident is interrupted: its outcome is
     /// journaled, with the evidence it brought, and work that is done is not done again.
-    pub async fn step<T: Serialize + DeserializeOwned>(
-        &self,
+    pub fn step<'a, T: Serialize + DeserializeOwned + Send>(
+        &'a self,
         name: &str,
-        work: impl Future<Output = T>,
-    ) -> T {
+        work: impl Future<Output = T> + Send + 'a,
+    ) -> BoxFuture<'a, T> {
         let step = self.replay.name(name);
-        if let Some(output) = self.replay.done(&step) {
-            match serde_json::from_value(output) {
-                Ok(output) => return output,
-                Err(error) => tracing::warn!(%step, %error, "an earlier outcome cannot be read: done again"),
-            }
-        }
-        self.replay.live();
-        let output = work.await;
-        match serde_json::to_value(&output) {
-            // Evidence first: a step whose evidence is lost is not done.
-            Ok(value) if self.keep_evidence().await => {
-                if let Err(error) = self.recorder.commit(Event::StepDone { step, output: value }).await {
-                    tracing::error!(%error, "a step is done and not journaled");
+        Box::pin(async move {
+            if let Some(output) = self.replay.done(&step) {
+                match serde_json::from_value(output) {
+                    Ok(output) => return output,
+                    Err(error) => {
+                        tracing::warn!(%step, %error, "an earlier outcome cannot be read: done again");
+                    }
                 }
             }
-            Ok(_) => {}
-            Err(error) => tracing::error!(%step, %error, "an outcome cannot be written as JSON"),
+            self.replay.live();
+            let output = work.await;
+            match serde_json::to_value(&output) {
+                Ok(value) => self.done(step, value).await,
+                Err(error) => tracing::error!(%step, %error, "an outcome cannot be written as JSON"),
+            }
+            output
+        })
+    }
+
+    /// Evidence first: a step whose evidence is lost is not done.
+    async fn done(&self, step: String, output: Value) {
+        if !self.keep_evidence().await {
+            return;
         }
-        output
+        if let Err(error) = self.recorder.commit(Event::StepDone { step, output }).await {
+            tracing::error!(%error, "a step is done and not journaled");
+        }
     }
 
     /// Keeps something that the report has to say of how its work went.

@@ -341,7 +341,9 @@ impl Incident<'_> {
             .step("hold", async {
                 let asked = hands.desk.hold(&self.case.opened.id).await;
                 asked
-                    .inspect_err(|error| tracing::warn!(%error, "the desk does not say whose the incident is"))
+                    .inspect_err(
+                        |error| tracing::warn!(%error, "the desk does not say whose the incident is"),
+                    )
                     .ok()
             })
             .await?;

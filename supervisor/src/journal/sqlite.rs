@@ -110,10 +110,7 @@ impl SqliteJournal {
         work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, JournalError> {
         let (reader, path) = (Arc::clone(&self.reader), Arc::clone(&self.path));
-        let done = tokio::task::spawn_blocking(move || {
-            work(&lock(&reader))
-        })
-        .await;
+        let done = tokio::task::spawn_blocking(move || work(&lock(&reader))).await;
         match done {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(Failure::Journal(error))) => Err(error),

@@ -137,3 +137,49 @@ proptest! {
         prop_assert!(verify(&entries, &head).is_err());
     }
 }
+
+#[tokio::test]
+async fn many_write_at_once_and_a_conflict_is_nobody_elses() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = SqliteJournal::open(&directory.path().join("store.db")).unwrap();
+    let ids: Vec<IncidentId> = (0..40).map(|n| IncidentId::parse(format!("inc-{n}")).unwrap()).collect();
+    let writes = ids
+        .iter()
+        .map(|id| journal.append(id, 0, vec![draft("opened", json!({})), draft("closed", json!({}))]));
+    assert!(futures::future::join_all(writes).await.into_iter().all(|wrote| wrote.unwrap() == 2));
+    // Every second one has seen an earlier version.
+    let writes = ids
+        .iter()
+        .zip(0_u32..)
+        .map(|(id, n)| journal.append(id, 2 - n % 2, vec![draft("reported", json!({}))]));
+    for (n, wrote) in futures::future::join_all(writes).await.into_iter().enumerate() {
+        match wrote {
+            Ok(version) => assert_eq!((version, n % 2), (3, 0)),
+            Err(error) => assert!(matches!(error, JournalError::Conflict { found: 2, .. }) && n % 2 == 1),
+        }
+    }
+    for (n, id) in ids.iter().enumerate() {
+        assert_eq!(journal.read(id).await.unwrap().len(), if n % 2 == 0 { 3 } else { 2 });
+    }
+    let open = journal.open("reported").await.unwrap();
+    assert_eq!(open.len(), 20);
+    assert!(!open.contains(&ids[0]) && open.contains(&ids[1]));
+}
+
+#[tokio::test]
+async fn a_store_of_the_first_version_is_read_and_gone_on_with() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.db");
+    let id = IncidentId::parse("inc-1").unwrap();
+    {
+        let journal = SqliteJournal::open(&path).unwrap();
+        journal.append(&id, 0, vec![draft("opened", json!({}))]).await.unwrap();
+    }
+    let before = rusqlite::Connection::open(&path).unwrap();
+    before.execute_batch("DROP INDEX ends; PRAGMA user_version = 1;").unwrap();
+    drop(before);
+    let journal = SqliteJournal::open(&path).unwrap();
+    assert_eq!(journal.append(&id, 1, vec![draft("reported", json!({}))]).await.unwrap(), 2);
+    assert_eq!(journal.read(&id).await.unwrap().len(), 2);
+    assert!(journal.open("reported").await.unwrap().is_empty());
+}

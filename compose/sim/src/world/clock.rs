@@ -33,9 +33,10 @@ const IDLE_BEFORE_LONG: Duration = Duration::from_millis(20);
 const LONG_MS: i64 = 120_000;
 /// Rounds in which everything that is ready runs before the world moves.
 const POLLS: u32 = 32;
-/// How many times a computing process holds the world still before it moves all the same: about
-/// ten seconds, after which what computes is hardly part of the incident.
-const PATIENCE: u32 = 4_000;
+/// How much processor time may pass while a computing process holds the world still, in ticks of a
+/// hundredth of a second; after it the world moves all the same: what computes for so long is
+/// hardly part of the incident.
+const PATIENCE: u64 = 2_000;
 /// How often the world catches up with real time while it runs at 1×.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -165,7 +166,8 @@ impl Shared {
 
 /// Moves the world for as long as somebody holds it.
 pub(crate) async fn drive(shared: Weak<Shared>) {
-    let mut busy = 0;
+    // The processor time when the world moved last.
+    let mut moved = None;
     loop {
         let Some(world) = shared.upgrade() else { return };
         match world.next() {
@@ -183,11 +185,13 @@ pub(crate) async fn drive(shared: Weak<Shared>) {
                 for _ in 0..POLLS {
                     tokio::task::yield_now().await;
                 }
-                if busy < PATIENCE && quiet::others_busy() == Some(true) {
-                    busy += 1;
-                    continue;
+                if let Some(others) = quiet::others() {
+                    let since = *moved.get_or_insert(others.ticks);
+                    if others.busy && others.ticks.saturating_sub(since) < PATIENCE {
+                        continue;
+                    }
+                    moved = None;
                 }
-                busy = 0;
                 world.fire(at_ms, activity);
             }
         }

@@ -16,20 +16,32 @@ pub fn thread_name(number: usize) -> String {
     format!("{OF_A_WORLD}{number}")
 }
 
-/// Whether another thread of this process, but one of another world, runs, wants to run, or waits
-/// for a disk. `None` where the system does not tell (there is no `/proc`).
-pub(crate) fn others_busy() -> Option<bool> {
+/// What the other threads of this process do, but those of other worlds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Others {
+    /// Whether one of them runs, wants to run, or waits for a disk.
+    pub(crate) busy: bool,
+    /// The processor time they have had, in ticks of a hundredth of a second. A machine with much
+    /// else to do gives little of it, however long one waits.
+    pub(crate) ticks: u64,
+}
+
+/// Asks the kernel. `None` where it does not tell (there is no `/proc`).
+pub(crate) fn others() -> Option<Others> {
     let me = fs::read_link("/proc/thread-self").ok()?;
     let me = me.file_name()?;
     let mine = fs::read_to_string("/proc/thread-self/comm").ok()?;
-    let busy = fs::read_dir("/proc/self/task")
-        .ok()?
-        .filter_map(Result::ok)
-        .filter(|task| task.file_name() != me)
+    let mut others = Others { busy: false, ticks: 0 };
+    let tasks = fs::read_dir("/proc/self/task").ok()?.filter_map(Result::ok);
+    for task in tasks.filter(|task| task.file_name() != me) {
         // A thread that has ended meanwhile is not busy.
-        .filter_map(|task| fs::read_to_string(task.path().join("stat")).ok())
-        .any(|stat| is_busy(&stat) && !is_of_another_world(&stat, mine.trim_end()));
-    Some(busy)
+        let Ok(stat) = fs::read_to_string(task.path().join("stat")) else { continue };
+        if !is_of_another_world(&stat, mine.trim_end()) {
+            others.busy |= is_busy(&stat);
+            others.ticks = others.ticks.saturating_add(ticks(&stat));
+        }
+    }
+    Some(others)
 }
 
 /// Whether a thread works for a world, and not for the one that the thread named `mine` works for.
@@ -42,6 +54,12 @@ fn is_of_another_world(stat: &str, mine: &str) -> bool {
 fn is_busy(stat: &str) -> bool {
     let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
     matches!(state, Some('R' | 'D'))
+}
+
+/// Fields 14 and 15 of `stat`: time in user mode and in the kernel.
+fn ticks(stat: &str) -> u64 {
+    let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    rest.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum()
 }
 
 #[cfg(test)]
@@ -60,6 +78,8 @@ mod tests {
         assert!(is_busy("12 (sqlite) D 1 2"));
         assert!(!is_busy("12 (R (D) S 1 2"));
         assert!(!is_busy("nonsense"));
+        assert_eq!(ticks("12 (a) b) R 1 2 3 4 5 6 7 8 9 10 70 5 1 2"), 75);
+        assert_eq!(ticks("12 (a) R 1"), 0);
     }
 
     #[test]
@@ -72,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_computes_is_seen() {
-        if others_busy().is_none() {
+        if others().is_none() {
             return;
         }
         let stop = AtomicBool::new(false);
@@ -83,7 +103,7 @@ mod tests {
                 }
             });
             thread::sleep(Duration::from_millis(20));
-            assert_eq!(others_busy(), Some(true));
+            assert!(others().is_some_and(|others| others.busy && others.ticks > 0));
             stop.store(true, Ordering::Relaxed);
         });
     }

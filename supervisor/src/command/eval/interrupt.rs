@@ -31,7 +31,7 @@ impl Cut {
         let at = |n: u32| (2 * u64::from(n) + 1) * u64::from(all) / (2 * u64::from(picked));
         let cut = |n: u64| {
             let after = u32::try_from(n / 2).unwrap_or(u32::MAX).saturating_add(1);
-            if n % 2 == 0 { Self::Unheard(after) } else { Self::Heard(after) }
+            if n.is_multiple_of(2) { Self::Unheard(after) } else { Self::Heard(after) }
         };
         (0..picked).map(|n| cut(at(n))).collect()
     }
@@ -119,9 +119,7 @@ impl Journal for Mortal {
     }
 
     fn keep(&self, pieces: Vec<Vec<u8>>) -> JournalFuture<'_, Vec<String>> {
-        Box::pin(async move {
-            if self.is_dead() { self.die().await } else { self.kept.keep(pieces).await }
-        })
+        Box::pin(async move { if self.is_dead() { self.die().await } else { self.kept.keep(pieces).await } })
     }
 
     fn kept<'a>(&'a self, digest: &'a str) -> JournalFuture<'a, Option<Vec<u8>>> {
@@ -151,7 +149,8 @@ pub(super) fn differences(whole: &Run, resumed: &Run, in_doubt: bool) -> Vec<Str
     }
     same("outcome", format!("{:?}", whole.outcome), format!("{:?}", resumed.outcome));
     same("escalation", whole.escalated.to_string(), resumed.escalated.to_string());
-    let answer = |run: &Run| format!("{:?}", run.proposal.as_ref().map(|p| (p.plan.action.clone(), p.answer)));
+    let answer =
+        |run: &Run| format!("{:?}", run.proposal.as_ref().map(|p| (p.plan.action.clone(), p.answer)));
     same("proposal", answer(whole), answer(resumed));
     let tools = |run: &Run| run.actions.iter().map(|a| a.tool.clone()).collect::<Vec<_>>().join(", ");
     same("what was done", tools(whole), tools(resumed));

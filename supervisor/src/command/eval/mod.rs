@@ -83,7 +83,10 @@ pub(super) async fn run(arguments: EvalArgs) -> anyhow::Result<ExitCode> {
     let jobs = usize::try_from(arguments.jobs).unwrap_or(1);
     let how = How { model: arguments.model, interruptions: arguments.interruptions };
     let played: Vec<Vec<Played>> = stream::iter(all.into_iter().enumerate())
-        .map(|(number, (id, scenario))| apart(number, id, scenario, how))
+        .map(|(number, (id, scenario))| async move {
+            let played = apart(number, play(id.clone(), scenario, how)).await;
+            played.unwrap_or_else(|error| vec![broken(id, format!("a defect in Midwatch: {error}"))])
+        })
         .buffer_unordered(jobs)
         .collect()
         .await;
@@ -126,37 +129,30 @@ fn scenarios(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Plays a scenario on threads of its own. Its world stands still while they compute, and would
-/// otherwise stand still while any other scenario does.
-async fn apart(
+/// Does work for one world on threads of its own. The world stands still while they compute, and
+/// would otherwise stand still while those of any other world do.
+async fn apart<T: Send + 'static>(
     number: usize,
-    id: String,
-    scenario: Result<Scenario, String>,
-    how: How,
-) -> Vec<Played> {
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, String> {
     let name = midwatch_sim::thread_name(number);
-    let (done, played) = oneshot::channel();
-    let play = play(id.clone(), scenario, how);
-    let work = move || {
+    let (done, ended) = oneshot::channel();
+    let run = move || {
         let threads = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
             .thread_name(midwatch_sim::thread_name(number))
             .enable_all()
             .build();
-        let played = match &threads {
-            Ok(threads) => threads.block_on(async { tokio::spawn(play).await }).map_err(|e| e.to_string()),
+        let came = match &threads {
+            Ok(threads) => threads.block_on(async { tokio::spawn(work).await }).map_err(|e| e.to_string()),
             Err(error) => Err(error.to_string()),
         };
         // Whoever does not wait any more need not be told.
-        let _ = done.send(played);
+        let _ = done.send(came);
         threads.into_iter().for_each(tokio::runtime::Runtime::shutdown_background);
     };
-    let begun = std::thread::Builder::new().name(name).spawn(work);
-    let ended = match begun {
-        Ok(_) => played.await.unwrap_or_else(|_| Err("its thread ended".to_owned())),
-        Err(error) => Err(error.to_string()),
-    };
-    ended.unwrap_or_else(|error| vec![broken(id, format!("a defect in Midwatch: {error}"))])
+    std::thread::Builder::new().name(name).spawn(run).map_err(|error| error.to_string())?;
+    ended.await.unwrap_or_else(|_| Err("its thread ended".to_owned()))
 }
 
 async fn play(id: String, scenario: Result<Scenario, String>, how: How) -> Vec<Played> {
@@ -181,7 +177,8 @@ async fn play(id: String, scenario: Result<Scenario, String>, how: How) -> Vec<P
 }
 
 async fn set(scenario: Scenario, model: ModelChoice, journal: Arc<dyn Journal>) -> anyhow::Result<Stage> {
-    world::set(scenario, model, (journal, Memory::none()), world::Gate::Embedded(None), people::scripted).await
+    world::set(scenario, model, (journal, Memory::none()), world::Gate::Embedded(None), people::scripted)
+        .await
 }
 
 /// Plays it from beginning to end.
@@ -225,16 +222,12 @@ async fn play_interrupted(
         () = mortal.ended() => None,
     };
     let site = Site { journal: Arc::clone(&journal), ..stage.site.clone() };
-    let run = match run {
-        Some(run) => run,
-        None => {
-            let open = journal.open("reported").await?;
-            match open.first() {
-                Some(incident) => resume(incident, &site, Box::new(NoView)).await?.run(&site).await,
-                // It had written its report: nothing is left to do.
-                None => reported(journal.as_ref()).await?,
-            }
-        }
+    let open = journal.open("reported").await?;
+    let run = match (run, open.first()) {
+        (Some(run), _) => run,
+        (None, Some(incident)) => resume(incident, &site, Box::new(NoView)).await?.run(&site).await,
+        // It had written its report: nothing is left to do.
+        (None, None) => reported(journal.as_ref()).await?,
     };
     let entries = journal.read(&run.incident).await;
     let bytes = check::cited(&run, journal.as_ref()).await;

@@ -6,7 +6,10 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::Failure;
 use crate::journal::{Draft, Entry, GENESIS, Head, JournalError, canonical, chain, digest, verify};
 
-pub(super) fn head_of(connection: &Connection, incident: &IncidentId) -> Result<Option<Head>, rusqlite::Error> {
+pub(super) fn head_of(
+    connection: &Connection,
+    incident: &IncidentId,
+) -> Result<Option<Head>, rusqlite::Error> {
     connection
         .prepare_cached("SELECT entries, hash FROM heads WHERE incident = ?1")?
         .query_row([incident.as_str()], |row| {
@@ -107,4 +110,3 @@ pub(super) fn read(connection: &Connection, incident: &IncidentId) -> Result<Vec
     }
     Ok(entries)
 }
-

@@ -117,4 +117,3 @@ fn part<T>(
     };
     run().map_err(said)
 }
-
