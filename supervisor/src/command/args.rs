@@ -221,6 +221,10 @@ pub enum IncidentsCommand {
         /// Its id, or the beginning of it
         #[arg(value_name = "ID")]
         id: String,
+        /// The desk's public keys, which its seals are verified with
+        /// [default: keys/public-keys.toml in the desk's directory]
+        #[arg(long, value_name = "FILE", env = "MIDWATCH_KEYS")]
+        keys: Option<PathBuf>,
     },
     /// Take one over: Midwatch withdraws its requests and only reads and notes
     Take(HoldArgs),

@@ -1,8 +1,16 @@
-//! `midwatch incidents`: read from the journal, with its chain verified.
+//! `midwatch incidents`: read from the journal, with its chain and the desk's seals verified.
 
-use std::{io::Write as _, path::PathBuf, process::ExitCode, sync::Arc};
+mod seals;
+
+use std::{
+    io::{ErrorKind, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use anyhow::{Context as _, bail};
+use midwatch_mcp::KeyFile;
 use midwatch_policy::IncidentId;
 use serde_json::{Value, json};
 
@@ -11,14 +19,17 @@ use crate::{
     run::Run,
     terminal::{
         report,
-        style::{FAINT, NAME, STRONG},
+        style::{BAD, FAINT, GOOD, NAME, STRONG, WARN},
         text::{clean, escaped, fit},
     },
 };
 
+use seals::Seals;
+
 use super::{
     approvals::hold,
     args::{Format, IncidentsArgs, IncidentsCommand},
+    keys::{directory, keys_of},
 };
 
 /// The store that is named, or the usual one.
@@ -30,7 +41,10 @@ pub(super) async fn run(arguments: IncidentsArgs) -> anyhow::Result<ExitCode> {
     let IncidentsArgs { what, store, format } = arguments;
     match what {
         IncidentsCommand::List => list(kept(store)?.as_ref(), format).await,
-        IncidentsCommand::Show { id } => show(kept(store)?.as_ref(), &id, format).await,
+        IncidentsCommand::Show { id, keys } => {
+            let (keys, at) = desks_keys(keys.as_deref())?;
+            show(kept(store)?.as_ref(), &id, (keys.as_ref(), &at), format).await
+        }
         IncidentsCommand::Take(whose) => hold(whose, "take", format).await,
         IncidentsCommand::Stop(whose) => hold(whose, "stop", format).await,
         IncidentsCommand::Return(whose) => hold(whose, "return", format).await,
@@ -114,15 +128,40 @@ fn reported(entries: &[Entry]) -> Option<Run> {
     serde_json::from_value(body.clone()).ok()
 }
 
-async fn show(journal: &dyn Journal, wanted: &str, format: Format) -> anyhow::Result<ExitCode> {
+/// The desk's public keys, if there are any, and where they were looked for.
+fn desks_keys(named: Option<&Path>) -> anyhow::Result<(Option<KeyFile>, PathBuf)> {
+    let usual = || {
+        let desk = std::env::var_os("MIDWATCH_DESK_DIR").filter(|dir| !dir.is_empty());
+        keys_of(&directory(desk.map(PathBuf::from))).public_file()
+    };
+    let path = named.map_or_else(usual, Path::to_owned);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if named.is_none() && error.kind() == ErrorKind::NotFound => return Ok((None, path)),
+        Err(error) => {
+            return Err(error).with_context(|| format!("the desk's public keys `{}`", path.display()));
+        }
+    };
+    let keys = KeyFile::parse(&text).with_context(|| format!("in `{}`", path.display()))?;
+    Ok((Some(keys), path))
+}
+
+async fn show(
+    journal: &dyn Journal,
+    wanted: &str,
+    keys: (Option<&KeyFile>, &Path),
+    format: Format,
+) -> anyhow::Result<ExitCode> {
     let id = find(journal, wanted).await?;
     let (entries, pieces) = verified(journal, &id).await?;
+    let seals = seals::judge(&id, &entries, keys);
+    let ended = if seals.is_wrong() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     if format == Format::Json {
         let out = json!({
-            "incident": id, "chain": "verified", "evidence_verified": pieces, "entries": entries
+            "incident": id, "chain": "verified", "evidence_verified": pieces, "seals": seals, "entries": entries
         });
         writeln!(anstream::stdout(), "{}", escaped(&serde_json::to_string_pretty(&out)?))?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(ended);
     }
     let mut out = anstream::stdout();
     writeln!(
@@ -130,6 +169,12 @@ async fn show(journal: &dyn Journal, wanted: &str, format: Format) -> anyhow::Re
         "{STRONG}{id}{STRONG:#}  {} entries and {pieces} pieces of evidence, all verified",
         entries.len()
     )?;
+    let colour = match seals {
+        Seals::Verified { .. } => GOOD,
+        Seals::None | Seals::NoKeys { .. } => WARN,
+        Seals::DoesNotHold { .. } => BAD,
+    };
+    writeln!(out, "{colour}{}{colour:#}", clean(&seals.to_string()))?;
     for entry in &entries {
         let at = entry.at.strftime("%Y-%m-%d %H:%M:%S");
         let line = fit(&clean(&brief(entry)), 54);
@@ -145,7 +190,7 @@ async fn show(journal: &dyn Journal, wanted: &str, format: Format) -> anyhow::Re
         Some(run) => report(&run, Box::new(out)),
         None => writeln!(out, "\nno report yet")?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ended)
 }
 
 async fn find(journal: &dyn Journal, wanted: &str) -> anyhow::Result<IncidentId> {
@@ -195,6 +240,7 @@ fn brief(entry: &Entry) -> String {
         "watched" => of(&["/alarm", "/stable_s"]),
         "escalated" => of(&["/escalation/why"]),
         "closed" => of(&["/outcome"]),
+        "sealed" => of(&["/entries", "/head"]),
         "reported" => of(&["/run/verdict", "/run/outcome"]),
         _ => String::new(),
     }
