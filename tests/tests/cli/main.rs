@@ -11,6 +11,8 @@ mod narrow;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
+mod policy;
+#[cfg(test)]
 mod processes;
 #[cfg(test)]
 mod secrets;

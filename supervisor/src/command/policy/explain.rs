@@ -1,24 +1,26 @@
-//! `midwatch policy explain`: one call, decided, with every rule that had a say.
+//! `midwatch policy explain`: one call, decided, with every rule that had a say, and what the
+//! runbooks' contracts say about it.
 
-use std::{collections::BTreeMap, io::Write as _, path::PathBuf, process::ExitCode};
+mod contracts;
+mod show;
+
+use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
-use midwatch_mcp::SystemClock;
+use midwatch_mcp::{Contracts, SystemClock};
 use midwatch_policy::{
-    Action, ActionKind, Ask, Attested, Calendar, Caller, CallerKind, Catalog, Claimed, Clock as _, Decision,
-    Explanation, Service, ServiceName, Timestamp, ToolCall, ToolClass,
+    Action, ActionKind, Attested, Calendar, Caller, CallerKind, Catalog, Claimed, Clock as _, Service,
+    ServiceName, Timestamp, ToolCall, ToolClass,
 };
 use serde_json::{Map, Value, json};
 
 use crate::{
     command::{args::Format, triage},
-    terminal::{
-        style::{BAD, FAINT, GOOD, NAME, STRONG, WARN},
-        text::escaped,
-    },
+    terminal::text::escaped,
     tools,
 };
+pub(super) use show::asked;
 
 /// Arguments of `policy explain`. What is not given is ordinary: nothing is in progress, nothing
 /// was done.
@@ -39,6 +41,9 @@ pub struct ExplainArgs {
     /// The calendar of freezes and business hours
     #[arg(long, value_name = "FILE")]
     calendar: Option<PathBuf>,
+    /// Runbooks, whose contracts are held against the call
+    #[arg(long, value_name = "DIR", env = "MIDWATCH_RUNBOOKS")]
+    runbooks: Option<PathBuf>,
     /// When; without it, now
     #[arg(long, value_name = "TIME", value_parser = |text: &str| super::moment(text).map_err(|e| e.to_string()))]
     at: Option<Timestamp>,
@@ -63,12 +68,15 @@ pub struct ExplainArgs {
     /// Actions on the service within the last hour
     #[arg(long, value_name = "N", default_value_t = 0)]
     actions_last_hour: u32,
-    /// How certain of the cause the caller says it is
+    /// How certain of the cause the caller says it is [default: certain, if it is a supervisor]
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     confidence: Option<u8>,
     /// Kinds of evidence that the caller says it has, such as pattern,deployment; none: ''
     #[arg(long, value_name = "KINDS", value_delimiter = ',')]
     evidence: Option<Vec<String>>,
+    /// The caller says neither
+    #[arg(long, conflicts_with_all = ["confidence", "evidence"])]
+    no_claims: bool,
 }
 
 /// Kinds of callers, as policies write them.
@@ -98,6 +106,8 @@ pub(super) struct Question {
     server: String,
     class: ToolClass,
     map: Map<String, Value>,
+    /// Where it is one of our actions.
+    action: Option<Action>,
     service: Option<Service>,
     facts: Attested,
     freeze: Option<String>,
@@ -120,6 +130,13 @@ pub(super) fn run(arguments: &ExplainArgs, format: Format) -> anyhow::Result<Exi
         attested: question.facts,
         claimed: arguments.claimed().as_ref(),
     });
+    let runbooks = match (&arguments.runbooks, &question.action) {
+        (Some(directory), Some(action)) => {
+            let all = Contracts::load(directory).with_context(|| format!("in `{}`", directory.display()))?;
+            contracts::about(&all, action, question.facts, &catalog)
+        }
+        _ => Vec::new(),
+    };
     let mut out = anstream::stdout();
     match format {
         Format::Json => {
@@ -127,11 +144,11 @@ pub(super) fn run(arguments: &ExplainArgs, format: Format) -> anyhow::Result<Exi
                 "tool": arguments.tool, "server": question.server, "class": question.class,
                 "service": question.service.as_ref().map(|service| &service.name), "at": now,
                 "explanation": explanation, "facts": question.facts, "freeze": question.freeze,
-                "warnings": question.warnings,
+                "warnings": question.warnings, "runbooks": runbooks,
             });
             writeln!(out, "{}", escaped(&serde_json::to_string_pretty(&json)?))?;
         }
-        Format::Text => show(&mut out, arguments, &question, &explanation)?,
+        Format::Text => show::show(&mut out, arguments, &question, &explanation, &runbooks)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -164,17 +181,18 @@ pub(super) fn question(
     };
     let mut map = Map::new();
     for (name, value) in &arguments.arguments {
-        let number = (name == "desired_count").then(|| value.parse::<u64>().ok()).flatten();
-        if map.insert(name.clone(), number.map_or_else(|| value.as_str().into(), Value::from)).is_some() {
+        let value = if name == "desired_count" { count(value)? } else { value.as_str().into() };
+        if map.insert(name.clone(), value).is_some() {
             bail!("`{name}` is given twice: remove one");
         }
     }
+    let mut action = None;
     if server == "remediation" && ActionKind::ALL.iter().any(|kind| kind.tool() == tool) {
         let mut tagged = map.clone();
         tagged.insert("tool".to_owned(), tool.into());
-        serde_json::from_value::<Action>(Value::Object(tagged)).map_err(|error| {
+        action = Some(serde_json::from_value::<Action>(Value::Object(tagged)).map_err(|error| {
             anyhow::anyhow!("`{tool}` cannot be called like that: {error}; write arguments as NAME=VALUE")
-        })?;
+        })?);
     }
     let service = service(arguments, &map, catalog)?;
     let on = service.as_ref().and_then(|service| calendar.freeze(now, service));
@@ -187,7 +205,17 @@ pub(super) fn question(
         actions_last_hour: arguments.actions_last_hour,
     };
     let freeze = on.map(|freeze| format!("`{}` till {}: {}", freeze.id, freeze.to, freeze.reason));
-    Ok(Question { server, class, map, service, facts, freeze, warnings: calendar.unknown(catalog) })
+    Ok(Question { server, class, map, action, service, facts, freeze, warnings: calendar.unknown(catalog) })
+}
+
+/// A number of tasks.
+fn count(text: &str) -> anyhow::Result<Value> {
+    match text.parse::<u32>() {
+        Ok(count) => Ok(count.into()),
+        Err(_) => {
+            bail!("`desired_count` is a number of tasks, and `{text}` is none: write it like desired_count=4")
+        }
+    }
 }
 
 const fn class(class: midwatch_agents::tools::ToolClass) -> ToolClass {
@@ -218,7 +246,9 @@ fn service(
 
 impl ExplainArgs {
     fn claimed(&self) -> Option<Claimed> {
-        if self.confidence.is_none() && self.evidence.is_none() {
+        // A supervisor that says nothing of itself is no ordinary one.
+        let says = self.caller == Who::Supervisor || self.confidence.is_some() || self.evidence.is_some();
+        if self.no_claims || !says {
             return None;
         }
         let evidence = self.evidence.clone().unwrap_or_else(|| vec!["pattern".to_owned()]);
@@ -239,68 +269,4 @@ impl Who {
             Self::Person => CallerKind::Person,
         }
     }
-}
-
-/// Whom, and for how long.
-pub(super) fn asked(asks: &[Ask], within_s: i64) -> String {
-    let whom: Vec<String> = asks.iter().map(ToString::to_string).collect();
-    let span = match within_s {
-        s if s % 3600 == 0 => format!("{} h", s / 3600),
-        s if s % 60 == 0 => format!("{} min", s / 60),
-        s => format!("{s} s"),
-    };
-    format!("{} within {span}", whom.join(" and "))
-}
-
-fn show(
-    out: &mut impl std::io::Write,
-    arguments: &ExplainArgs,
-    question: &Question,
-    explanation: &Explanation,
-) -> anyhow::Result<()> {
-    let of = question.service.as_ref().map(|service| format!(" of {}", service.name)).unwrap_or_default();
-    write!(out, "{NAME}{}{NAME:#}{of}: ", arguments.tool)?;
-    match &explanation.decision {
-        Decision::Allow { rule } => writeln!(out, "{GOOD}allowed{GOOD:#} by `{rule}`")?,
-        Decision::Ask { asks, rules, within_s } => writeln!(
-            out,
-            "{WARN}asks{WARN:#} {STRONG}{}{STRONG:#}, by `{}`; no answer means declined",
-            asked(asks, *within_s),
-            rules.join("`, `")
-        )?,
-        Decision::Forbid { rule, reason } => {
-            writeln!(out, "{BAD}forbidden{BAD:#} by `{rule}`: {reason}")?;
-        }
-    }
-    for (id, effect, reason) in &explanation.matched {
-        writeln!(out, "  {effect:<7} `{id}`: {reason}")?;
-    }
-    for (id, failure) in &explanation.failed {
-        writeln!(out, "  {BAD}failed{BAD:#}  `{id}`: {failure}")?;
-    }
-    if let Some(service) = &question.service {
-        let json = serde_json::to_value(service)?;
-        let text = |name: &str| json.get(name).map(|v| v.to_string().replace('"', "")).unwrap_or_default();
-        let kept = if service.protected { ", protected" } else { "" };
-        writeln!(
-            out,
-            "{FAINT}service  tier {}, {}, autonomy {}{kept}{FAINT:#}",
-            service.tier.get(),
-            text("environment"),
-            text("autonomy")
-        )?;
-    } else {
-        writeln!(out, "{FAINT}service  none named: held against the strictest there could be{FAINT:#}")?;
-    }
-    let facts: BTreeMap<String, Value> = serde_json::from_value(serde_json::to_value(question.facts)?)?;
-    let facts: Vec<String> =
-        facts.iter().map(|(name, value)| format!("{} {value}", name.replace('_', " "))).collect();
-    writeln!(out, "{FAINT}facts    {}{FAINT:#}", facts.join(", "))?;
-    if let Some(freeze) = &question.freeze {
-        writeln!(out, "{FAINT}freeze   {freeze}{FAINT:#}")?;
-    }
-    for warning in &question.warnings {
-        writeln!(out, "{WARN}calendar{WARN:#} {warning}, which the catalog does not have")?;
-    }
-    Ok(())
 }

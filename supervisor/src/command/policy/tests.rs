@@ -34,9 +34,9 @@ fn what_makes_no_sense_is_said_with_its_remedy() {
         ("restart_service service=shop force=yes --catalog c", "unknown field `force`"),
         (
             "scale_service service=shop desired_count=many --catalog c",
-            "invalid type: string \"many\", expected u32",
+            "`desired_count` is a number of tasks, and `many` is none: write it like desired_count=4",
         ),
-        ("scale_service service=shop desired_count=-1 --catalog c", "cannot be called like that"),
+        ("scale_service service=shop desired_count=-1 --catalog c", "`-1` is none"),
         ("restart_service service=shop service=shop --catalog c", "`service` is given twice"),
         ("restart_service service=shop", "give the service catalog with --catalog"),
         ("restart_service service=shopp --catalog c", "has no service `shopp`; it has shop"),
