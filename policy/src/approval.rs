@@ -24,7 +24,7 @@ use crate::{
     action::Plan,
     id::{EvidenceId, IncidentId, PermitId, RequestId},
     permit::{Approver, Digest, DigestError},
-    rules::{Ask, Attested, CallerKind},
+    rules::{Ask, Attested, CallerKind, Claimed},
 };
 
 /// One fact that speaks for an action, as its asker worded it.
@@ -48,7 +48,7 @@ pub struct RunbookRef {
 }
 
 /// Everything that a person is shown before they answer. The plan and the facts were read by the
-/// desk itself; `reason` and `evidence` are the asker's words and are shown as such.
+/// desk itself; `reason`, `evidence` and `claimed` are the asker's words and are shown as such.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shown {
@@ -70,6 +70,9 @@ pub struct Shown {
     pub reason: String,
     /// What speaks for it, in the asker's words.
     pub evidence: Vec<Cited>,
+    /// How certain it says it is, and by what; nothing of a caller that has made no diagnosis.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed: Option<Claimed>,
     /// The runbook whose contract it is held to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runbook: Option<RunbookRef>,

@@ -33,6 +33,7 @@ use crate::{
     action::{Action, ActionKind, ExpectedState},
     approval::RunbookRef,
     id::{IncidentId, PermitId, RequestId},
+    rules::Claimed,
 };
 
 /// A permit that is longer is refused unread. An ordinary one has about 1500 bytes.
@@ -85,6 +86,9 @@ pub struct Claims {
     /// The runbook whose contract the action is held to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runbook: Option<RunbookRef>,
+    /// What the caller said of itself when it asked: policy is asked with it once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed: Option<Claimed>,
     /// Not good before.
     pub not_before: Timestamp,
     /// Not good from then on.

@@ -11,7 +11,7 @@
 )]
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -344,6 +344,103 @@ async fn what_is_missing_is_said() {
     std::fs::set_permissions(&private, std::fs::Permissions::from_mode(0o600)).unwrap();
     let wide = place.desk_on("0.0.0.0:0").output().unwrap();
     assert!(said(&wide).contains("--behind-tls"), "{}", said(&wide));
+}
+
+/// A person at a terminal: the command in a terminal of its own (`script`, of util-linux).
+struct AtTerminal {
+    child: Child,
+    seen: String,
+}
+
+impl AtTerminal {
+    fn begin(place: &Place, desk: &Running, token: &str, arguments: &str) -> Self {
+        let command = format!("'{}' {arguments}", env!("CARGO_BIN_EXE_midwatch"));
+        let child = Command::new("script")
+            .args(["-qefc", &command, "/dev/null"])
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", place.directory.path())
+            .env("SHELL", "/bin/sh")
+            .env("MIDWATCH_DESK", &desk.url)
+            .env("MIDWATCH_APPROVER_TOKEN", token)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("`script` of util-linux is there");
+        Self { child, seen: String::new() }
+    }
+
+    /// Reads on until this stands on the terminal.
+    fn sees(&mut self, wanted: &str) {
+        let mut bytes = [0; 256];
+        while !self.seen.contains(wanted) {
+            let count = self.child.stdout.as_mut().unwrap().read(&mut bytes).unwrap();
+            assert_ne!(count, 0, "no `{wanted}` in {}", self.seen);
+            self.seen += &text(&bytes[..count]);
+        }
+    }
+
+    fn types(&mut self, what: &str) {
+        let input = self.child.stdin.as_mut().unwrap();
+        input.write_all(what.as_bytes()).unwrap();
+        input.flush().unwrap();
+    }
+
+    /// Its exit code, and everything that stood there.
+    fn ends(mut self) -> (i32, String) {
+        let mut rest = Vec::new();
+        self.child.stdout.as_mut().unwrap().read_to_end(&mut rest).unwrap();
+        (self.child.wait().unwrap().code().unwrap(), self.seen + &text(&rest))
+    }
+}
+
+fn signal(name: &str, child: &Child) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_yes_is_typed_after_the_question_or_it_is_none() {
+    let place = Place::new().await;
+    assert!(place.run(&["keys", "create"]).status.success());
+    let first = place.add(&["first-on-call", "--role", "oncall"]);
+    let asker = place.add(&["midwatch", "--kind", "asker"]);
+    let desk = place.start();
+    let filed = DeskOverHttp::new(&desk.url, &asker).unwrap().file(asking()).await.unwrap();
+    let line = format!("approve {}", filed.shown.request);
+    let approvers = || {
+        let shown = place.answer(
+            &desk,
+            &first,
+            &["approvals", "show", filed.shown.request.as_str(), "--format", "json"],
+        );
+        json(&shown)["state"]["approvers"].as_array().unwrap().len()
+    };
+    for answer in ["n\n", "\n", "yess\n"] {
+        let mut terminal = AtTerminal::begin(&place, &desk, &first, &line);
+        terminal.sees("[y/N]");
+        terminal.types(answer);
+        let (code, seen) = terminal.ends();
+        assert!(code == 1 && seen.contains("nothing was approved"), "{answer:?}: {code} {seen}");
+        assert!(seen.contains("it leaks") && seen.contains("90 % of the cause, by E1"), "{seen}");
+    }
+    // A yes that lies in the terminal when the question comes: the desk stands still until it does.
+    signal("-STOP", &desk.child);
+    let mut terminal = AtTerminal::begin(&place, &desk, &first, &line);
+    terminal.types("y\n");
+    terminal.sees("y\r\n");
+    signal("-CONT", &desk.child);
+    terminal.sees("[y/N]");
+    terminal.types("\n");
+    assert_eq!(terminal.ends().0, 1);
+    assert_eq!(approvers(), 0);
+
+    let mut terminal = AtTerminal::begin(&place, &desk, &first, &line);
+    terminal.sees("[y/N]");
+    terminal.types("y\n");
+    let (code, seen) = terminal.ends();
+    assert!(code == 0 && seen.contains("still waits for 1 oncall"), "{code} {seen}");
+    assert_eq!(approvers(), 1);
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod keyfile;
 mod output;
 mod principal;
 mod remote;
+mod standing;
 mod time;
 
 pub use aws::{Aws, AwsSettings, Roles};
@@ -46,6 +47,7 @@ pub use output::{MAX_RESULT_BYTES, clip, fit, reference};
 pub use principal::{NewPrincipal, Principal, PrincipalError, PrincipalKind, Principals};
 pub use remote::{Remote, RemoteError, http_client, is_this_machine};
 pub use reqwest;
+pub use standing::Standing;
 pub use time::{Time, Window};
 
 use rmcp::model::{Implementation, ServerCapabilities, ServerConfig};

@@ -116,7 +116,7 @@ pub(crate) async fn act(clients: &Clients, authorised: &Authorised, call: &Move)
                 .application_name(target.application.as_str())
                 .deployment_group_name(target.deployment_group.as_str())
                 .revision((**revision).clone())
-                // The wording is what recognises it as a rollback: see `read::taken_back`.
+                // The wording is what recognises it as a rollback: see `read::codedeploy`.
                 .description(format!("midwatch: rollback of {rollback_of} (permit {permit})"))
                 .send();
             let detail = format!("last good revision to {}/{}", target.application, target.deployment_group);

@@ -3,6 +3,7 @@
 //! Pure. Nothing here can lead to an act: whatever the desk answers, the call ends as refused, and
 //! the same caller calls again once a person has approved.
 
+use jiff::{SignedDuration, Timestamp};
 use midwatch_policy::{Action, RequestState, RequestView};
 
 use crate::{
@@ -63,6 +64,19 @@ pub(crate) fn refusal(
         request: Some(Box::new(request)),
         plan: Some(Box::new(view.shown.plan)),
     }
+}
+
+/// A caller that has asked so often that neither desk nor people are asked again. Without the plan, which
+/// would cost what is being saved; `plan` has it.
+pub(crate) fn too_often(caller: &str, most: u32, since: Timestamp) -> Refused {
+    let again = since.checked_add(SignedDuration::from_hours(1)).unwrap_or(since);
+    Refused::new(
+        Obstacle::Limit,
+        format!(
+            "`{caller}` has asked for approval {most} times within the hour: nobody is asked again before {again}; \
+             `plan` says what a change would do"
+        ),
+    )
 }
 
 /// An error of the desk, as a refusal.

@@ -10,13 +10,15 @@ use std::sync::Arc;
 
 use midwatch_mcp::{Ctx, Principal, ToolError};
 use midwatch_policy::{
-    Action, Attested, Authorised, Demand, Outcome as Known, PermitError, PublicKeys, Service, verify,
+    Action, Attested, Authorised, Demand, Outcome as Known, PermitError, PermitId, PublicKeys, Service,
+    verify,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
     act::{self, Call},
     asked,
+    asks::Asks,
     grounds::Grounds,
     kill_switch::KillSwitch,
     noted::{known, noted},
@@ -40,6 +42,8 @@ pub(crate) struct Gate {
     pub(crate) acting_role: Option<String>,
     /// One act at a time: the second of two permits for one target then sees the first one's work.
     pub(crate) turn: Semaphore,
+    /// How often callers asked without a permit.
+    pub(crate) asks: Asks,
 }
 
 /// An action that passed every check. The turn is held until the act is recorded.
@@ -110,8 +114,9 @@ impl Gate {
         let facts =
             self.facts(service, &planned).map_err(|error| Refused::new(Obstacle::Policy, error.message))?;
         let rules = self.grounds.rules().map_err(|why| Refused::new(Obstacle::Policy, why))?;
-        let approvers = &verified.claims().approvers;
-        if let Some(why) = policy::objection(&rules, caller, action, service, facts, approvers) {
+        let claims = verified.claims();
+        let granted = (claims.approvers.as_slice(), claims.claimed.as_ref());
+        if let Some(why) = policy::objection(&rules, caller, action, service, facts, granted) {
             return Err(Refused::new(Obstacle::Policy, why).into());
         }
         self.grounds
@@ -145,7 +150,15 @@ impl Gate {
         if let Err(reason) = self.allowed(action) {
             return reason.into();
         }
+        let most = self.limits.asks_per_caller_and_hour;
+        let counted = match self.asks.count(caller.name(), self.ctx.clock.now(), most) {
+            Ok(counted) => counted,
+            Err(since) => return asked::too_often(caller.name(), most, since).into(),
+        };
         let answer = source.ask(caller.name(), action).await;
+        if let Ok(view) = &answer {
+            self.asks.answered(caller.name(), &counted, &view.shown.request);
+        }
         asked::refusal(answer, (caller.name(), &self.audience), action)
     }
 
@@ -230,6 +243,13 @@ impl Gate {
         })
     }
 
+    /// The desk has heard what came of a permit.
+    pub(crate) fn heard(&self, permit: &PermitId) {
+        if let Err(error) = self.spend.told(permit) {
+            tracing::warn!(%error, %permit, "the desk will be told once more");
+        }
+    }
+
     async fn act(&self, passed: Passed<'_>) -> Receipt {
         let Passed { authorised, planned, turn } = passed;
         let permit = authorised.permit().to_string();
@@ -265,8 +285,10 @@ impl Gate {
             Ending::Failed => (Outcome::Failed, Known::Failed),
             Ending::Ambiguous => (Outcome::Ambiguous, Known::Ambiguous),
         };
-        if let Some(source) = &self.source {
-            noted(&**source, authorised.permit(), known).await;
+        if let Some(source) = &self.source
+            && noted(&**source, authorised.permit(), known).await
+        {
+            self.heard(authorised.permit());
         }
         Receipt {
             outcome,

@@ -4,10 +4,10 @@
 use std::{path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
-use midwatch_mcp::{Contracts, KeyFile, in_one_line};
+use midwatch_mcp::{Contracts, Standing};
 use midwatch_policy::{Attested, Calendar, Claims, Plan, PublicKeys, Rules, RunbookContract, Service, unmet};
 
-use crate::{plan::Planned, spend::SpendStore, standing::Standing};
+use crate::{plan::Planned, spend::SpendStore};
 
 /// Where it comes from.
 #[derive(Debug, Clone)]
@@ -22,35 +22,6 @@ pub(crate) struct Grounds {
     pub(crate) runbooks: Option<Standing<Contracts>>,
     /// A file whose existence says that a change freeze is on.
     pub(crate) change_freeze: Option<PathBuf>,
-}
-
-impl Standing<PublicKeys> {
-    /// The keys of a file that `midwatch keys` writes, without those that were revoked.
-    pub fn keys_in(file: PathBuf) -> Self {
-        Self::file(file, |text| KeyFile::parse(text).map(|keys| keys.accepted()).map_err(|e| in_one_line(&e)))
-    }
-}
-
-impl Standing<Rules> {
-    /// The policy of a Cedar file.
-    pub fn rules_in(file: PathBuf) -> Self {
-        // With the examples beside it: a rule that does not do what its author wanted is no rule.
-        Self::reading(move || Rules::read(&file).map_err(|e| in_one_line(&e)))
-    }
-}
-
-impl Standing<Calendar> {
-    /// The calendar of a TOML file.
-    pub fn calendar_in(file: PathBuf) -> Self {
-        Self::file(file, |text| Calendar::parse(text).map_err(|e| in_one_line(&e)))
-    }
-}
-
-impl Standing<Contracts> {
-    /// The contracts of the runbooks below a directory.
-    pub fn runbooks_in(directory: PathBuf) -> Self {
-        Self::reading(move || Contracts::load(&directory).map_err(|e| in_one_line(&e)))
-    }
 }
 
 impl Grounds {

@@ -15,7 +15,9 @@
 //! proves nothing about a person.
 
 mod act;
+mod args;
 mod asked;
+mod asks;
 mod desk;
 mod difference;
 mod gate;
@@ -31,20 +33,18 @@ mod refusal;
 mod rollback;
 mod server;
 mod spend;
-mod standing;
 mod state;
+mod tell;
 
 pub use act::Call;
+pub use args::{PlanArgs, PlanResult, RestartArgs, RollbackArgs, ScaleArgs};
 pub use desk::DeskOverHttp;
 pub use kill_switch::{ENVIRONMENT as KILL_SWITCH_ENVIRONMENT, KillSwitch};
 pub use permits::{Offer, PermitSource, SourceError};
 pub use receipt::{Obstacle, Outcome, Receipt, Refused, Requested};
 pub use refusal::Refusal;
-pub use server::{
-    PlanArgs, PlanResult, RemediationConfig, RemediationServer, RestartArgs, RollbackArgs, ScaleArgs,
-};
+pub use server::{RemediationConfig, RemediationServer};
 pub use spend::{Ending, Limits, SpendError, SpendStore};
-pub use standing::Standing;
 
 /// The least IAM policy for planning: reads only.
 pub const IAM_POLICY_PLAN: &str = include_str!("../iam-policy-plan.json");

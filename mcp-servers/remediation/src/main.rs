@@ -4,11 +4,10 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use clap::Parser;
-use midwatch_mcp::{Principal, PrincipalKind, Remote, ServeArgs, exit_code};
+use midwatch_mcp::{Principal, PrincipalKind, Remote, ServeArgs, Standing, exit_code};
 use midwatch_policy::Rules;
 use midwatch_remediation::{
     DeskOverHttp, IAM_POLICY, KillSwitch, PermitSource, RemediationConfig, RemediationServer, SpendStore,
-    Standing,
 };
 
 /// MCP server: plans rollbacks, restarts and scaling by reading, and makes them on a permit that a

@@ -4,21 +4,27 @@ use std::time::Duration;
 
 use midwatch_policy::{Outcome as Known, PermitId};
 
-use crate::permits::PermitSource;
+use crate::permits::{PermitSource, SourceError};
 
 /// How long the desk may take to note it.
 const NOTED: Duration = Duration::from_secs(3);
 
 /// Tells the desk what came of an act, twice at most. Our own record stands already; the desk's lets
-/// people see it, and is the second place that knows a permit was used.
-pub(crate) async fn noted(source: &dyn PermitSource, permit: &PermitId, outcome: Known) {
+/// people see it, and is the second place that knows a permit was used. Whether it has heard: a desk
+/// that says no has, and its own log says why.
+pub(crate) async fn noted(source: &dyn PermitSource, permit: &PermitId, outcome: Known) -> bool {
     for attempt in 1..=2 {
         match tokio::time::timeout(NOTED, source.used(permit, outcome)).await {
-            Ok(Ok(())) => return,
+            Ok(Ok(())) => return true,
+            Ok(Err(error @ SourceError::Desk(_))) if attempt == 2 => {
+                tracing::error!(%error, %permit, "the desk does not take the outcome");
+                return true;
+            }
             Ok(Err(error)) => tracing::warn!(%error, %permit, attempt, "the desk did not note the outcome"),
             Err(_) => tracing::warn!(%permit, attempt, "the desk did not note the outcome in time"),
         }
     }
+    false
 }
 
 /// What the record says, for the desk. What was never finished is not known.

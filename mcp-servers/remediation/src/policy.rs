@@ -1,12 +1,13 @@
 //! Policy, asked once more just before acting, on facts this server has read itself.
 //!
 //! The desk asked policy when it took the request. A policy that was tightened since voids the
-//! permit here, and a permit that fewer people approved than policy now wants is not enough.
-//! Nothing that a caller claims is passed on.
+//! permit here, and a permit that fewer people approved than policy now wants is not enough. What the
+//! caller claimed is what it said at the desk, as the permit has it: nothing in the call says so.
 
 use midwatch_mcp::{Principal, PrincipalKind};
 use midwatch_policy::{
-    Action, Approver, Attested, Caller, CallerKind, Decision, Rules, Service, ToolCall, ToolClass, unmet,
+    Action, Approver, Attested, Caller, CallerKind, Claimed, Decision, Rules, Service, ToolCall, ToolClass,
+    unmet,
 };
 
 /// The server's name in policies.
@@ -19,7 +20,7 @@ pub(crate) fn objection(
     action: &Action,
     service: &Service,
     attested: Attested,
-    approvers: &[Approver],
+    (approvers, claimed): (&[Approver], Option<&Claimed>),
 ) -> Option<String> {
     let arguments = action.arguments();
     let call = ToolCall {
@@ -30,7 +31,7 @@ pub(crate) fn objection(
         arguments: &arguments,
         service: Some(service),
         attested,
-        claimed: None,
+        claimed,
     };
     match rules.decide(&call) {
         Decision::Ask { asks, rules, .. } => {
@@ -75,6 +76,22 @@ mod tests {
     };
 
     fn asked(tier: u8, autonomy: &str, people: &[&str], attested: Attested) -> Option<String> {
+        let sure = Claimed {
+            confidence_percent: 90,
+            phase: "decide".to_owned(),
+            severity: "alarm".to_owned(),
+            evidence: vec!["pattern".to_owned()],
+        };
+        claiming(tier, autonomy, people, attested, (PrincipalKind::Supervisor, Some(&sure)))
+    }
+
+    fn claiming(
+        tier: u8,
+        autonomy: &str,
+        people: &[&str],
+        attested: Attested,
+        (kind, claimed): (PrincipalKind, Option<&Claimed>),
+    ) -> Option<String> {
         let text =
             format!("[[service]]\nname='a'\ntier={tier}\nenvironment='production'\nautonomy='{autonomy}'\n");
         let catalog = Catalog::parse(&text).unwrap();
@@ -88,8 +105,23 @@ mod tests {
                 channel: "t".to_owned(),
             })
             .collect();
-        let caller = Principal::new("supervisor", PrincipalKind::Supervisor).unwrap();
-        objection(&Rules::embedded().unwrap(), &caller, &action, service, attested, &approvers)
+        let caller = Principal::new("caller", kind).unwrap();
+        objection(&Rules::embedded().unwrap(), &caller, &action, service, attested, (&approvers, claimed))
+    }
+
+    #[test]
+    fn what_the_caller_claimed_counts_here_too() {
+        use PrincipalKind::{AgentClient, Supervisor};
+        let unsure = Claimed {
+            confidence_percent: 20,
+            phase: "decide".to_owned(),
+            severity: "alarm".to_owned(),
+            evidence: vec!["pattern".to_owned()],
+        };
+        let with = |kind, claimed| claiming(1, "ask", &["a"], CALM, (kind, claimed));
+        assert!(with(Supervisor, Some(&unsure)).unwrap().contains("low-confidence"));
+        assert!(with(Supervisor, None).unwrap().contains("claims-missing"));
+        assert_eq!(with(AgentClient, None), None);
     }
 
     #[test]

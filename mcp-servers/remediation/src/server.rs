@@ -2,10 +2,8 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use midwatch_mcp::{Contracts, Ctx, Principal, PrincipalKind, ToolError, server_info};
-use midwatch_policy::{
-    Action, ActionKind, Attested, AwsName, Calendar, Plan, PublicKeys, Rules, ServiceName,
-};
+use midwatch_mcp::{Contracts, Ctx, Principal, PrincipalKind, Standing, ToolError, server_info};
+use midwatch_policy::{Action, Calendar, PublicKeys, Rules};
 use rmcp::{
     Json, RoleServer, ServerHandler,
     handler::server::{router::tool::ToolRouter, wrapper::Parameters},
@@ -13,18 +11,18 @@ use rmcp::{
     service::RequestContext,
     tool, tool_handler, tool_router,
 };
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use crate::{
+    args::{PlanArgs, PlanResult, RestartArgs, RollbackArgs, ScaleArgs},
+    asks::Asks,
     gate::Gate,
     grounds::Grounds,
     kill_switch::KillSwitch,
     permits::PermitSource,
     receipt::Receipt,
     spend::{Limits, SpendStore},
-    standing::Standing,
+    tell,
 };
 
 /// What a remediation server is built from.
@@ -85,94 +83,9 @@ pub struct RemediationServer {
     tool_router: Arc<ToolRouter<Self>>,
 }
 
-/// Arguments of `plan`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PlanArgs {
-    /// What would be done.
-    pub action: ActionKind,
-    /// Service of the catalog.
-    pub service: ServiceName,
-    /// For `rollback_deployment`: the deployment to take back, as `list_deployments` names it.
-    #[serde(default)]
-    pub deployment_id: Option<AwsName>,
-    /// For `scale_service`: the number of tasks wanted.
-    #[serde(default)]
-    pub desired_count: Option<u32>,
-}
-
-/// Arguments of `rollback_deployment`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RollbackArgs {
-    /// Service of the catalog.
-    pub service: ServiceName,
-    /// The deployment to take back, as `list_deployments` names it.
-    pub deployment_id: AwsName,
-}
-
-/// Arguments of `restart_service`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RestartArgs {
-    /// Service of the catalog.
-    pub service: ServiceName,
-}
-
-/// Arguments of `scale_service`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ScaleArgs {
-    /// Service of the catalog.
-    pub service: ServiceName,
-    /// The number of tasks wanted, within the catalog's bounds.
-    pub desired_count: u32,
-}
-
-/// Result of `plan`.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct PlanResult {
-    /// Reference for citing.
-    #[serde(rename = "ref")]
-    pub reference: String,
-    /// What would be done, to whom, and how it is undone.
-    pub plan: Plan,
-    /// What policy is asked with, as this server read it.
-    pub facts: Attested,
-}
-
-impl TryFrom<PlanArgs> for Action {
-    type Error = ToolError;
-
-    fn try_from(args: PlanArgs) -> Result<Self, ToolError> {
-        let PlanArgs { action, service, deployment_id, desired_count } = args;
-        let wrong = |message: &str, mend: &str| Err(ToolError::invalid(message, mend));
-        match (action, deployment_id, desired_count) {
-            (ActionKind::RollbackDeployment, Some(deployment_id), None) => {
-                Ok(Self::RollbackDeployment { service, deployment_id })
-            }
-            (ActionKind::RestartService, None, None) => Ok(Self::RestartService { service }),
-            (ActionKind::ScaleService, None, Some(desired_count)) => {
-                Ok(Self::ScaleService { service, desired_count })
-            }
-            (ActionKind::RollbackDeployment, ..) => wrong(
-                "`rollback_deployment` takes `deployment_id` and nothing else",
-                "name the deployment to take back",
-            ),
-            (ActionKind::RestartService, ..) => {
-                wrong("`restart_service` takes neither `deployment_id` nor `desired_count`", "leave them out")
-            }
-            (ActionKind::ScaleService, ..) => wrong(
-                "`scale_service` takes `desired_count` and nothing else",
-                "name the number of tasks wanted",
-            ),
-        }
-    }
-}
-
 #[tool_router]
 impl RemediationServer {
-    /// A server with this gate.
+    /// A server with this gate. What the desk has not heard of, it is told from now on.
     pub fn new(ctx: Ctx, config: RemediationConfig) -> Self {
         let RemediationConfig {
             audience,
@@ -189,21 +102,20 @@ impl RemediationServer {
             change_freeze,
         } = config;
         let turn = Semaphore::new(1);
-        Self {
-            gate: Arc::new(Gate {
-                ctx,
-                audience,
-                source,
-                grounds: Grounds { keys, rules, calendar, runbooks, change_freeze },
-                spend,
-                kill_switch,
-                limits,
-                acting_role,
-                turn,
-            }),
-            local_caller,
-            tool_router: Arc::new(Self::tool_router()),
-        }
+        let gate = Arc::new(Gate {
+            ctx,
+            audience,
+            source,
+            grounds: Grounds { keys, rules, calendar, runbooks, change_freeze },
+            spend,
+            kill_switch,
+            limits,
+            acting_role,
+            turn,
+            asks: Asks::default(),
+        });
+        tell::begin(&gate);
+        Self { gate, local_caller, tool_router: Arc::new(Self::tool_router()) }
     }
 
     /// What an action would do now.

@@ -10,6 +10,7 @@
 //! - what was begun and not finished when the process ended is ambiguous, never done again.
 
 mod entry;
+mod error;
 mod place;
 
 use std::{
@@ -18,26 +19,29 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use midwatch_policy::{Authorised, ServiceName};
+use midwatch_policy::{Authorised, PermitId, ServiceName};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
 use serde::Serialize;
 use serde_json::json;
 
 use entry::Entry;
+pub use error::SpendError;
 use place::Place;
 
-/// How often may be acted, whatever permits say.
+/// How often may be acted, whatever permits say, and asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// On one service within an hour.
     pub per_service_and_hour: u32,
     /// Altogether within an hour.
     pub per_hour: u32,
+    /// How often one caller may ask for approval within an hour, by calling without a permit.
+    pub asks_per_caller_and_hour: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { per_service_and_hour: 3, per_hour: 12 }
+        Self { per_service_and_hour: 3, per_hour: 12, asks_per_caller_and_hour: 30 }
     }
 }
 
@@ -61,50 +65,6 @@ impl Ending {
             Self::Ambiguous => "ambiguous",
         }
     }
-}
-
-/// Why a permit could not be spent.
-#[derive(Debug, thiserror::Error)]
-pub enum SpendError {
-    /// It was spent before.
-    #[error("permit `{permit}` was spent at {at}, and that act is {state}")]
-    Spent {
-        /// The permit.
-        permit: String,
-        /// When.
-        at: Timestamp,
-        /// What became of it: `intent`, `done`, `failed` or `ambiguous`.
-        state: String,
-    },
-    /// Too much was done lately.
-    #[error("{0}")]
-    Limit(String),
-    /// Time went backwards.
-    #[error("the clock says {now}, but {seen} was seen before: nothing is done until it has passed")]
-    Clock {
-        /// Now.
-        now: Timestamp,
-        /// The latest time seen.
-        seen: Timestamp,
-    },
-    /// Another process has the store.
-    #[error("another remediation server holds the store of spent permits{0}: only one may act")]
-    Held(String),
-    /// The file was exchanged while it was open.
-    #[error("the store of spent permits at `{0}` is not the file that was opened: start the server again")]
-    Exchanged(String),
-    /// The record does not add up.
-    #[error(
-        "the store of spent permits does not add up at entry {0}: it was altered. Keep it for an investigation, \
-         revoke every permit, and start with a new one"
-    )]
-    Altered(i64),
-    /// The file cannot be locked.
-    #[error("the store of spent permits cannot be locked: {0}")]
-    Lock(std::io::Error),
-    /// The store does not work.
-    #[error("the store of spent permits does not work")]
-    Store(#[from] rusqlite::Error),
 }
 
 /// The store of spent permits. Cheap to clone.
@@ -132,6 +92,7 @@ const SCHEMA: &str = "
         BEGIN SELECT RAISE(ABORT, 'an entry is never removed'); END;
     CREATE TABLE IF NOT EXISTS seen (only INTEGER PRIMARY KEY CHECK (only = 1), latest_ms INTEGER NOT NULL) STRICT;
     INSERT OR IGNORE INTO seen VALUES (1, 0);
+    CREATE TABLE IF NOT EXISTS told (permit TEXT PRIMARY KEY) STRICT;
 ";
 
 /// The mark of the latest time is written when it has moved by this much.
@@ -232,6 +193,28 @@ impl SpendStore {
         let body = json!({ "detail": detail });
         entry::append(&transaction, permit, ending.as_str(), &service, now.as_millisecond(), &body)?;
         Ok(transaction.commit()?)
+    }
+
+    /// Acts that have an end of which the desk has not heard: permit and end, oldest first. Beside the
+    /// chain, since it is about the desk: what is lost of it is told once more.
+    pub fn untold(&self) -> Result<Vec<(PermitId, String)>, SpendError> {
+        let connection = self.lock();
+        let mut find = connection.prepare_cached(
+            "SELECT permit, state FROM entries
+             WHERE state <> 'intent' AND permit NOT IN (SELECT permit FROM told) ORDER BY seq",
+        )?;
+        let rows = find.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|(permit, state)| Some((PermitId::parse(permit).ok()?, state)))
+            .collect())
+    }
+
+    /// Notes that the desk has heard.
+    pub fn told(&self, permit: &PermitId) -> Result<(), SpendError> {
+        self.lock().execute("INSERT OR IGNORE INTO told VALUES (?1)", [permit.as_str()])?;
+        Ok(())
     }
 
     /// Remembers a time as seen. Called for reads, too, so that the mark moves while nothing is done.

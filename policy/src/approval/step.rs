@@ -48,6 +48,11 @@ pub enum RequestEvent {
         /// What came of it.
         outcome: Outcome,
     },
+    /// Somebody is known no longer as a person in the role in which they approved.
+    Leave {
+        /// Who.
+        name: String,
+    },
     /// Time passes.
     Tick,
 }
@@ -105,6 +110,7 @@ impl RequestState {
                 Ok(Self::Expired { at: shown.expires_at })
             }
             (_, RequestEvent::Tick) => Ok(self.clone()),
+            (_, RequestEvent::Leave { name }) => Ok(self.without(name, now)),
             (Self::Open { .. }, _) if now >= shown.expires_at => Err(StepError::Late(shown.expires_at)),
             (Self::Open { approvers }, RequestEvent::Approve { approver, shown: seen, permit }) => {
                 approve(shown, approvers, approver, (*seen, permit), now)
@@ -130,6 +136,24 @@ impl RequestState {
             (state, RequestEvent::Approve { .. } | RequestEvent::Decline { .. }) => {
                 Err(not(state, "raise it again to have it planned and asked anew"))
             }
+        }
+    }
+}
+
+impl RequestState {
+    /// Without the approval of somebody who has left. A permit that stood on it stands no longer;
+    /// what was used was used.
+    fn without(&self, name: &str, now: Timestamp) -> Self {
+        let left = |approver: &Approver| approver.name == name;
+        match self {
+            Self::Open { approvers } => {
+                Self::Open { approvers: approvers.iter().filter(|a| !left(a)).cloned().collect() }
+            }
+            Self::Approved { approvers, .. } if approvers.iter().any(left) => Self::Withdrawn {
+                why: format!("`{name}` approved it and is no longer known at the desk in that role"),
+                at: now,
+            },
+            other => other.clone(),
         }
     }
 }

@@ -43,6 +43,7 @@ fn shown() -> Shown {
         },
         reason: "r".to_owned(),
         evidence: Vec::new(),
+        claimed: None,
         runbook: None,
         asks: vec![Ask { role: "oncall".to_owned(), people: 2 }],
         rules: vec!["x".to_owned()],
@@ -93,6 +94,23 @@ fn what_does_not_count() {
     assert_eq!(filed.step(&shown, &RequestEvent::Tick, at(&shown, 599)).unwrap(), filed);
 }
 
+#[test]
+fn who_leaves_takes_their_approval_along() {
+    let shown = shown();
+    let leaves = |state: &RequestState, name: &str| {
+        state.step(&shown, &RequestEvent::Leave { name: name.to_owned() }, at(&shown, 5)).unwrap()
+    };
+    let first = RequestState::filed().step(&shown, &yes(&shown, "a", "oncall"), at(&shown, 1)).unwrap();
+    assert_eq!(leaves(&first, "a"), RequestState::filed());
+    assert_eq!(leaves(&first, "b"), first);
+    let both = first.step(&shown, &yes(&shown, "b", "oncall"), at(&shown, 2)).unwrap();
+    assert_eq!(leaves(&both, "c"), both);
+    let void = leaves(&both, "a");
+    assert!(matches!(&void, RequestState::Withdrawn { why, .. } if why.contains("`a`")), "{void:?}");
+    let used = both.step(&shown, &RequestEvent::Use { outcome: Outcome::Done }, at(&shown, 3)).unwrap();
+    assert_eq!(leaves(&used, "a"), used);
+}
+
 fn any_event() -> impl Strategy<Value = (RequestEvent, i64)> {
     let shown = shown();
     let person = prop::sample::select(vec!["a", "b", "c", "supervisor", ""]);
@@ -106,6 +124,8 @@ fn any_event() -> impl Strategy<Value = (RequestEvent, i64)> {
         RequestEvent::Withdraw { why: "cleared".to_owned() },
         RequestEvent::Revoke { by: "a".to_owned(), reason: "no".to_owned() },
         RequestEvent::Use { outcome: Outcome::Done },
+        RequestEvent::Leave { name: "a".to_owned() },
+        RequestEvent::Leave { name: "b".to_owned() },
         RequestEvent::Tick,
     ]);
     (prop_oneof![3 => approve, 2 => plain], 0..700i64)
@@ -127,6 +147,9 @@ proptest! {
                 prop_assert!(!ended && seconds < 600 && *seen == digest && approver.role == "oncall");
                 prop_assert!(approver.name != "supervisor" && !said.contains(&approver.name));
                 said.push(approver.name.clone());
+            }
+            if let RequestEvent::Leave { name } = &event {
+                said.retain(|who| who != name);
             }
             if matches!(next, RequestState::Approved { .. }) {
                 prop_assert_eq!(said.len(), 2);

@@ -23,7 +23,7 @@ pub struct Asking {
     pub incident: Option<IncidentId>,
     /// What would be done.
     pub action: Action,
-    /// What the asker says of itself: can only count against it.
+    /// What the asker says of itself: can only count against it. Policy may want it of a supervisor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claimed: Option<Claimed>,
     /// Why, in a sentence or two.

@@ -42,6 +42,15 @@ fn call<'a>(tool: &'a str, arguments: &'a Map<String, Value>, service: Option<&'
     }
 }
 
+fn claimed(confidence_percent: u8, evidence: &[&str]) -> Claimed {
+    Claimed {
+        confidence_percent,
+        phase: "decide".into(),
+        severity: "high".into(),
+        evidence: evidence.iter().map(|kind| (*kind).to_owned()).collect(),
+    }
+}
+
 fn problems(text: &str) -> String {
     Rules::parse(text).expect_err("rules are wrong").to_string()
 }
@@ -49,7 +58,7 @@ fn problems(text: &str) -> String {
 #[test]
 fn the_shipped_rules_load_and_keep_their_examples() {
     let rules = Rules::embedded().unwrap();
-    assert_eq!(rules.check_examples(include_str!("../../policies/default.examples.toml")), Ok(25));
+    assert_eq!(rules.check_examples(include_str!("../../policies/default.examples.toml")), Ok(27));
     assert_eq!(rules.ids().first(), Some(&"reads"));
 }
 
@@ -142,7 +151,9 @@ fn further_rules_stand_beside_the_shipped_ones() {
     let more = "\n@id(\"night\")@reason(\"no restarts at night\")\nforbid (principal, action == Action::\"mutate\", resource)\nwhen { !context.attested.business_hours && context.tool == \"restart_service\" };";
     let rules = Rules::embedded_and(more).unwrap();
     let (arguments, service) = (Map::new(), service(1, Environment::Production, Autonomy::Ask, false));
-    assert_eq!(rules.decide(&call("restart_service", &arguments, Some(&service))).rule(), "night");
+    let sure = claimed(90, &["pattern"]);
+    let call = ToolCall { claimed: Some(&sure), ..call("restart_service", &arguments, Some(&service)) };
+    assert_eq!(rules.decide(&call).rule(), "night");
     let error = Rules::embedded_and("\n@id(\"reads\")@reason(\"r\")\nforbid (principal, action, resource);")
         .unwrap_err();
     assert!(error.to_string().contains("line 2: the name `reads` is taken"), "{error}");

@@ -123,8 +123,10 @@ pub(super) async fn approve(arguments: ApproveArgs) -> anyhow::Result<ExitCode> 
     done(&view, at.format)
 }
 
-/// Asks on the terminal; anything but a plain yes is a no.
+/// Asks on the terminal; anything but a plain yes is a no, and so is what was typed before the question.
 fn confirmed() -> anyhow::Result<bool> {
+    // Not a terminal after all: then there is nothing that was typed before.
+    let _ = rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush);
     let mut out = anstream::stdout();
     write!(out, "\n{STRONG}Approve exactly this? [y/N]{STRONG:#} ")?;
     out.flush()?;

@@ -8,14 +8,14 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use midwatch_mcp::{Contracts, Remote, SystemClock};
+use midwatch_mcp::{Contracts, Remote, Standing, SystemClock};
 use midwatch_policy::{Calendar, Catalog, Rules};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     desk::{
-        ApiSettings, Askers, KeyRing, Limits, McpPlanner, MemberKind, Office, OfficeConfig, Roster, Source,
-        Sources, bind, make_private_dir,
+        ApiSettings, KeyRing, Known, Limits, McpPlanner, MemberKind, Office, OfficeConfig, Roster, Sources,
+        bind, make_private_dir,
     },
     terminal::style::{STRONG, WARN},
 };
@@ -51,7 +51,7 @@ pub(super) async fn run(arguments: DeskArgs) -> anyhow::Result<ExitCode> {
         clock: Arc::clone(&clock) as Arc<_>,
         planner: Arc::clone(&planner) as Arc<_>,
         audience: arguments.audience,
-        askers: Askers::Roster(roster.clone()),
+        known: Known::Roster(roster.clone()),
         limits: Limits::default(),
         ask_for: None,
     };
@@ -111,33 +111,16 @@ fn sources(
     runbooks: Option<PathBuf>,
     services: &Catalog,
 ) -> anyhow::Result<(Sources, Vec<String>)> {
-    let rules = move || match &policy {
-        None => Ok(Rules::embedded()?),
-        // With the examples beside it, which it is held to.
-        Some(path) => Ok(Rules::read(path)?),
+    let rules = match policy {
+        Some(file) => Standing::rules_in(file),
+        None => Rules::embedded()?.into(),
     };
-    let calendar = move || match &calendar {
-        None => Ok(Calendar::default()),
-        Some(path) => {
-            Calendar::parse(&read(path, "calendar")?).with_context(|| format!("in `{}`", path.display()))
-        }
-    };
-    let contracts = move || match &runbooks {
-        None => Ok(Contracts::default()),
-        Some(directory) => {
-            Contracts::load(directory).with_context(|| format!("in `{}`", directory.display()))
-        }
-    };
-    rules()?;
-    let unknown = calendar()?.unknown(services);
-    contracts()?;
-    let sources =
-        Sources { rules: each_time(rules), calendar: each_time(calendar), contracts: each_time(contracts) };
-    Ok((sources, unknown))
-}
-
-fn each_time<T>(how: impl Fn() -> anyhow::Result<T> + Send + Sync + 'static) -> Source<T> {
-    Source::read(move || how().map_err(|error| format!("{error:#}")))
+    let calendar = calendar.map_or_else(|| Calendar::default().into(), Standing::calendar_in);
+    let contracts = runbooks.map_or_else(|| Contracts::default().into(), Standing::runbooks_in);
+    rules.now().map_err(anyhow::Error::msg).context("the policy")?;
+    let unknown = calendar.now().map_err(anyhow::Error::msg).context("the calendar")?.unknown(services);
+    contracts.now().map_err(anyhow::Error::msg).context("the runbooks")?;
+    Ok((Sources { rules, calendar, contracts }, unknown))
 }
 
 fn read(path: &Path, what: &str) -> anyhow::Result<String> {

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use midwatch_mcp::{
-    Aws, AwsSettings, Client, ConnectError, Contracts, Ctx, Principal, PrincipalKind, SystemClock,
+    Aws, AwsSettings, Client, ConnectError, Contracts, Ctx, Principal, PrincipalKind, Standing, SystemClock,
     connect_in_process,
 };
 use midwatch_policy::{Calendar, Catalog, Clock as _, Rules, SignedDuration};
-use midwatch_remediation::{RemediationConfig, RemediationServer, SpendStore, Standing};
+use midwatch_remediation::{RemediationConfig, RemediationServer, SpendStore};
 use midwatch_sim::{RealTime, Scenario, World};
 
 use crate::{

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 
 use crate::desk::{
     error::{DeskError, Trouble},
-    office::{Askers, Limits, Office, OfficeConfig, Yes},
+    office::{Known, Limits, Office, OfficeConfig, Yes},
     planner::{Planned, Planner},
     principal::Principal,
     ring::{KeyDirectory, KeyRing},
@@ -185,7 +185,7 @@ impl Bench {
             clock: Arc::clone(&clock) as Arc<_>,
             planner: Arc::clone(&double) as Arc<_>,
             audience: "remediation".to_owned(),
-            askers: Askers::Named(vec!["midwatch".to_owned()]),
+            known: Known::Here { askers: vec!["midwatch".to_owned()] },
             limits: Limits::default(),
             ask_for: None,
         };

@@ -11,7 +11,7 @@ use midwatch_remediation::{Offer, PermitSource, SourceError};
 
 use super::{
     error::DeskError,
-    office::{Askers, Limits, Office, OfficeConfig, Yes, mark},
+    office::{Known, Limits, Office, OfficeConfig, Yes, mark},
     planner::Planner,
     port::Desk,
     principal::Principal,
@@ -67,7 +67,7 @@ impl EmbeddedDesk {
             clock,
             planner,
             audience: audience.clone(),
-            askers: Askers::Named(vec![asker.clone()]),
+            known: Known::Here { askers: vec![asker.clone()] },
             limits: Limits::default(),
             ask_for,
         })

@@ -30,14 +30,14 @@ mod store;
 pub use api::{ApiError, ApiSettings, BoundApi, bind};
 pub use embedded::{AtTheDesk, EmbeddedConfig, EmbeddedDesk};
 pub use error::{DeskError, Trouble};
-pub use office::{Askers, Filed, Limits, Office, OfficeConfig, Yes};
+pub use office::{Filed, Known, Limits, Office, OfficeConfig, Yes};
 pub use planner::{McpPlanner, Planned, Planner};
 pub use port::Desk;
 pub use principal::{Me, Principal, PrincipalKind};
 pub use remote::DeskOverHttp;
 pub use ring::{KeyDirectory, KeyRing, KeysError, id_of};
 pub use roster::{Member, MemberKind, Roster, RosterError};
-pub use sources::{Source, Sources};
+pub use sources::Sources;
 pub use store::StoreError;
 
 pub(crate) use ring::directory::{make_private_dir, read_secret};

@@ -13,6 +13,7 @@ mod answer;
 mod file;
 mod grounds;
 mod hold;
+mod people;
 mod permit;
 mod see;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use tokio::sync::watch;
 pub use admit::Limits;
 pub use answer::Yes;
 pub use file::Filed;
+pub use people::Known;
 pub(super) use see::mark;
 
 use super::{
@@ -34,20 +36,9 @@ use super::{
     planner::Planner,
     principal::{Principal, PrincipalKind},
     ring::KeyRing,
-    roster::Roster,
     sources::Sources,
     store::{Record, Store, StoreError, Tx},
 };
-
-/// Whom the desk knows as supervisors, so that a request which a server files for one of them is
-/// judged as one of a supervisor.
-#[derive(Debug, Clone)]
-pub enum Askers {
-    /// These.
-    Named(Vec<String>),
-    /// Those in the roster.
-    Roster(Roster),
-}
 
 /// What a desk is made of.
 #[derive(Debug)]
@@ -64,8 +55,8 @@ pub struct OfficeConfig {
     pub planner: Arc<dyn Planner>,
     /// The remediation server whose plans these are, as permits name it.
     pub audience: String,
-    /// Who the supervisors are.
-    pub askers: Askers,
+    /// Who is known.
+    pub known: Known,
     /// How much may be asked.
     pub limits: Limits,
     /// How long people are asked, where that is shorter than policy says.
@@ -114,6 +105,15 @@ impl Office {
         self.config.clock.now()
     }
 
+    /// The request as it is now, if it is there for this principal.
+    fn find(&self, tx: &Tx<'_>, who: &Principal, id: &RequestId) -> Result<Record, DeskError> {
+        let record = tx.request(id)?.filter(|record| sees(who, record)).ok_or_else(|| {
+            let message = format!("there is no request `{id}`");
+            DeskError::new(Trouble::NotFound, message, "`midwatch approvals` lists them")
+        })?;
+        self.people()?.settled(record, tx.now())
+    }
+
     /// Reads at one moment.
     fn look<T>(&self, work: impl FnOnce(&Tx<'_>) -> Result<T, DeskError>) -> Result<T, DeskError> {
         self.store.read(self.now(), work)
@@ -134,12 +134,4 @@ fn sees(who: &Principal, record: &Record) -> bool {
         PrincipalKind::Asker => record.asker == who.name || record.shown.subject == who.name,
         PrincipalKind::Server => record.shown.audience == who.name,
     }
-}
-
-/// The request, if it is there for this principal.
-fn find(tx: &Tx<'_>, who: &Principal, id: &RequestId) -> Result<Record, DeskError> {
-    tx.request(id)?.filter(|record| sees(who, record)).ok_or_else(|| {
-        let message = format!("there is no request `{id}`");
-        DeskError::new(Trouble::NotFound, message, "`midwatch approvals` lists them")
-    })
 }

@@ -171,7 +171,8 @@ impl Roster {
         Ok(self.trusted()?.iter().any(|member| member.kind == MemberKind::Asker && member.name == name))
     }
 
-    fn trusted(&self) -> Result<Vec<Member>, DeskError> {
+    /// All of them, for a decision.
+    pub(super) fn trusted(&self) -> Result<Vec<Member>, DeskError> {
         self.members().map_err(|error| {
             tracing::error!(%error, "the desk's principals cannot be read, so nobody is let in");
             DeskError::internal("the desk cannot read who is known to it")

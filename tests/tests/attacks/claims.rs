@@ -224,7 +224,7 @@ async fn replayed_when_the_target_is_as_it_was() {
     range.restart(|_| ()).await;
     range.refuses(&action, "spent").await;
     range.wire.honest();
-    range.refuses(&action, "no_permit").await;
+    range.refuses_unasked(&action).await;
 }
 
 #[tokio::test]

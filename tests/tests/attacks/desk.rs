@@ -68,7 +68,7 @@ async fn self_approval_by_the_agents_identity() {
     range.refuses_for(EDITOR, &action, "no_permit").await;
     range.approve(&view).await;
     // Another caller's permit.
-    range.refuses(&action, "no_permit").await;
+    range.refuses_unasked(&action).await;
     let receipt = range.act_as(EDITOR, &action).await;
     assert_eq!((&receipt["outcome"], range.tried()), (&json!("done"), 1), "{receipt}");
 }
@@ -121,7 +121,7 @@ async fn approved_after_its_end() {
     let view = range.filed(&action).await;
     range.clock.move_by(601);
     assert_eq!(range.says(FIRST, &view).await.0, 409, "after its deadline");
-    range.refuses(&action, "no_permit").await;
+    range.refuses_unasked(&action).await;
     assert_eq!(range.tried(), 0);
 }
 

@@ -158,7 +158,7 @@ async fn what_the_catalog_rules_out() {
 #[tokio::test]
 async fn more_than_the_limits_allow_whatever_the_permits_say() {
     let range = Range::with("", |config| {
-        config.limits = Limits { per_service_and_hour: 1, per_hour: 2 };
+        config.limits = Limits { per_service_and_hour: 1, per_hour: 2, ..Limits::default() };
     })
     .await;
     range.approved(&scale("cart", 5)).await;

@@ -1,23 +1,28 @@
 //! A hostile agent: random calls of every server's tools, from callers that have no permit, while
 //! permits for somebody else's same actions wait at the desk. Nothing changes, nothing panics.
 //!
-//! `MIDWATCH_CALLS` says how many calls; without it few enough for every run of the tests.
+//! `MIDWATCH_CALLS` says how many calls; without it few enough for every run of the tests. Several agents
+//! call at once, each with connections and numbers of its own.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use midwatch_deployments::DeploymentsServer;
 use midwatch_logs::LogsServer;
 use midwatch_mcp::{Aws, AwsSettings, Client, Ctx, connect_in_process};
 use midwatch_metrics::MetricsServer;
-use rmcp::model::CallToolRequestParams;
+use midwatch_remediation::SpendStore;
+use midwatch_runbooks::{RunbooksConfig, RunbooksServer};
+use rmcp::model::{CallToolRequestParams, Tool};
 use serde_json::{Map, Value, json};
 
 use crate::{
     random::{Random, told},
-    range::{DESK, EDITOR, Range, restart, rollback, scale},
+    range::{DESK, EDITOR, Range, restart, rollback, scale, unlimited},
 };
 
 const CALLS: u64 = 1500;
+/// How many agents call at once.
+const AGENTS: u64 = 4;
 /// Longest that one call may take.
 const LONGEST: Duration = Duration::from_secs(30);
 
@@ -86,64 +91,117 @@ fn arguments(random: &mut Random, schema: &Map<String, Value>) -> Map<String, Va
     all
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+/// A server as an agent reaches it.
+struct Door {
+    name: &'static str,
+    client: Client,
+    tools: Vec<Tool>,
+}
+
+/// What came of an agent's calls: how many were answered and turned down, and the time they took, by server.
+#[derive(Default)]
+struct Tally {
+    answered: u64,
+    refused: u64,
+    slowest: Duration,
+    spent: BTreeMap<&'static str, (u32, Duration)>,
+}
+
+async fn doors(range: &Range) -> Vec<Door> {
+    let aws = Aws::new(AwsSettings::local(range.world.endpoint(), "us-east-1"));
+    let ctx = Ctx::new(aws, Arc::new(range.world.catalog().clone()), range.world.clock());
+    let config = RunbooksConfig { directory: Some(range.path("runbooks")), knowledge_base_id: None };
+    let clients = [
+        ("remediation", range.client(EDITOR).await),
+        ("remediation", range.client(EDITOR).await),
+        ("remediation, as desk", range.client(DESK).await),
+        ("logs", connect_in_process(LogsServer::new(ctx.clone())).await.unwrap()),
+        ("metrics", connect_in_process(MetricsServer::new(ctx.clone())).await.unwrap()),
+        ("deployments", connect_in_process(DeploymentsServer::new(ctx.clone())).await.unwrap()),
+        ("runbooks", connect_in_process(RunbooksServer::new(ctx, config)).await.unwrap()),
+    ];
+    let mut doors = Vec::new();
+    for (name, client) in clients {
+        let tools = client.list_all_tools().await.unwrap();
+        doors.push(Door { name, client, tools });
+    }
+    doors
+}
+
+/// One agent and its calls.
+async fn agent(range: Arc<Range>, seed: u64, calls: u64) -> Tally {
+    let (doors, mut random, mut tally) = (doors(&range).await, Random::from(seed), Tally::default());
+    for call in 0..calls {
+        let door = &doors[random.below(doors.len())];
+        let tool = &door.tools[random.below(door.tools.len())];
+        let arguments = arguments(&mut random, &tool.input_schema);
+        let what = || format!("seed {seed}, call {call}, {}: {arguments:?}", tool.name);
+        let request = CallToolRequestParams::new(tool.name.clone()).with_arguments(arguments.clone());
+        let begun = tokio::time::Instant::now();
+        let answer = tokio::time::timeout(LONGEST, door.client.call_tool(request)).await;
+        let answer = answer.unwrap_or_else(|_| panic!("{} has no end", what()));
+        let took = begun.elapsed();
+        tally.slowest = tally.slowest.max(took);
+        let (count, sum) = tally.spent.entry(door.name).or_default();
+        (*count, *sum) = (*count + 1, *sum + took);
+        match answer {
+            Ok(result) => {
+                let text = result.structured_content.unwrap_or_default().to_string();
+                assert!(!text.contains("\"outcome\":\"done\""), "{}: {text}", what());
+                assert!(!text.contains("panicked"), "{}: {text}", what());
+                assert!(!text.contains("v4.public."), "{}: a permit is shown: {text}", what());
+                tally.answered += 1;
+            }
+            Err(error) => {
+                let text = error.to_string();
+                assert!(!text.contains("closed") && !text.contains("panic"), "{}: {text}", what());
+                tally.refused += 1;
+            }
+        }
+    }
+    tally
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn random_calls_of_every_tool_change_nothing() {
     let calls = told("MIDWATCH_CALLS", CALLS);
     let seed = told("MIDWATCH_SEED", 1);
     println!("seed {seed}, {calls} calls");
-    let range = Range::new().await;
+    // Every call goes all the way: what is limited by the hour is tried elsewhere, and nothing here is
+    // about what survives a restart.
+    let range = Range::with("", |config| {
+        unlimited(config);
+        config.spend = SpendStore::in_memory().unwrap();
+    })
+    .await;
+    range.write("runbooks/pool.md", "# Connection pool exhausted\n\nRoll the deployment back.\n");
     // What they want is approved, for somebody else.
     for action in [scale("cart", 6), restart("cart"), rollback("shop-api", "d-BAD")] {
         range.approved(&action).await;
     }
-    let aws = Aws::new(AwsSettings::local(range.world.endpoint(), "us-east-1"));
-    let ctx = Ctx::new(aws, Arc::new(range.world.catalog().clone()), range.world.clock());
-    let clients: Vec<Client> = vec![
-        range.client(EDITOR).await,
-        range.client(EDITOR).await,
-        range.client(DESK).await,
-        connect_in_process(LogsServer::new(ctx.clone())).await.unwrap(),
-        connect_in_process(MetricsServer::new(ctx.clone())).await.unwrap(),
-        connect_in_process(DeploymentsServer::new(ctx)).await.unwrap(),
-    ];
-    let mut tools = Vec::new();
-    for client in &clients {
-        tools.push(client.list_all_tools().await.unwrap());
-    }
-    let mut random = Random::from(seed);
-    let (mut answered, mut refused, mut slowest) = (0_u64, 0_u64, Duration::ZERO);
-    for call in 0..calls {
-        let at = random.below(clients.len());
-        let tool = &tools[at][random.below(tools[at].len())];
-        let arguments = arguments(&mut random, &tool.input_schema);
-        let request = CallToolRequestParams::new(tool.name.clone()).with_arguments(arguments.clone());
-        let begun = tokio::time::Instant::now();
-        let answer = tokio::time::timeout(LONGEST, clients[at].call_tool(request)).await;
-        let answer =
-            answer.unwrap_or_else(|_| panic!("call {call}, {}: {arguments:?} has no end", tool.name));
-        slowest = slowest.max(begun.elapsed());
-        match answer {
-            Ok(result) => {
-                let text = result.structured_content.unwrap_or_default().to_string();
-                assert!(!text.contains("\"outcome\":\"done\""), "call {call}: {text}");
-                assert!(!text.contains("panicked"), "call {call}, {}: {arguments:?}: {text}", tool.name);
-                assert!(!text.contains("v4.public."), "call {call}: a permit is shown: {text}");
-                answered += 1;
-            }
-            Err(error) => {
-                let text = error.to_string();
-                assert!(
-                    !text.contains("closed") && !text.contains("panic"),
-                    "call {call}, {}: {text}",
-                    tool.name
-                );
-                refused += 1;
-            }
+    let range = Arc::new(range);
+    let agents = (0..AGENTS).map(|number| {
+        let share = calls / AGENTS + u64::from(number < calls % AGENTS);
+        tokio::spawn(agent(Arc::clone(&range), seed.wrapping_mul(1000) + number, share))
+    });
+    let mut all = Tally::default();
+    for tally in futures::future::join_all(agents).await {
+        let tally = tally.unwrap();
+        all.answered += tally.answered;
+        all.refused += tally.refused;
+        all.slowest = all.slowest.max(tally.slowest);
+        for (name, (count, spent)) in tally.spent {
+            let (known, sum) = all.spent.entry(name).or_default();
+            (*known, *sum) = (*known + count, *sum + spent);
         }
     }
     assert_eq!(range.world.mutations(), [], "something was changed");
-    println!("{answered} answered, {refused} turned down, the slowest took {slowest:?}");
-    assert!(answered > calls / 10, "hardly anything was understood");
+    println!("{} answered, {} turned down, the slowest took {:?}", all.answered, all.refused, all.slowest);
+    for (name, (count, spent)) in &all.spent {
+        println!("{name}: {count} calls, {:?} each", *spent / (*count).max(1));
+    }
+    assert_eq!(all.answered + all.refused, calls);
+    assert!(all.answered > calls / 10, "hardly anything was understood");
     // And whoever it was approved for can still use it.
     range.acts_once(&rollback("shop-api", "d-BAD")).await;
 }

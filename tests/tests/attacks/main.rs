@@ -16,6 +16,7 @@
 )]
 
 mod arguments;
+mod askers;
 mod claims;
 mod desk;
 mod doors;
@@ -23,6 +24,7 @@ mod grounds;
 mod hand;
 mod hostile;
 mod injections;
+mod planner;
 mod random;
 mod range;
 mod sequences;

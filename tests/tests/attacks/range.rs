@@ -11,20 +11,19 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use midwatch::desk::{
-    self, ApiSettings, Askers, KeyRing, Limits, McpPlanner, MemberKind, Office, OfficeConfig, Roster, Source,
-    Sources,
+    self, ApiSettings, KeyRing, Known, Limits, McpPlanner, MemberKind, Office, OfficeConfig, Roster, Sources,
 };
 use midwatch_mcp::{
-    Aws, AwsSettings, Client, Contracts, Ctx, KeyEntry, KeyFile, KeyState, NewPrincipal, Principal,
-    PrincipalKind, Principals, Remote,
+    Aws, AwsSettings, Client, Ctx, KeyEntry, KeyFile, KeyState, NewPrincipal, Principal, PrincipalKind,
+    Principals, Remote, Standing,
     http::{self, Access, HttpSettings},
     reqwest::Method,
 };
 use midwatch_policy::{
-    Action, AwsName, Calendar, Claims, Clock as _, RequestView, Rules, ServiceName, SigningKey, sign,
+    Action, AwsName, Claims, Clock as _, RequestView, Rules, ServiceName, SigningKey, sign,
 };
 use midwatch_remediation::{
-    DeskOverHttp, KillSwitch, Limits as Acting, RemediationConfig, RemediationServer, SpendStore, Standing,
+    DeskOverHttp, KillSwitch, Limits as Acting, RemediationConfig, RemediationServer, SpendStore,
 };
 use midwatch_sim::{Scenario, World};
 use rmcp::model::CallToolRequestParams;
@@ -133,7 +132,7 @@ pub(crate) struct Range {
     principals: BTreeMap<String, String>,
     desk: String,
     /// From the desk to the server.
-    back: Arc<Wire>,
+    pub(crate) back: Arc<Wire>,
     wire_url: String,
     server: Option<Server>,
     office: Arc<Office>,
@@ -179,24 +178,21 @@ impl Range {
         }
         let planner = McpPlanner::remote(Remote::new(&format!("{back_url}/mcp"), &callers[DESK]).unwrap());
         let file = |name: &str| home.path().join(name);
-        let read = |path: &PathBuf| std::fs::read_to_string(path).map_err(|error| error.to_string());
-        let (policy, calendar, runbooks) = (file("policy.cedar"), file("calendar.toml"), file("runbooks"));
+        let policy = file("policy.cedar");
         let desk_key = SigningKey::parse(&key.expose_secret()).unwrap();
         let office = Arc::new(
             Office::in_memory(OfficeConfig {
                 keys: KeyRing::Own(desk_key),
                 sources: Sources {
-                    rules: Source::read(move || rules_in(&policy)),
-                    calendar: Source::read(move || {
-                        Calendar::parse(&read(&calendar)?).map_err(|e| e.to_string())
-                    }),
-                    contracts: Source::read(move || Contracts::load(&runbooks).map_err(|e| e.to_string())),
+                    rules: Standing::reading(move || rules_in(&policy)),
+                    calendar: Standing::calendar_in(file("calendar.toml")),
+                    contracts: Standing::runbooks_in(file("runbooks")),
                 },
                 catalog: Arc::new(world.catalog().clone()),
                 clock: Arc::clone(&clock) as Arc<_>,
                 planner: Arc::new(planner),
                 audience: AUDIENCE.to_owned(),
-                askers: Askers::Named(vec![SUPERVISOR.to_owned()]),
+                known: Known::Roster(Roster::new(home.path())),
                 limits: Limits::default(),
                 ask_for: None,
             })
@@ -333,6 +329,11 @@ impl Range {
 
     pub(crate) fn desk_url(&self) -> &str {
         &self.desk
+    }
+
+    /// Who is known at the desk.
+    pub(crate) fn roster(&self) -> Roster {
+        Roster::new(self.home.path())
     }
 
     /// A caller's token at the server.
@@ -493,6 +494,13 @@ impl Range {
         self.refuses_for(SUPERVISOR, action, kind).await
     }
 
+    /// The supervisor's call without a permit is refused, and nobody is asked: at the server it says nothing
+    /// of how certain it is.
+    pub(crate) async fn refuses_unasked(&self, action: &Action) {
+        let why = self.refuses(action, "policy").await;
+        assert!(why.contains("claims-missing"), "{why}");
+    }
+
     pub(crate) async fn refuses_for(&self, caller: &str, action: &Action, kind: &str) -> String {
         let before = self.tried();
         let receipt = self.act_as(caller, action).await;
@@ -547,7 +555,8 @@ pub(crate) fn asking(action: &Action, more: Value) -> Value {
 
 /// Limits that nothing here reaches.
 pub(crate) const fn unlimited(config: &mut RemediationConfig) {
-    config.limits = Acting { per_service_and_hour: 1000, per_hour: 1000 };
+    config.limits =
+        Acting { per_service_and_hour: 1000, per_hour: 1000, asks_per_caller_and_hour: 1_000_000 };
 }
 
 pub(crate) fn rollback(service: &str, deployment: &str) -> Action {

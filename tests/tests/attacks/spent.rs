@@ -66,7 +66,7 @@ async fn the_spend_store_copied_back_at_a_restart() {
     range.wire.answer("/v1/permits/fetch", fetched);
     range.refuses(&up, "withdrawn").await;
     range.wire.honest();
-    range.refuses(&up, "no_permit").await;
+    range.refuses_unasked(&up).await;
 }
 
 #[tokio::test]

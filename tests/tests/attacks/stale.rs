@@ -113,7 +113,7 @@ async fn incident_handed_back_after_approval() {
     for how in ["take", "return"] {
         range.post(FIRST, &format!("/v1/incidents/inc-1/{how}"), &json!({"note": ""})).await;
     }
-    range.refuses(&action, "no_permit").await;
+    range.refuses_unasked(&action).await;
 }
 
 #[tokio::test]

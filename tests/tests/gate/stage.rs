@@ -22,10 +22,10 @@ use midwatch::{
 };
 use midwatch_agents::{bedrock::BedrockModel, model::Model, playbook::PlaybookModel, prices::Prices};
 use midwatch_mcp::{
-    Aws, AwsSettings, Contracts, Ctx, Principal, PrincipalKind, SystemClock, connect_in_process,
+    Aws, AwsSettings, Contracts, Ctx, Principal, PrincipalKind, Standing, SystemClock, connect_in_process,
 };
 use midwatch_policy::{Calendar, Clock, Plan, RequestState, RequestView, Rules, SignedDuration};
-use midwatch_remediation::{RemediationConfig, RemediationServer, SpendStore, Standing};
+use midwatch_remediation::{RemediationConfig, RemediationServer, SpendStore};
 use midwatch_sim::{Mind, Mutation, Scenario, World};
 
 const SUBJECT: &str = "supervisor";

@@ -4,8 +4,8 @@ use std::{path::Path, sync::Arc};
 
 use midwatch_mcp::Client;
 use midwatch_policy::{
-    Action, Approver, Ask, Attested, AwsName, CallerKind, Claims, Digest, IncidentId, PermitId, Plan,
-    PublicKeys, RequestId, RequestState, RequestView, ServiceName, Shown, SignedDuration, SigningKey,
+    Action, Approver, Ask, Attested, AwsName, CallerKind, Claimed, Claims, Digest, IncidentId, PermitId,
+    Plan, PublicKeys, RequestId, RequestState, RequestView, ServiceName, Shown, SignedDuration, SigningKey,
     Timestamp, sign,
 };
 use midwatch_remediation::{KillSwitch, Offer, PermitSource, RemediationConfig, SpendStore};
@@ -160,6 +160,7 @@ impl Bench {
             },
             reason: String::new(),
             evidence: Vec::new(),
+            claimed: None,
             runbook: None,
             asks: asks.clone(),
             rules: vec!["restart-asks-oncall".to_owned()],
@@ -225,8 +226,19 @@ pub(crate) fn claims_at(plan: &Plan, permit: &str, now: Timestamp) -> Claims {
         policies: vec!["changes-ask-oncall".to_owned()],
         shown: Digest::of_json(plan).unwrap(),
         runbook: None,
+        claimed: Some(sure()),
         not_before: now,
         expires: now.checked_add(SignedDuration::from_mins(10)).unwrap(),
+    }
+}
+
+/// What a supervisor says that is sure of itself.
+pub(crate) fn sure() -> Claimed {
+    Claimed {
+        confidence_percent: 90,
+        phase: "decide".to_owned(),
+        severity: "alarm".to_owned(),
+        evidence: vec!["pattern".to_owned()],
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use midwatch_mcp::{Contracts, KeyEntry, KeyFile, KeyState};
+use midwatch_mcp::{Contracts, KeyEntry, KeyFile, KeyState, Standing};
 use midwatch_policy::{Approver, Claims, Digest, Rules, RunbookRef, SignedDuration};
-use midwatch_remediation::{SpendStore, Standing};
+use midwatch_remediation::SpendStore;
 use serde_json::Value;
 
 use crate::bench::{Bench, restart, scale};

@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use midwatch_mcp::{
-    Aws, AwsSettings, Client, Ctx, NewPrincipal, Principal, PrincipalKind, Principals, Remote,
+    Aws, AwsSettings, Client, Ctx, NewPrincipal, Principal, PrincipalKind, Principals, Remote, Standing,
     http::{self, Access, HttpSettings},
 };
 use midwatch_policy::PublicKeys;
-use midwatch_remediation::{PermitSource, RemediationConfig, RemediationServer, SpendStore, Standing};
+use midwatch_remediation::{PermitSource, RemediationConfig, RemediationServer, SpendStore};
 use midwatch_sim::World;
 use rmcp::model::CallToolRequestParams;
 use serde_json::Value;

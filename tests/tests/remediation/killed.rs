@@ -20,12 +20,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use midwatch_mcp::{
-    Aws, AwsSettings, Ctx, KeyEntry, KeyFile, KeyState, Principals, Remote, SystemClock,
+    Aws, AwsSettings, Ctx, KeyEntry, KeyFile, KeyState, Principals, Remote, Standing, SystemClock,
     http::{self, Access, HttpSettings},
     reqwest,
 };
 use midwatch_policy::{Catalog, Clock as _, Plan, Service, SigningKey, sign};
-use midwatch_remediation::{DeskOverHttp, RemediationConfig, RemediationServer, SpendStore, Standing};
+use midwatch_remediation::{DeskOverHttp, RemediationConfig, RemediationServer, SpendStore};
 use midwatch_sim::World;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -50,13 +50,20 @@ enum Step {
     Used,
 }
 
-/// What desk and AWS share: where to stand still, and what the desk offers.
+/// What desk and AWS share: where to stand still, how long a change is under way, what the desk offers and
+/// what it was told of.
 #[derive(Debug, Default)]
-struct Stage {
+pub(crate) struct Stage {
     still: Mutex<Option<Step>>,
     reached: Notify,
-    offer: Mutex<Value>,
-    aws: Mutex<String>,
+    /// Told when a change has come to the wire.
+    pub(crate) under_way: Notify,
+    /// How long a change is under way, to AWS and back.
+    pub(crate) slow: Mutex<Duration>,
+    pub(crate) offer: Mutex<Value>,
+    pub(crate) aws: Mutex<String>,
+    /// The paths and outcomes of what the desk was told.
+    pub(crate) told: Mutex<Vec<(String, Value)>>,
 }
 
 impl Stage {
@@ -73,8 +80,9 @@ impl Stage {
 }
 
 /// A desk that offers the same permit for ever and always stands by it.
-async fn desk(State(stage): State<Arc<Stage>>, request: Request) -> Response {
+pub(crate) async fn desk(State(stage): State<Arc<Stage>>, request: Request) -> Response {
     let path = request.uri().path().to_owned();
+    let body = to_bytes(request.into_body(), 1 << 20).await.unwrap();
     let answer = if path.ends_with("/fetch") {
         stage.pass(Step::Fetch).await;
         stage.offer.lock().unwrap().clone()
@@ -83,6 +91,8 @@ async fn desk(State(stage): State<Arc<Stage>>, request: Request) -> Response {
         json!({"good": true})
     } else if path.ends_with("/used") {
         stage.pass(Step::Used).await;
+        let said: Value = serde_json::from_slice(&body).unwrap();
+        stage.told.lock().unwrap().push((path, said["outcome"].clone()));
         json!({})
     } else {
         return StatusCode::NOT_FOUND.into_response();
@@ -91,12 +101,17 @@ async fn desk(State(stage): State<Arc<Stage>>, request: Request) -> Response {
 }
 
 /// The world, with a place to stand still before it and behind it.
-async fn aws(State(stage): State<Arc<Stage>>, request: Request) -> Response {
+pub(crate) async fn aws(State(stage): State<Arc<Stage>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let body = to_bytes(body, 1 << 20).await.unwrap();
     let changes =
         head.headers.get("x-amz-target").is_some_and(|t| t.to_str().unwrap().ends_with("UpdateService"));
     stage.pass(if changes { Step::Sent } else { Step::Read }).await;
+    let slow = *stage.slow.lock().unwrap();
+    if changes {
+        stage.under_way.notify_one();
+        tokio::time::sleep(slow).await;
+    }
     let to = format!("{}{}", stage.aws.lock().unwrap(), head.uri);
     let mut forward = reqwest::Client::builder().no_proxy().build().unwrap().request(head.method, to);
     for (name, value) in head.headers.iter().filter(|(name, _)| *name != "host" && *name != "content-length")
@@ -106,6 +121,7 @@ async fn aws(State(stage): State<Arc<Stage>>, request: Request) -> Response {
     let answer = forward.body(body.to_vec()).send().await.unwrap();
     if changes {
         stage.pass(Step::Answered).await;
+        tokio::time::sleep(slow).await;
     }
     let mut response = Response::builder().status(answer.status());
     for (name, value) in
@@ -116,7 +132,7 @@ async fn aws(State(stage): State<Arc<Stage>>, request: Request) -> Response {
     response.body(Body::from(answer.bytes().await.unwrap())).unwrap()
 }
 
-async fn serve(router: Router) -> String {
+pub(crate) async fn serve(router: Router) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -171,10 +187,24 @@ async fn start(home: &Path) -> (Child, String) {
     panic!("the server did not start");
 }
 
-fn kill(mut child: Child) {
+pub(crate) fn kill(mut child: Child) {
     // SIGKILL.
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+/// Waits until the desk was told so of the permit, and of nothing else.
+pub(crate) async fn told(stage: &Stage, outcome: &str) {
+    for _ in 0..400 {
+        let told = stage.told.lock().unwrap().clone();
+        let path = "/v1/permits/permit-1/used";
+        assert!(told.iter().all(|(of, said)| of == path && said == outcome), "{outcome}: {told:?}");
+        if !told.is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("the desk was not told that it was {outcome}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -230,9 +260,13 @@ async fn killed_between_any_two_steps_it_acts_once_or_not_at_all() {
         calling.abort();
         stage.stand_still(None);
 
-        // The same store, the same desk, the same permit: tried again and again.
-        for _ in 0..2 {
+        // The same store, the same desk, the same permit: tried again and again. What is in doubt the desk
+        // is told before anybody calls.
+        for round in 0..2 {
             let (child, addr) = start(home.path()).await;
+            if recorded == "ambiguous" && round == 0 {
+                told(&stage, "ambiguous").await;
+            }
             let client = Remote::new(&addr, &tokens[CALLER]).unwrap().connect().await.unwrap();
             for _ in 0..2 {
                 let receipt = call(&client, "scale_service", &arguments).await;
@@ -245,5 +279,6 @@ async fn killed_between_any_two_steps_it_acts_once_or_not_at_all() {
         assert_eq!(accepted, changes, "{step:?}");
         let store = SpendStore::open(&home.path().join("spent.db")).unwrap();
         assert_eq!(store.state_of("permit-1").unwrap().as_deref(), Some(recorded), "{step:?}");
+        told(&stage, recorded).await;
     }
 }

@@ -12,3 +12,4 @@ mod grounds;
 mod house;
 mod killed;
 mod over_http;
+mod shipped;

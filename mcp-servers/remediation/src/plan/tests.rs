@@ -2,7 +2,7 @@ use jiff::Timestamp;
 use midwatch_policy::{Catalog, ScaleBounds};
 
 use super::*;
-use crate::state::{Deployed, RolloutPhase};
+use crate::state::{Controller, Deployed, RolloutPhase, Scheduling};
 
 fn aws(text: &str) -> AwsName {
     AwsName::parse(text).unwrap()

@@ -43,8 +43,17 @@ const AUTONOMIES: [Autonomy; 3] = [Autonomy::Observe, Autonomy::Advise, Autonomy
 const ENVIRONMENTS: [Environment; 3] =
     [Environment::Production, Environment::Staging, Environment::Development];
 const CALLERS: [CallerKind; 3] = [CallerKind::Supervisor, CallerKind::AgentClient, CallerKind::Person];
-const CIRCUMSTANCES: [&str; 8] =
-    ["calm", "freeze", "deploying", "3-actions", "protected", "no-service", "unsure", "no-evidence"];
+const CIRCUMSTANCES: [&str; 9] = [
+    "calm",
+    "freeze",
+    "deploying",
+    "3-actions",
+    "protected",
+    "no-service",
+    "unsure",
+    "no-evidence",
+    "no-claims",
+];
 
 fn short(decision: &Decision) -> String {
     match decision {
@@ -88,14 +97,16 @@ fn golden_table() {
         ("caller", callers.clone()),
     ];
     let sizes: Vec<usize> = names.iter().map(|(_, values)| values.len()).collect();
-    let mut combinations = 0;
+    let (mut combinations, sure) = (0, claimed(90, &["pattern"]));
     let found = rows(&sizes, &mut Vec::new(), &mut |at| {
         combinations += 1;
         let (server, tool, class) = TOOLS[at[0]];
         let tier = u8::try_from(at[2]).unwrap();
         let service = service(tier, ENVIRONMENTS[at[3]], AUTONOMIES[at[1]], false);
         let caller = Caller { kind: CALLERS[at[4]], name: "x" };
-        short(&rules.decide(&ToolCall { caller, server, class, ..call(tool, &arguments, Some(&service)) }))
+        let claimed = Some(&sure);
+        let call = call(tool, &arguments, Some(&service));
+        short(&rules.decide(&ToolCall { caller, server, class, claimed, ..call }))
     });
     let _ = writeln!(table, "{combinations} combinations, nothing going on");
     write(&names, &found, &mut table);
@@ -118,16 +129,13 @@ fn golden_table() {
             actions_last_hour: if circumstance == "3-actions" { 3 } else { 0 },
             ..attested()
         };
-        let claimed = Claimed {
-            confidence_percent: if circumstance == "unsure" { 49 } else { 90 },
-            phase: "decide".into(),
-            severity: "high".into(),
-            evidence: if circumstance == "no-evidence" { Vec::new() } else { vec!["pattern".into()] },
-        };
+        let evidence: &[&str] = if circumstance == "no-evidence" { &[] } else { &["pattern"] };
+        let claims = claimed(if circumstance == "unsure" { 49 } else { 90 }, evidence);
+        let claimed = (circumstance != "no-claims").then_some(&claims);
         let caller = Caller { kind: CALLERS[at[3]], name: "x" };
         let service = (circumstance != "no-service").then_some(&service);
         let call = call(tool, &arguments, service);
-        short(&rules.decide(&ToolCall { caller, server, class, attested, claimed: Some(&claimed), ..call }))
+        short(&rules.decide(&ToolCall { caller, server, class, attested, claimed, ..call }))
     });
     let _ = writeln!(table, "\nautonomy ask, in production");
     write(&names, &found, &mut table);

@@ -1,7 +1,7 @@
 //! A request as a person sees it before they answer: everything that is signed, and whose words
 //! they are. Nothing from outside moves the cursor.
 
-use midwatch_policy::{Ask, CallerKind, RequestState, RequestView, Risk};
+use midwatch_policy::{Ask, CallerKind, Claimed, RequestState, RequestView, Risk};
 
 use crate::terminal::{
     Page, expected,
@@ -73,12 +73,27 @@ pub(super) fn request(view: &RequestView) {
 
     page.blank();
     page.paragraph(&format!("In the words of {}, which nobody has checked:", clean(&shown.subject)));
+    if let Some(claimed) = &shown.claimed {
+        page.labelled("certain", &certain(claimed));
+    } else {
+        let why = format!("{} says nothing of how certain the cause is, or by what", kind(shown.caller));
+        page.labelled_in("mind", WARN, &format!("no diagnosis stands behind this: {why}"));
+    }
     page.labelled("why", if shown.reason.is_empty() { "(nothing said)" } else { &shown.reason });
     for (at, cited) in shown.evidence.iter().enumerate() {
         page.labelled(if at == 0 { "evidence" } else { "" }, &format!("[{}] {}", cited.id, cited.text));
     }
     page.blank();
     page.labelled("digest", &view.digest.to_string());
+}
+
+/// How certain the asker says it is.
+fn certain(claimed: &Claimed) -> String {
+    let Claimed { confidence_percent, evidence, .. } = claimed;
+    if evidence.is_empty() {
+        return format!("{confidence_percent} % of the cause, without evidence");
+    }
+    format!("{confidence_percent} % of the cause, by {}", evidence.join(", "))
 }
 
 /// Who has to approve, in words.

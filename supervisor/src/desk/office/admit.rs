@@ -2,6 +2,7 @@
 
 use midwatch_policy::{Action, HoldState, IncidentId, RequestState, SignedDuration};
 
+use super::people::People;
 use crate::desk::{
     error::{DeskError, Trouble},
     store::{Record, Tx},
@@ -18,15 +19,15 @@ pub struct Limits {
     pub open_per_subject: u32,
     /// Requests of one subject within an hour.
     pub hourly_per_subject: u32,
-    /// Open requests about one service.
-    pub open_per_service: u32,
-    /// Requests about one service within an hour.
-    pub hourly_per_service: u32,
+    /// Open requests of one subject about one service: nobody takes another's place.
+    pub open_per_target: u32,
+    /// Requests of one subject about one service within an hour.
+    pub hourly_per_target: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { open_per_subject: 5, hourly_per_subject: 20, open_per_service: 2, hourly_per_service: 8 }
+        Self { open_per_subject: 5, hourly_per_subject: 20, open_per_target: 2, hourly_per_target: 8 }
     }
 }
 
@@ -43,15 +44,23 @@ pub(super) struct Wish<'a> {
 }
 
 /// The request that stands for this wish already, if there is one; an error if there may be none.
-pub(super) fn admit(tx: &Tx<'_>, wish: &Wish<'_>, limits: Limits) -> Result<Option<Record>, DeskError> {
+pub(super) fn admit(
+    tx: &Tx<'_>,
+    wish: &Wish<'_>,
+    limits: Limits,
+    people: &People,
+) -> Result<Option<Record>, DeskError> {
     if let Some(incident) = wish.incident {
         not_held(tx, incident)?;
     }
     let same = tx.same(wish.subject, wish.action, ["open", "approved"])?;
     let stands =
         |record: &Record| record.state_at(tx.now()).is_open() || record.standing_permit(tx.now()).is_some();
-    if let Some(standing) = same.into_iter().find(stands) {
-        return Ok(Some(standing));
+    for record in same {
+        let record = people.settled(record, tx.now())?;
+        if stands(&record) {
+            return Ok(Some(record));
+        }
     }
     if !wish.by_person {
         not_declined(tx, wish)?;
@@ -110,16 +119,20 @@ fn within(tx: &Tx<'_>, wish: &Wish<'_>, limits: Limits) -> Result<(), DeskError>
     let (subject, service) = (wish.subject, wish.action.service().as_str());
     let counts = [
         (tx.open_of_subject(subject)?, limits.open_per_subject, format!("open requests of `{subject}`")),
-        (tx.open_of_service(service)?, limits.open_per_service, format!("open requests about `{service}`")),
+        (
+            tx.open_about(subject, service)?,
+            limits.open_per_target,
+            format!("open requests of `{subject}` about `{service}`"),
+        ),
         (
             tx.filed_by_subject(subject, hour_ago)?,
             limits.hourly_per_subject,
             format!("requests of `{subject}` within the hour"),
         ),
         (
-            tx.filed_about(service, hour_ago)?,
-            limits.hourly_per_service,
-            format!("requests about `{service}` within the hour"),
+            tx.filed_about(subject, service, hour_ago)?,
+            limits.hourly_per_target,
+            format!("requests of `{subject}` about `{service}` within the hour"),
         ),
     ];
     match counts.into_iter().find(|(count, most, _)| count >= most) {

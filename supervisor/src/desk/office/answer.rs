@@ -5,7 +5,7 @@ use midwatch_policy::{
     SignedDuration, unmet,
 };
 
-use super::{Office, admit::not_held, find};
+use super::{Office, admit::not_held};
 use crate::{
     desk::{
         error::{DeskError, Trouble},
@@ -38,12 +38,13 @@ impl Office {
         let new_permit = PermitId::parse(format!("mwp-{}", hex::encode(rand::random::<[u8; 16]>())))
             .map_err(|_| DeskError::internal("no permit id could be made"))?;
         let view = self.change(|tx| {
-            let mut record = find(tx, who, id)?;
+            let mut record = self.find(tx, who, id)?;
             not_held(tx, &record.shown.incident)?;
             let role = role(who, roles, &record, yes.role)?;
             let approver = Approver { name: who.name.clone(), role, channel: fit(&clean(yes.channel), 40) };
             let event = RequestEvent::Approve { approver, shown: yes.shown, permit: new_permit.clone() };
             record.state = record.state.step(&record.shown, &event, tx.now())?;
+            record.note(&who.name, tx.now());
             tx.update(&record)?;
             if let RequestState::Approved { permit, .. } = &record.state {
                 let claims = claims(&record)?;
@@ -96,7 +97,7 @@ impl Office {
 
     fn step(&self, who: &Principal, id: &RequestId, event: &RequestEvent) -> Result<RequestView, DeskError> {
         self.change(|tx| {
-            let record = find(tx, who, id)?;
+            let record = self.find(tx, who, id)?;
             stepped(tx, record, event)
         })
     }
@@ -173,6 +174,7 @@ fn claims(record: &Record) -> Result<Claims, DeskError> {
         policies: shown.rules.clone(),
         shown: shown.digest().map_err(undigested)?,
         runbook: shown.runbook.clone(),
+        claimed: shown.claimed.clone(),
         not_before: at.saturating_sub(BEHIND).unwrap_or(*at).max(shown.filed_at),
         expires: *until,
     })

@@ -6,9 +6,8 @@ use midwatch_policy::{
 };
 
 use super::{
-    Askers, Office,
+    Office,
     admit::{Wish, admit},
-    find,
     grounds::Grounds,
 };
 use crate::{
@@ -25,6 +24,8 @@ const REASON: usize = 2_000;
 const EVIDENCE: usize = 400;
 /// Most lines of evidence; the rest is left out.
 const LINES: usize = 20;
+/// Longest word of a claim.
+const WORD: usize = 64;
 /// Longest name of a subject.
 const NAME: usize = 128;
 
@@ -51,7 +52,7 @@ impl Office {
     /// Takes a request: fetches the plan, asks policy and the runbook, and holds it open.
     pub async fn file(&self, who: &Principal, asking: Asking) -> Result<Filed, DeskError> {
         let (subject, caller) = self.subject(who, asking.subject.as_deref())?;
-        let asking = tidy(asking);
+        let asking = tidy(asking)?;
         self.put(Draft { asker: who.name.clone(), subject, caller, asking, raised: None }).await
     }
 
@@ -59,7 +60,7 @@ impl Office {
     pub async fn raise(&self, who: &Principal, id: &RequestId) -> Result<Filed, DeskError> {
         who.roles()?;
         let before = self.look(|tx| {
-            let record = find(tx, who, id)?;
+            let record = self.find(tx, who, id)?;
             let state = record.state_at(tx.now());
             let over = match &state {
                 RequestState::Expired { .. }
@@ -98,7 +99,7 @@ impl Office {
             by_person: raised.is_some(),
         };
         let limits = self.config.limits;
-        let standing = self.look(|tx| match admit(tx, &wish, limits)? {
+        let standing = self.look(|tx| match admit(tx, &wish, limits, &self.people()?)? {
             Some(record) => record.view(tx.now()).map(Some),
             None => Ok(None),
         })?;
@@ -115,7 +116,7 @@ impl Office {
         let request = random_id("req-", RequestId::parse)?;
         let filed = self.change(|tx| {
             // Planning took time: all of it once more.
-            if let Some(record) = admit(tx, &wish, limits)? {
+            if let Some(record) = admit(tx, &wish, limits, &self.people()?)? {
                 return Ok(Filed { view: record.view(tx.now())?, new: false });
             }
             let filed_at = tx.now();
@@ -129,6 +130,7 @@ impl Office {
                 facts: planned.facts,
                 reason: asking.reason.clone(),
                 evidence: asking.evidence.clone(),
+                claimed: asking.claimed.clone(),
                 runbook: runbook.clone(),
                 asks: asks.clone(),
                 rules: rules.clone(),
@@ -141,6 +143,7 @@ impl Office {
                 asker: asker.clone(),
                 asking: asking.clone(),
                 raised: raised.clone(),
+                given: Vec::new(),
             };
             tx.insert(&record)?;
             Ok(Filed { view: record.view(filed_at)?, new: true })
@@ -178,7 +181,7 @@ impl Office {
             (PrincipalKind::Server, Some(name))
                 if !name.is_empty() && name.len() <= NAME && name.bytes().all(|b| b.is_ascii_graphic()) =>
             {
-                let known = self.config.askers.contains(name)?;
+                let known = self.config.known.is_asker(name)?;
                 let kind = if known { CallerKind::Supervisor } else { CallerKind::AgentClient };
                 Ok((name.to_owned(), kind))
             }
@@ -191,18 +194,21 @@ impl Office {
     }
 }
 
-impl Askers {
-    fn contains(&self, name: &str) -> Result<bool, DeskError> {
-        match self {
-            Self::Named(names) => Ok(names.iter().any(|known| known == name)),
-            Self::Roster(roster) => roster.is_asker(name),
-        }
-    }
-}
-
 /// The asker's words, fit for any screen: one line each, no secrets, nothing that hides.
-fn tidy(mut asking: Asking) -> Asking {
+fn tidy(mut asking: Asking) -> Result<Asking, DeskError> {
     let tidy = |text: &str, most| fit(&clean(&redact(text).text), most);
+    if let Some(claimed) = &mut asking.claimed {
+        if claimed.confidence_percent > 100 {
+            return Err(DeskError::new(
+                Trouble::Invalid,
+                "nobody is more than 100 percent certain",
+                "`claimed.confidence_percent` is a number from 0 to 100",
+            ));
+        }
+        claimed.phase = tidy(&claimed.phase, WORD);
+        claimed.severity = tidy(&claimed.severity, WORD);
+        claimed.evidence = claimed.evidence.iter().take(LINES).map(|kind| tidy(kind, WORD)).collect();
+    }
     asking.reason = tidy(&asking.reason, REASON);
     asking.evidence = asking
         .evidence
@@ -210,7 +216,7 @@ fn tidy(mut asking: Asking) -> Asking {
         .take(LINES)
         .map(|cited| Cited { id: cited.id.clone(), text: tidy(&cited.text, EVIDENCE) })
         .collect();
-    asking
+    Ok(asking)
 }
 
 /// An id that nobody can guess: 60 bits in letters and digits that are not mistaken for each other.

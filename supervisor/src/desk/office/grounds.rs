@@ -48,7 +48,7 @@ impl Office {
             let why = "the catalog lets nobody be asked about it (autonomy is below `ask`)";
             return Err(forbidden("autonomy", &format!("`{}`: {why}", service.name)));
         }
-        let contracts = self.config.sources.contracts.now()?;
+        let contracts = self.config.sources.contracts()?;
         let cited = cited(&contracts, asking.runbook.as_deref())?;
         let planned = self.config.planner.plan(action).await?;
         if planned.plan.action != *action {
@@ -79,7 +79,7 @@ impl Office {
 
     /// The server's facts, with the desk's own calendar: a freeze is on if either says so.
     fn facts(&self, service: &Service, read: Attested) -> Result<Attested, DeskError> {
-        let (calendar, now) = (self.config.sources.calendar.now()?, self.now());
+        let (calendar, now) = (self.config.sources.calendar()?, self.now());
         Ok(Attested {
             change_freeze: read.change_freeze || calendar.freeze(now, service).is_some(),
             business_hours: calendar.business_hours(now, service),
@@ -105,7 +105,7 @@ impl Office {
             attested,
             claimed: asking.claimed.as_ref(),
         };
-        match self.config.sources.rules.now()?.decide(&call) {
+        match self.config.sources.rules()?.decide(&call) {
             Decision::Ask { asks, rules, within_s } => Ok((asks, rules, within_s)),
             Decision::Forbid { rule, reason } => Err(forbidden(&rule, &reason)),
             Decision::Allow { rule } => Err(forbidden(&rule, "an action has to be asked of a person")),

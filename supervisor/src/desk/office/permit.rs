@@ -24,7 +24,9 @@ impl Office {
     ) -> Result<Option<Fetched>, DeskError> {
         who.is_server()?;
         let fetched = self.look(|tx| {
+            let people = self.people()?;
             for record in tx.same(subject, action, ["approved", "approved"])? {
+                let record = people.settled(record, tx.now())?;
                 let Some(permit) = record.standing_permit(tx.now()) else { continue };
                 if record.shown.audience != who.name || !worked_on(tx, &record)? {
                     continue;
@@ -43,7 +45,7 @@ impl Office {
         Ok(fetched)
     }
 
-    /// Whether a permit still stands: asked just before it is spent.
+    /// Whether a permit still stands, and all who approved it: asked just before it is spent.
     pub fn check(&self, who: &Principal, permit: &PermitId) -> Result<bool, DeskError> {
         who.is_server()?;
         self.look(|tx| {
@@ -51,6 +53,7 @@ impl Office {
             else {
                 return Ok(false);
             };
+            let record = self.people()?.settled(record, tx.now())?;
             Ok(record.standing_permit(tx.now()) == Some(permit) && worked_on(tx, &record)?)
         })
     }

@@ -4,8 +4,12 @@ use std::time::Duration;
 
 use midwatch_policy::{RequestId, RequestState, RequestView};
 
-use super::{Office, find, sees};
-use crate::desk::{error::DeskError, principal::Principal, store::Tx};
+use super::{Office, sees};
+use crate::desk::{
+    error::DeskError,
+    principal::Principal,
+    store::{Record, Tx},
+};
 
 /// Most requests in a list.
 const LIST: u32 = 200;
@@ -28,17 +32,17 @@ fn is_seen(seen: &str, state: &RequestState) -> bool {
 impl Office {
     /// A request.
     pub fn view(&self, who: &Principal, id: &RequestId) -> Result<RequestView, DeskError> {
-        self.look(|tx| find(tx, who, id)?.view(tx.now()))
+        self.look(|tx| self.find(tx, who, id)?.view(tx.now()))
     }
 
     /// The newest requests that this principal may see, newest first; those in one state only, if
     /// it is named.
     pub fn list(&self, who: &Principal, state: Option<&str>) -> Result<Vec<RequestView>, DeskError> {
         self.look(|tx| {
-            let mut views = Vec::new();
+            let (people, mut views) = (self.people()?, Vec::new());
             for record in tx.newest(stored(state), LIST)? {
                 if sees(who, &record) {
-                    let view = record.view(tx.now())?;
+                    let view = people.settled(record, tx.now())?.view(tx.now())?;
                     if state.is_none_or(|wanted| wanted == view.state.as_str()) {
                         views.push(view);
                     }
@@ -92,8 +96,42 @@ impl Office {
         }
     }
 
-    /// Writes down what has expired, and removes tokens that nobody can use any more.
+    /// Writes down what has expired or lost an approval, and removes tokens that nobody can use any
+    /// more.
     pub fn sweep(&self) -> Result<usize, DeskError> {
+        Ok(self.expire()? + self.leave()?)
+    }
+
+    /// Takes the approvals of people who are known no longer.
+    fn leave(&self) -> Result<usize, DeskError> {
+        let people = self.people()?;
+        let changed = |tx: &Tx<'_>| -> Result<Vec<Record>, DeskError> {
+            let mut changed = Vec::new();
+            for record in tx.unfinished()? {
+                let before = record.state.clone();
+                let after = people.settled(record, tx.now())?;
+                if after.state != before {
+                    changed.push(after);
+                }
+            }
+            Ok(changed)
+        };
+        // Nobody who waits is woken for nothing.
+        if self.look(changed)?.is_empty() {
+            return Ok(0);
+        }
+        self.change(|tx| {
+            let changed = changed(tx)?;
+            for record in &changed {
+                tx.update(record)?;
+                let (request, state) = (&record.shown.request, record.state.as_str());
+                tracing::info!(target: "midwatch::audit", %request, state, "an approver is known no longer");
+            }
+            Ok(changed.len())
+        })
+    }
+
+    fn expire(&self) -> Result<usize, DeskError> {
         let due = self.look(|tx| Ok(tx.overdue()?.len()))?;
         let expire = |tx: &Tx<'_>| {
             let mut expired = 0;

@@ -25,6 +25,19 @@ pub(in crate::desk) struct Record {
     /// Where a person raised it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::desk) raised: Option<Raised>,
+    /// When who approved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::desk) given: Vec<Given>,
+}
+
+/// An approval's time.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::desk) struct Given {
+    /// Whose.
+    by: String,
+    /// When.
+    at: Timestamp,
 }
 
 /// A request that a person raised again.
@@ -54,6 +67,16 @@ impl Record {
         };
         let digest = self.shown.digest().map_err(|_| unreadable())?;
         Ok(RequestView { shown: self.shown.clone(), digest, state, wanted })
+    }
+
+    /// Notes when somebody approved.
+    pub(in crate::desk) fn note(&mut self, by: &str, at: Timestamp) {
+        self.given.push(Given { by: by.to_owned(), at });
+    }
+
+    /// When somebody approved last; nothing where it was not noted.
+    pub(in crate::desk) fn approved_at(&self, who: &str) -> Option<Timestamp> {
+        self.given.iter().rev().find(|given| given.by == who).map(|given| given.at)
     }
 
     /// The permit that can still be used, if there is one.
@@ -125,6 +148,11 @@ impl Tx<'_> {
         self.records("incident = ?1 AND state IN ('open', 'approved')", [incident.as_str()])
     }
 
+    /// Requests that are open, or whose permit can still be used.
+    pub(in crate::desk) fn unfinished(&self) -> Result<Vec<Record>, DeskError> {
+        self.records("state = 'open' OR (state = 'approved' AND until_ms > ?1)", [self.now.as_millisecond()])
+    }
+
     /// Requests whose deadline has passed, and that say so nowhere yet.
     pub(in crate::desk) fn overdue(&self) -> Result<Vec<Record>, DeskError> {
         self.records("state = 'open' AND expires_ms <= ?1", [self.now.as_millisecond()])
@@ -151,10 +179,12 @@ impl Tx<'_> {
         self.count("subject = ?1 AND state = 'open' AND expires_ms > ?2", params![subject, now])
     }
 
-    /// How many open requests there are about a service.
-    pub(in crate::desk) fn open_of_service(&self, service: &str) -> Result<u32, DeskError> {
-        let now = self.now.as_millisecond();
-        self.count("service = ?1 AND state = 'open' AND expires_ms > ?2", params![service, now])
+    /// How many open requests a subject has about a service.
+    pub(in crate::desk) fn open_about(&self, subject: &str, service: &str) -> Result<u32, DeskError> {
+        self.count(
+            "subject = ?1 AND service = ?2 AND state = 'open' AND expires_ms > ?3",
+            params![subject, service, self.now.as_millisecond()],
+        )
     }
 
     /// How many requests a subject has filed since then.
@@ -166,9 +196,17 @@ impl Tx<'_> {
         self.count("subject = ?1 AND filed_ms > ?2", params![subject, since.as_millisecond()])
     }
 
-    /// How many requests about a service were filed since then.
-    pub(in crate::desk) fn filed_about(&self, service: &str, since: Timestamp) -> Result<u32, DeskError> {
-        self.count("service = ?1 AND filed_ms > ?2", params![service, since.as_millisecond()])
+    /// How many requests about a service a subject has filed since then.
+    pub(in crate::desk) fn filed_about(
+        &self,
+        subject: &str,
+        service: &str,
+        since: Timestamp,
+    ) -> Result<u32, DeskError> {
+        self.count(
+            "subject = ?1 AND service = ?2 AND filed_ms > ?3",
+            params![subject, service, since.as_millisecond()],
+        )
     }
 
     /// Keeps a new request.

@@ -1,9 +1,17 @@
-//! What an act is judged by (keys, policy, calendar, contracts), read again each time it is asked
-//! for: a key that was revoked or a policy that was tightened holds from the next act on.
+//! What a request or an act is judged by (keys, policy, calendar, contracts), read again each time it
+//! is asked for: a key that was revoked or a policy that was tightened holds from the next one on.
+//! The desk and the remediation server read theirs in this one way.
 //!
 //! INVARIANT: what cannot be read or parsed is an error, never the reading before it.
 
 use std::{fmt, path::PathBuf, sync::Arc};
+
+use midwatch_policy::{Calendar, PublicKeys, Rules};
+
+use crate::{
+    contracts::{Contracts, in_one_line},
+    keyfile::KeyFile,
+};
 
 type Read<T> = dyn Fn() -> Result<T, String> + Send + Sync;
 
@@ -39,6 +47,38 @@ impl<T> Standing<T> {
             Kind::Given(value) => Ok(Arc::clone(value)),
             Kind::Read(read) => read().map(Arc::new),
         }
+    }
+}
+
+impl Standing<PublicKeys> {
+    /// The keys of a file that `midwatch keys` writes, without those that were revoked.
+    pub fn keys_in(file: PathBuf) -> Self {
+        Self::file(file, |text| KeyFile::parse(text).map(|keys| keys.accepted()).map_err(|e| in_one_line(&e)))
+    }
+}
+
+impl Standing<Rules> {
+    /// The policy of a Cedar file.
+    pub fn rules_in(file: PathBuf) -> Self {
+        // With the examples beside it: a rule that does not do what its author wanted is no rule.
+        Self::reading(move || Rules::read(&file).map_err(|e| in_one_line(&e)))
+    }
+}
+
+impl Standing<Calendar> {
+    /// The calendar of a TOML file.
+    pub fn calendar_in(file: PathBuf) -> Self {
+        Self::file(file, |text| Calendar::parse(text).map_err(|e| in_one_line(&e)))
+    }
+}
+
+impl Standing<Contracts> {
+    /// The contracts of the runbooks below a directory.
+    pub fn runbooks_in(directory: PathBuf) -> Self {
+        Self::reading(move || {
+            Contracts::load(&directory)
+                .map_err(|e| format!("in `{}`: {}", directory.display(), in_one_line(&e)))
+        })
     }
 }
 
