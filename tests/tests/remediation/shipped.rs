@@ -101,7 +101,7 @@ async fn killed_at(seed: u64) -> (u64, usize, String) {
     let home = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(home.path().join(name), text).unwrap();
     let stage = Arc::new(Stage::default());
-    *stage.aws.lock().unwrap() = world.endpoint().trim_end_matches('/').to_owned();
+    world.endpoint().trim_end_matches('/').clone_into(&mut stage.aws.lock().unwrap());
     *stage.slow.lock().unwrap() = SLOW;
     let desk = serve(Router::new().fallback(desk).with_state(Arc::clone(&stage))).await;
     let aws = serve(Router::new().fallback(aws).with_state(Arc::clone(&stage))).await;
