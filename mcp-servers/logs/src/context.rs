@@ -6,6 +6,7 @@ use midwatch_mcp::{AwsResult, MAX_RESULT_BYTES, Time, ToolError, clean, fit, red
 use crate::{
     events::Event,
     patterns::event_reference,
+    seen::Place,
     server::LogsServer,
     shapes::{ContextEvent, LogContext, LogContextArgs},
 };
@@ -14,14 +15,15 @@ const MESSAGE_BYTES: usize = 2000;
 
 pub(crate) async fn log_context(server: &LogsServer, args: LogContextArgs) -> Result<LogContext, ToolError> {
     let (before, after) = (args.before.unwrap_or(10).min(50), args.after.unwrap_or(10).clamp(1, 50));
-    let insights = server.insights(&args.log_group).await?;
-    let at = args.at.0.as_millisecond();
+    let place = place(server, &args)?;
+    let insights = server.insights(&place.group).await?;
+    let at = place.at.as_millisecond();
     let page = |count: u32| {
         insights
             .client
             .get_log_events()
-            .log_group_name(&args.log_group)
-            .log_stream_name(&args.log_stream)
+            .log_group_name(&place.group)
+            .log_stream_name(&place.stream)
             .limit(i32::try_from(count).unwrap_or(50))
     };
     insights.rates.read().await;
@@ -36,10 +38,10 @@ pub(crate) async fn log_context(server: &LogsServer, args: LogContextArgs) -> Re
 
     let event = |event: &OutputLogEvent| Event {
         at: Time::from_millis(event.timestamp().unwrap_or_default()).0,
-        stream: args.log_stream.clone(),
+        stream: place.stream.clone(),
         message: event.message().unwrap_or_default().to_owned(),
     };
-    let mut events: Vec<Event> = preceding.iter().map(event).filter(|event| event.at < args.at.0).collect();
+    let mut events: Vec<Event> = preceding.iter().map(event).filter(|event| event.at < place.at).collect();
     events.extend(following.events().iter().map(event));
     events.sort_by_key(|event| event.at);
 
@@ -50,8 +52,10 @@ pub(crate) async fn log_context(server: &LogsServer, args: LogContextArgs) -> Re
             .map(|event| {
                 let message = clean(&event.message, MESSAGE_BYTES);
                 redacted += message.redacted;
+                let reference = event_reference(&place.group, event);
+                server.seen().note(&reference, Place { at: event.at, ..place.clone() });
                 ContextEvent {
-                    reference: event_reference(&args.log_group, event),
+                    reference,
                     timestamp: event.at.into(),
                     message: message.text,
                     screened: message.marks.iter().map(|mark| mark.as_str().to_owned()).collect(),
@@ -64,7 +68,7 @@ pub(crate) async fn log_context(server: &LogsServer, args: LogContextArgs) -> Re
         result.notes.push("the stream has no events around that time".to_owned());
     }
     // The event itself stands in the middle: what is farthest from it goes first.
-    let at = args.at.0;
+    let at = place.at;
     let dropped = fit(&mut result, MAX_RESULT_BYTES, |result| {
         let far = |event: Option<&ContextEvent>| {
             event.map_or(0, |e| e.timestamp.0.duration_since(at).as_millis().abs())
@@ -83,4 +87,23 @@ pub(crate) async fn log_context(server: &LogsServer, args: LogContextArgs) -> Re
         result.notes.push(format!("{dropped} events were left out to keep the result small"));
     }
     Ok(result)
+}
+
+/// The event that is asked for: by its `ref`, or by group, stream and time.
+fn place(server: &LogsServer, args: &LogContextArgs) -> Result<Place, ToolError> {
+    match (&args.reference, &args.log_group, &args.log_stream, args.at) {
+        (Some(reference), None, None, None) => server.seen().place(reference).ok_or_else(|| {
+            ToolError::not_found(
+                format!("`{}` is not known here, or no longer", midwatch_mcp::clip(reference, 120)),
+                "give log_group, log_stream and at of the event instead",
+            )
+        }),
+        (None, Some(group), Some(stream), Some(at)) => {
+            Ok(Place { group: group.clone(), stream: stream.clone(), at: at.0 })
+        }
+        _ => Err(ToolError::invalid(
+            "an event is named by its ref alone, or by log_group, log_stream and at together",
+            "give ref, or the other three",
+        )),
+    }
 }

@@ -4,12 +4,15 @@ use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
 
 use aws_sdk_cloudwatchlogs::{
     Client,
+    operation::get_query_results::GetQueryResultsOutput,
     types::{QueryStatistics, QueryStatus, ResultField},
 };
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use jiff::{SignedDuration, civil::DateTime};
 use midwatch_mcp::{AwsResult, ErrorKind, ToolError, Window};
 use midwatch_policy::{Clock, Timestamp};
+
+use crate::progress::Progress;
 
 /// How long a query may run before it is stopped and what it found so far is taken.
 const DEADLINE: SignedDuration = SignedDuration::from_secs(45);
@@ -51,6 +54,8 @@ pub(crate) struct Answer {
     pub(crate) matched: u64,
     pub(crate) scanned: u64,
     pub(crate) bytes: u64,
+    /// The query at AWS, which keeps its rows for a while.
+    pub(crate) id: Option<String>,
     /// Why this is not all there is to find.
     pub(crate) partial: Option<&'static str>,
 }
@@ -61,9 +66,23 @@ pub(crate) struct Insights {
     pub(crate) client: Client,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rates: Arc<Rates>,
+    pub(crate) progress: Progress,
 }
 
 impl Insights {
+    /// The same, telling a caller how far it has come.
+    pub(crate) fn telling(self, progress: Progress) -> Self {
+        Self { progress, ..self }
+    }
+
+    /// The rows of a query that has ended.
+    pub(crate) async fn results(&self, id: &str) -> Result<Answer, ToolError> {
+        self.rates.poll.until_ready().await;
+        let results =
+            self.client.get_query_results().query_id(id).send().await.aws("logs:GetQueryResults")?;
+        Ok(answer_of(id, &results, None))
+    }
+
     /// Runs one query to its end, or to the deadline.
     pub(crate) async fn run(
         &self,
@@ -93,14 +112,9 @@ impl Insights {
             self.rates.poll.until_ready().await;
             let results =
                 self.client.get_query_results().query_id(id).send().await.aws("logs:GetQueryResults")?;
-            let answer = |partial| Answer {
-                rows: results.results().iter().map(|row| row_of(row)).collect(),
-                columns: results.results().first().map(|row| columns_of(row)).unwrap_or_default(),
-                matched: whole(results.statistics().map_or(0.0, QueryStatistics::records_matched)),
-                scanned: whole(results.statistics().map_or(0.0, QueryStatistics::records_scanned)),
-                bytes: whole(results.statistics().map_or(0.0, QueryStatistics::bytes_scanned)),
-                partial,
-            };
+            let answer = |partial| answer_of(id, &results, partial);
+            let scanned = results.statistics().map_or(0.0, QueryStatistics::bytes_scanned);
+            self.progress.step(|| format!("Logs Insights has scanned {:.1} MB", scanned / 1e6)).await;
             let failed = |message: &str| {
                 ToolError::new(ErrorKind::Unavailable, message, "ask once more, or for a narrower window")
             };
@@ -130,6 +144,19 @@ impl Insights {
                 _ => {}
             }
         }
+    }
+}
+
+fn answer_of(id: &str, results: &GetQueryResultsOutput, partial: Option<&'static str>) -> Answer {
+    let statistic = |of: fn(&QueryStatistics) -> f64| whole(results.statistics().map_or(0.0, of));
+    Answer {
+        rows: results.results().iter().map(|row| row_of(row)).collect(),
+        columns: results.results().first().map(|row| columns_of(row)).unwrap_or_default(),
+        matched: statistic(QueryStatistics::records_matched),
+        scanned: statistic(QueryStatistics::records_scanned),
+        bytes: statistic(QueryStatistics::bytes_scanned),
+        id: Some(id.to_owned()),
+        partial,
     }
 }
 

@@ -10,25 +10,32 @@
 mod change;
 mod context;
 mod events;
+mod groups;
 mod insights;
+mod kinds;
 mod line;
-mod mask;
-mod miner;
 mod onset;
 mod patterns;
+mod places;
+mod price;
+mod progress;
+mod ql;
 mod query;
 mod reading;
 mod report;
+mod seen;
 mod server;
 mod shapes;
 
 pub use change::Change;
 pub use line::Level;
 pub use onset::Status;
+pub use price::{Basis, Price};
 pub use server::{LogsConfig, LogsServer};
 pub use shapes::{
-    Activity, ContextEvent, ErrorPatterns, ErrorPatternsArgs, Example, LogContext, LogContextArgs, LogQuery,
-    LogQueryArgs, Minute, Pattern, Series, Statistics,
+    Activity, CompareWith, ContextEvent, ErrorPatterns, ErrorPatternsArgs, Example, FoundBy, Group,
+    GroupPlace, LogContext, LogContextArgs, LogGroups, LogGroupsArgs, LogQuery, LogQueryArgs, Minute,
+    Pattern, Series, Statistics,
 };
 
 /// The least IAM policy the server works with.

@@ -29,6 +29,8 @@ pub(crate) struct Line<'a> {
     pub(crate) level: Level,
     /// Simple name of the innermost exception that is named.
     pub(crate) exception: Option<String>,
+    /// The HTTP status that the line is about, where it fails: 400 to 599.
+    pub(crate) status: Option<u16>,
     /// The part that is mined: the message without time, level and stack.
     pub(crate) text: Cow<'a, str>,
 }
@@ -218,7 +220,13 @@ fn from_json(map: &Map<String, Value>, depth: u8) -> Read<'static> {
         text = exception.clone().unwrap_or_else(|| "(no message)".to_owned());
     }
     let exception = exception.or_else(|| exception_in(message.map_or("", |(_, text)| text)));
-    Read::Loud(Line { level, exception, text: Cow::Owned(text) })
+    let status = status.filter(|status| failing(*status)).and_then(|status| u16::try_from(status).ok());
+    Read::Loud(Line { level, exception, status, text: Cow::Owned(text) })
+}
+
+/// Whether it is the status of a failed request.
+const fn failing(status: u64) -> bool {
+    matches!(status, 400..600)
 }
 
 fn best<'v>(known: Option<(u8, &'v str)>, rank: u8, text: &'v str) -> Option<(u8, &'v str)> {
@@ -306,7 +314,7 @@ fn from_words(text: &str) -> Option<Line<'_>> {
         Some(Rank::Quiet) | None => return None,
     };
     let exception = caused_by(text).or_else(|| exception_in(text));
-    Some(Line { level, exception, text: mined(text, rest) })
+    Some(Line { level, exception, status: status_in(first), text: mined(text, rest) })
 }
 
 fn access_status(text: &str) -> Option<&str> {
@@ -314,8 +322,12 @@ fn access_status(text: &str) -> Option<&str> {
     Some(found.get(1).or_else(|| found.get(2))?.as_str())
 }
 
+fn status_in(text: &str) -> Option<u16> {
+    access_status(text)?.parse::<u16>().ok().filter(|status| failing(u64::from(*status)))
+}
+
 const fn failed_request() -> Line<'static> {
-    Line { level: Level::Error, exception: None, text: Cow::Borrowed(FAILED_REQUEST) }
+    Line { level: Level::Error, exception: None, status: None, text: Cow::Borrowed(FAILED_REQUEST) }
 }
 
 /// The level at the head of a line, and what follows it.
@@ -384,7 +396,12 @@ fn logfmt(text: &str) -> Read<'static> {
         mined.push_str(": ");
         mined.push_str(error);
     }
-    Read::Loud(Line { level, exception: exception_in(text), text: Cow::Owned(mined) })
+    Read::Loud(Line {
+        level,
+        exception: exception_in(text),
+        status: status_in(text),
+        text: Cow::Owned(mined),
+    })
 }
 
 fn logfmt_field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
@@ -433,8 +450,8 @@ fn simple(name: &str) -> &str {
 }
 
 fn owned(line: Option<Line<'_>>) -> Option<Line<'static>> {
-    let Line { level, exception, text } = line?;
-    Some(Line { level, exception, text: Cow::Owned(text.into_owned()) })
+    let Line { level, exception, status, text } = line?;
+    Some(Line { level, exception, status, text: Cow::Owned(text.into_owned()) })
 }
 
 #[cfg(test)]

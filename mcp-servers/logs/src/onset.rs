@@ -9,7 +9,7 @@
 //! of one or two.
 
 use midwatch_mcp::Window;
-use midwatch_policy::Timestamp;
+use midwatch_policy::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -37,8 +37,26 @@ const MARGIN: f64 = 1.5;
 /// Silence up to this long is never read as an end.
 const GRACE_S: f64 = 120.0;
 
+/// An onset, and where else it may lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Onset {
+    /// The event that the run begins with.
+    pub(crate) at: Timestamp,
+    /// What began may have begun before it first showed.
+    pub(crate) earliest: Timestamp,
+    /// The first events of the run may have been strays.
+    pub(crate) latest: Timestamp,
+}
+
+/// Fall of the log-likelihood within which an onset is still believed. Found by simulation: Poisson events
+/// whose rate rises five to seventyfold are then held 95 to 99 times of a hundred. The 1.92 of regular
+/// problems, which a change point is not, holds them 74 to 86 times.
+const BELIEVED: f64 = 5.0;
+/// Ticks are taken for bins of a minute where more events than this share one time.
+const BIN_S: f64 = 60.0;
+
 /// When the rate first rose clearly above the baseline's. Both lists are in order of time.
-pub(crate) fn onset(window: Window, events: &[Tick], baseline: Window, before: &[Tick]) -> Option<Timestamp> {
+pub(crate) fn onset(window: Window, events: &[Tick], baseline: Window, before: &[Tick]) -> Option<Onset> {
     let count = |ticks: &[Tick]| ticks.iter().map(|tick| tick.n).sum::<u64>() as f64;
     // Half an event more than was seen: nothing seen is not proof of never.
     let usual = (count(before) + 0.5) / baseline.seconds();
@@ -55,7 +73,55 @@ pub(crate) fn onset(window: Window, events: &[Tick], baseline: Window, before: &
     let seconds = first.peak.duration_since(began).as_secs_f64();
     let own = if seconds > 0.0 { count(&of_run) / seconds } else { raised };
     let second = run(began, &of_run, usual, own.max(raised), THRESHOLD);
-    Some(second.began.unwrap_or(began))
+    let at = second.began.unwrap_or(began);
+    let own = own_rate(at, first.peak, events).unwrap_or(raised);
+    Some(interval(at, first.peak, window, events, usual, own.max(1.5 * usual)))
+}
+
+/// The rate between two times; `None` where there is only one.
+fn own_rate(from: Timestamp, to: Timestamp, events: &[Tick]) -> Option<f64> {
+    let seconds = to.duration_since(from).as_secs_f64();
+    let n: u64 = events.iter().filter(|tick| from <= tick.at && tick.at <= to).map(|tick| tick.n).sum();
+    (seconds > 0.0 && n > 1).then(|| (n - 1) as f64 / seconds)
+}
+
+/// The times from which a run at the rate `own` explains the events nearly as well as from `at`. An
+/// onset earlier by a second costs a second without events; one later by an event leaves that event
+/// to the usual rate.
+fn interval(at: Timestamp, peak: Timestamp, window: Window, events: &[Tick], usual: f64, own: f64) -> Onset {
+    let (gain, loss) = ((own / usual).ln(), own - usual);
+    let shifted = |from: Timestamp, seconds: f64| {
+        let span = SignedDuration::try_from_secs_f64(seconds.clamp(-1e9, 1e9)).unwrap_or_default();
+        from.saturating_add(span).unwrap_or(from)
+    };
+    // Backwards: quiet time costs, each event before pays.
+    let (mut cost, mut later) = (0.0, at);
+    for tick in events.iter().rev().filter(|tick| tick.at < at) {
+        let quiet = loss * later.duration_since(tick.at).as_secs_f64();
+        if cost + quiet > BELIEVED {
+            break;
+        }
+        cost = (cost + quiet - gain * tick.n as f64).max(0.0);
+        later = tick.at;
+    }
+    let earliest = shifted(later, -(BELIEVED - cost).max(0.0) / loss.max(1e-9)).max(window.from);
+    // Forwards: each event that is passed costs, the quiet time that is passed with it pays.
+    let (mut cost, mut latest, mut here) = (0.0, at, at);
+    for tick in events.iter().filter(|tick| at <= tick.at && tick.at <= peak) {
+        cost -= loss * tick.at.duration_since(here).as_secs_f64();
+        if cost <= BELIEVED {
+            latest = tick.at;
+        }
+        here = tick.at;
+        cost += gain * tick.n as f64;
+        if cost > 4.0 * BELIEVED {
+            break;
+        }
+    }
+    // A bin of a minute hides where in it the events lie.
+    let binned = events.iter().any(|tick| tick.n > 1);
+    let latest = if binned { shifted(latest, BIN_S).min(window.to) } else { latest };
+    Onset { at, earliest, latest }
 }
 
 /// What the cumulative sum did.
@@ -93,16 +159,38 @@ fn run(from: Timestamp, events: &[Tick], usual: f64, raised: f64, threshold: f64
     found
 }
 
-/// Whether events that came at some rate since `began` have stopped before `end`.
-pub(crate) fn status(began: Timestamp, last: Timestamp, count: u64, end: Timestamp) -> Status {
-    let silence = end.duration_since(last).as_secs_f64();
+/// Whether events go on, and what speaks for it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Silence {
+    pub(crate) status: Status,
+    /// Seconds from the last event to the end.
+    pub(crate) seconds: u64,
+    /// Probability of no event in that time at the rate they had.
+    pub(crate) chance: f64,
+}
+
+/// Whether the events of a window have stopped before its end; their rate is that since the onset.
+pub(crate) fn silence(onset: Option<Onset>, events: &[Tick], end: Timestamp) -> Silence {
+    let (Some(first), Some(last)) = (events.first(), events.last()) else {
+        return Silence { status: Status::Ceased, seconds: 0, chance: 1.0 };
+    };
+    let began = onset.map_or(first.at, |onset| onset.at);
+    let count = events.iter().map(|tick| tick.n).sum();
+    let (seconds, chance) = quiet_time(began, last.at, count, end);
+    // Expected 4.6 events and seen none: one in a hundred.
+    let status = if seconds > GRACE_S && chance < 0.01 { Status::Ceased } else { Status::Ongoing };
+    Silence { status, seconds: crate::insights::whole(seconds), chance }
+}
+
+/// Seconds of silence, and the probability of it at the rate before.
+fn quiet_time(began: Timestamp, last: Timestamp, count: u64, end: Timestamp) -> (f64, f64) {
+    let silence = end.duration_since(last).as_secs_f64().max(0.0);
     let rate = match count {
         // A single event that is five minutes old is over.
-        0 | 1 => 4.6 / 300.0,
+        0 | 1 => 4.61 / 300.0,
         _ => (count - 1) as f64 / last.duration_since(began).as_secs_f64().max(1.0),
     };
-    // Expected 4.6 events and seen none: one in a hundred.
-    if silence > GRACE_S && silence * rate > 4.6 { Status::Ceased } else { Status::Ongoing }
+    (silence, (-silence * rate).exp())
 }
 
 /// Whether a service that logged `lines` in the window, the last at `last`, is quiet: nothing at
@@ -132,6 +220,16 @@ mod tests {
     fn at(seconds: f64) -> Timestamp {
         #[allow(clippy::cast_possible_truncation, reason = "seconds of a test")]
         Time::from_millis(START + (seconds * 1000.0) as i64).0
+    }
+
+    /// The point alone.
+    fn onset(now: Window, events: &[Tick], base: Window, before: &[Tick]) -> Option<Timestamp> {
+        super::onset(now, events, base, before).map(|onset| onset.at)
+    }
+
+    fn status(began: Timestamp, last: Timestamp, count: u64, end: Timestamp) -> Status {
+        let (seconds, chance) = quiet_time(began, last, count, end);
+        if seconds > GRACE_S && chance < 0.01 { Status::Ceased } else { Status::Ongoing }
     }
 
     fn window(from: f64, to: f64) -> Window {
@@ -202,6 +300,50 @@ mod tests {
             (0..30_u32).map(|m| Tick { at: at(f64::from(m) * 60.0 - 1800.0), n: 1 }).collect();
         let found = onset(now, &bins, base, &before).unwrap();
         assert!((at(900.0)..=at(960.0)).contains(&found), "{found}");
+    }
+
+    #[test]
+    fn an_onset_has_an_interval_as_wide_as_the_events_are_rare() {
+        let (base, now) = (window(-1800.0, 0.0), window(0.0, 1800.0));
+        let dense = super::onset(now, &ticks(every(1.0, 1200.0, 1500.0)), base, &[]).unwrap();
+        let width = |onset: Onset| onset.latest.duration_since(onset.earliest).as_secs_f64();
+        assert!(dense.earliest <= dense.at && dense.at <= dense.latest);
+        assert!(width(dense) < 8.0, "{dense:?}");
+        let rare = super::onset(now, &ticks(every(60.0, 1200.0, 1800.0)), base, &[]).unwrap();
+        assert!((60.0..400.0).contains(&width(rare)), "{rare:?}");
+    }
+
+    #[test]
+    fn the_interval_holds_the_true_onset_nineteen_times_of_twenty() {
+        // Poisson events from a fixed sequence: usual every 100 s, then every 10 s from 900 s on.
+        let mut seed = 7_u64;
+        let mut gap = |mean: f64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            -mean * (((seed >> 11) as f64 + 1.0) / (1_u64 << 53) as f64).ln()
+        };
+        let (mut held, mut found) = (0, 0);
+        for _ in 0..300 {
+            let mut run = |from: f64, to: f64, mean: f64| {
+                let mut all = Vec::new();
+                let mut at = from + gap(mean);
+                while at < to {
+                    all.push(at);
+                    at += gap(mean);
+                }
+                all
+            };
+            let before = ticks(run(-3600.0, 0.0, 100.0));
+            let mut events = run(0.0, 900.0, 100.0);
+            events.extend(run(900.0, 1800.0, 10.0));
+            if let Some(onset) =
+                super::onset(window(0.0, 1800.0), &ticks(events), window(-3600.0, 0.0), &before)
+            {
+                found += 1;
+                held += u32::from(onset.earliest <= at(900.0) && at(900.0) <= onset.latest);
+            }
+        }
+        assert!(found >= 295, "{found}");
+        assert!(f64::from(held) >= 0.93 * f64::from(found), "{held} of {found}");
     }
 
     #[test]

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use midwatch_mcp::{Time, Window, clean, reference};
+use midwatch_mining::{Leaf, TemplateId};
 use midwatch_policy::Timestamp;
 
 use crate::{
     change::{Change, compare},
     events::Event,
+    kinds::Kinds,
     line::{self, Level},
-    miner::{Miner, TemplateId},
-    onset::{Tick, onset, status},
+    onset::{Tick, onset, silence},
     shapes::{Example, Minute, Pattern, Series},
 };
 
@@ -31,6 +32,7 @@ pub(crate) struct Found {
     pub(crate) group: String,
     pub(crate) level: Level,
     exception: Option<String>,
+    status: Option<u16>,
     template: String,
     pub(crate) now: Vec<Tick>,
     pub(crate) before: Vec<Tick>,
@@ -49,6 +51,12 @@ impl Found {
     /// A failed request of an access log, which says the same as an error line beside it once more.
     pub(crate) fn is_failed_request(&self) -> bool {
         self.template == line::FAILED_REQUEST
+    }
+
+    /// Probability of so great a difference from the baseline by chance alone.
+    pub(crate) fn chance(&self, span: Span) -> f64 {
+        let (now, before) = (Self::count(&self.now), Self::count(&self.before));
+        compare(now, span.now.seconds(), before, span.before.seconds()).chance
     }
 
     /// New and grown first, then by how bad and how many.
@@ -73,30 +81,36 @@ pub(crate) fn rank(found: &mut [Found], span: Span) {
 
 /// Mines the lines of one group.
 pub(crate) fn mine(group: &str, now: &[Event], before: &[Event], with_regex: bool) -> Vec<Found> {
-    let mut miner = Miner::new();
+    let mut miner = Kinds::new();
+    let mut file = |events: &'_ [Event]| -> Vec<Option<Leaf>> {
+        events.iter().map(|event| Some(miner.add(&line::read(&event.message)?))).collect()
+    };
+    let (of_now, of_before) = (file(now), file(before));
+    miner.settle();
     let mut kinds: BTreeMap<TemplateId, (Vec<&Event>, Vec<&Event>)> = BTreeMap::new();
-    for event in now {
-        if let Some(line) = line::read(&event.message) {
-            kinds.entry(miner.add(&line)).or_default().0.push(event);
+    for (event, leaf) in now.iter().zip(of_now) {
+        if let Some(leaf) = leaf {
+            kinds.entry(miner.template(leaf)).or_default().0.push(event);
         }
     }
-    for event in before {
-        if let Some(line) = line::read(&event.message) {
-            kinds.entry(miner.add(&line)).or_default().1.push(event);
+    for (event, leaf) in before.iter().zip(of_before) {
+        if let Some(leaf) = leaf {
+            kinds.entry(miner.template(leaf)).or_default().1.push(event);
         }
     }
     let ticks = |events: &[&Event]| events.iter().map(|event| Tick { at: event.at, n: 1 }).collect();
     kinds
         .iter()
         .filter_map(|(id, (now, before))| {
-            let (level, exception) = miner.kind(*id)?;
+            let kind = miner.kind(*id)?;
             let template = miner.text(*id);
             let shown = if now.is_empty() { before } else { now };
             let regex = if with_regex { regex_of(&template, *id, &kinds) } else { None };
             Some(Found {
                 group: group.to_owned(),
-                level,
-                exception: exception.map(str::to_owned),
+                level: kind.level,
+                exception: kind.exception.clone(),
+                status: kind.status,
                 template,
                 now: ticks(now),
                 before: ticks(before),
@@ -184,13 +198,20 @@ pub(crate) fn series(name: &str, now: &[Tick], before: &[Tick], span: Span) -> S
     for tick in now {
         *minutes.entry(tick.at.as_second().div_euclid(60) * 60).or_default() += tick.n;
     }
+    let onset = onset(span.now, now, span.before, before);
+    let silence = silence(onset, now, span.now.to);
     Series {
         reference: name.to_owned(),
         total: Found::count(now),
         baseline_total: Found::count(before),
         first_seen: now.first().map(|tick| tick.at.into()),
         last_seen: now.last().map(|tick| tick.at.into()),
-        onset: onset(span.now, now, span.before, before).map(Time),
+        onset: onset.map(|onset| Time(onset.at)),
+        onset_earliest: onset.map(|onset| Time(onset.earliest)),
+        onset_latest: onset.map(|onset| Time(onset.latest)),
+        status: silence.status,
+        silent_s: silence.seconds,
+        silence_chance: rounded(silence.chance),
         per_minute: minutes
             .into_iter()
             .map(|(second, count)| Minute { at: Time::from_millis(second.saturating_mul(1000)), count })
@@ -203,8 +224,9 @@ pub(crate) fn pattern(found: &Found, span: Span) -> (Pattern, usize) {
     let (now, before) = (Found::count(&found.now), Found::count(&found.before));
     let compared = compare(now, span.now.seconds(), before, span.before.seconds());
     let onset = onset(span.now, &found.now, span.before, &found.before);
-    let first: Option<Timestamp> = found.now.first().map(|tick| tick.at);
-    let last = found.now.last().map(|tick| tick.at);
+    let silence = silence(onset, &found.now, span.now.to);
+    let ends = [found.now.first(), found.now.last()];
+    let [first, last]: [Option<Timestamp>; 2] = ends.map(|tick| tick.map(|tick| tick.at));
     let template = clean(&found.template, TEMPLATE_BYTES);
     let mut redacted = template.redacted;
     let mut marks = template.marks;
@@ -228,27 +250,37 @@ pub(crate) fn pattern(found: &Found, span: Span) -> (Pattern, usize) {
     marks.dedup();
     let level = found.level;
     let exception = found.exception.clone().unwrap_or_default();
+    let kind = found.status.map_or_else(|| format!("{level:?}"), |status| format!("{level:?} {status}"));
     let pattern = Pattern {
-        reference: reference("pat", &[&found.group, &format!("{level:?}"), &exception, &found.template]),
+        reference: reference("pat", &[&found.group, &kind, &exception, &found.template]),
         template: template.text,
         level,
         exception: found.exception.clone(),
+        http_status: found.status,
         count: now,
         baseline_count: before,
         change: compared.change,
-        chance: (compared.chance * 1e6).round() / 1e6,
+        chance: rounded(compared.chance),
+        chance_adjusted: rounded(compared.chance),
         first_seen: first.map(Time),
         last_seen: last.map(Time),
-        onset: onset.map(Time),
-        status: match last {
-            Some(last) => status(onset.or(first).unwrap_or(last), last, now, span.now.to),
-            None => crate::onset::Status::Ceased,
-        },
+        onset: onset.map(|onset| Time(onset.at)),
+        onset_earliest: onset.map(|onset| Time(onset.earliest)),
+        onset_latest: onset.map(|onset| Time(onset.latest)),
+        status: silence.status,
+        silent_s: silence.seconds,
+        silence_chance: rounded(silence.chance),
+        group: None,
         log_group: found.group.clone(),
         examples,
         screened: marks.iter().map(|mark| mark.as_str().to_owned()).collect(),
     };
     (pattern, redacted)
+}
+
+/// Six digits are enough of a probability.
+pub(crate) fn rounded(chance: f64) -> f64 {
+    (chance * 1e6).round() / 1e6
 }
 
 /// The same event has the same reference, however it was read.

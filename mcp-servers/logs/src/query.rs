@@ -4,47 +4,46 @@ use midwatch_mcp::{MAX_RESULT_BYTES, ToolError, Window, clean, fit, redaction_no
 use midwatch_policy::SignedDuration;
 
 use crate::{
+    insights::Insights,
+    price::{self, Basis, Plan, Price},
+    progress::Progress,
+    ql::{Linted, lint},
     server::LogsServer,
     shapes::{LogQuery, LogQueryArgs, Statistics},
 };
 
 const MAX_WINDOW: SignedDuration = SignedDuration::from_hours(7 * 24);
-const MAX_QUERY_BYTES: usize = 4000;
 const MAX_VALUE_BYTES: usize = 1000;
 
-pub(crate) async fn log_query(server: &LogsServer, args: LogQueryArgs) -> Result<LogQuery, ToolError> {
+pub(crate) async fn log_query(
+    server: &LogsServer,
+    args: LogQueryArgs,
+    progress: Progress,
+) -> Result<LogQuery, ToolError> {
     let window = Window::new(args.from, args.to, MAX_WINDOW)?;
     let limit = args.limit.unwrap_or(50).clamp(1, 500) as usize;
-    let Linted { query, notes } = lint(&args.query, limit)?;
-    let mut notes = notes;
+    let Linted { query, mut notes, passes } = lint(&args.query, window)?;
     let groups = server.groups(args.service.as_deref(), &args.log_groups)?;
-    let present = server.ctx().clock.now();
-
     let first = groups.first().ok_or_else(|| ToolError::internal("no group was named"))?;
-    let insights = server.insights(first).await?;
-    let mut readable = Vec::new();
-    let mut bytes = 0.0;
-    for group in &groups {
-        match server.size(&insights.client, group).await {
-            Ok(size) => {
-                bytes += size.map_or(0.0, |size| size.bytes_in(window, present));
-                readable.push(group.clone());
-            }
-            Err(error) if groups.len() > 1 => notes.push(format!("{}; {}", error.message, error.mend)),
-            Err(error) => return Err(error),
-        }
-    }
-    if readable.is_empty() {
-        return Err(ToolError::not_found("none of the log groups exists", notes.join("; ")));
-    }
-    server.afford(&insights, &readable, window, bytes).await?;
-    let answer = insights.run(&readable, window, &query).await?;
-
+    let insights = server.insights(first).await?.telling(progress);
+    let (readable, answer, cost, skipped) = if let Some(cursor) = &args.cursor {
+        let (id, skipped) = place(cursor)?;
+        // The rows are kept at AWS: reading on costs nothing.
+        let answer = insights.results(id).await?;
+        (groups, answer, Price::of(0.0, Basis::Estimate), skipped)
+    } else {
+        let (readable, stored) = sizes(server, &insights, &groups, window, &mut notes).await?;
+        let plan = Plan { groups: &readable, windows: &[window], passes, stored };
+        let cost = price::afford(&insights, plan, server.config().max_scan_bytes).await?;
+        let answer = insights.run(&readable, window, &query).await?;
+        (readable, answer, cost, 0)
+    };
     let (mut redacted, mut marks) = (0, Vec::new());
     let found = answer.rows.len();
     let rows = answer
         .rows
         .into_iter()
+        .skip(skipped)
         .take(limit)
         .map(|row| {
             row.into_iter()
@@ -73,143 +72,76 @@ pub(crate) async fn log_query(server: &LogsServer, args: LogQueryArgs) -> Result
             records_scanned: answer.scanned,
             bytes_scanned: answer.bytes,
         },
-        truncated: found >= limit,
+        cost,
+        truncated: found > skipped.saturating_add(limit),
+        next_cursor: None,
         screened: marks.iter().map(|mark| mark.as_str().to_owned()).collect(),
         notes,
     };
     let dropped = fit(&mut result, MAX_RESULT_BYTES, |result| result.rows.pop().is_some());
     if dropped > 0 {
         result.truncated = true;
-        result.notes.push(format!("{dropped} rows were left out to keep the result small"));
+        result
+            .notes
+            .push(format!("{dropped} rows were left out to keep the result small: next_cursor gives them"));
+    }
+    if result.truncated && !result.rows.is_empty() {
+        result.next_cursor = answer.id.map(|id| format!("{id}:{}", skipped + result.rows.len()));
     }
     Ok(result)
 }
 
-#[derive(Debug, PartialEq, Eq)]
-struct Linted {
-    query: String,
-    notes: Vec<String>,
+/// Which of the groups exist, and how many bytes of theirs the window holds, as far as is known.
+async fn sizes(
+    server: &LogsServer,
+    insights: &Insights,
+    groups: &[String],
+    window: Window,
+    notes: &mut Vec<String>,
+) -> Result<(Vec<String>, Option<f64>), ToolError> {
+    let present = server.ctx().clock.now();
+    let (mut readable, mut bytes) = (Vec::new(), Some(0.0));
+    for group in groups {
+        match server.size(&insights.client, group).await {
+            Ok(size) => {
+                bytes = bytes.zip(size).map(|(sum, size)| sum + size.bytes_in(window, present));
+                readable.push(group.clone());
+            }
+            Err(error) if groups.len() > 1 => notes.push(format!("{}; {}", error.message, error.mend)),
+            Err(error) => return Err(error),
+        }
+    }
+    if readable.is_empty() {
+        return Err(ToolError::not_found("none of the log groups exists", notes.join("; ")));
+    }
+    Ok((readable, bytes))
 }
 
-/// Refuses what a bounded query has no use for, and bounds the rest.
-fn lint(query: &str, limit: usize) -> Result<Linted, ToolError> {
-    let query = query.trim();
-    if query.is_empty() {
-        return Err(ToolError::invalid(
-            "the query is empty",
-            "for example: fields @timestamp, @message | limit 20",
-        ));
-    }
-    if query.len() > MAX_QUERY_BYTES {
-        return Err(ToolError::invalid(
-            format!("the query has {} bytes", query.len()),
-            format!("at most {MAX_QUERY_BYTES} are allowed"),
-        ));
-    }
-    if query.to_ascii_lowercase().contains("unmask") {
-        return Err(ToolError::refused("`unmask` is not allowed", "work with the masked values"));
-    }
-    let mut notes = Vec::new();
-    let mut commands = Vec::new();
-    let mut limited = false;
-    for command in commands_of(query) {
-        let word: String = command
-            .trim_start()
-            .chars()
-            .take_while(char::is_ascii_alphanumeric)
-            .collect::<String>()
-            .to_ascii_lowercase();
-        match word.as_str() {
-            "source" => {
-                return Err(ToolError::refused(
-                    "`SOURCE` is not allowed",
-                    "name the log groups in `log_groups`",
-                ));
-            }
-            "limit" | "head" | "tail" => {
-                limited = true;
-                let wanted = command.split_whitespace().nth(1).and_then(|n| n.parse::<usize>().ok());
-                if word == "limit" && wanted.is_some_and(|n| n > limit) {
-                    notes.push(format!("limited to {limit} rows"));
-                    commands.push(format!(" limit {limit} "));
-                    continue;
-                }
-            }
-            _ => {}
-        }
-        commands.push(command.to_owned());
-    }
-    let mut query = commands.join("|").trim().to_owned();
-    if !limited {
-        query = format!("{query} | limit {limit}");
-    }
-    Ok(Linted { query, notes })
-}
-
-/// Splits at `|` outside of quotes and `/…/`.
-fn commands_of(query: &str) -> Vec<&str> {
-    let mut out = Vec::new();
-    let (mut begin, mut inside, mut escaped) = (0, None, false);
-    let mut previous = ' ';
-    for (at, c) in query.char_indices() {
-        match inside {
-            _ if escaped => escaped = false,
-            Some(_) if c == '\\' => escaped = true,
-            Some(quote) if c == quote => inside = None,
-            None if c == '"' || c == '\'' || c == '`' => inside = Some(c),
-            // A slash begins a regular expression unless it divides two values.
-            None if c == '/' && matches!(previous, 'e' | 'E' | '~' | '(' | ',' | '|') => inside = Some(c),
-            None if c == '|' => {
-                out.push(query.get(begin..at).unwrap_or_default());
-                begin = at + 1;
-            }
-            Some(_) | None => {}
-        }
-        if !c.is_whitespace() {
-            previous = c;
-        }
-    }
-    out.push(query.get(begin..).unwrap_or_default());
-    out
+/// The query and the row that a cursor stands for.
+fn place(cursor: &str) -> Result<(&str, usize), ToolError> {
+    let id =
+        |id: &str| (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    cursor
+        .split_once(':')
+        .filter(|(query, _)| id(query))
+        .and_then(|(query, row)| Some((query, row.parse().ok()?)))
+        .ok_or_else(|| {
+            ToolError::invalid(
+                "the cursor is none of this tool's",
+                "give next_cursor of the result before, unchanged",
+            )
+        })
 }
 
 #[cfg(test)]
 mod tests {
-    use midwatch_mcp::ErrorKind;
-
     use super::*;
 
-    fn linted(query: &str) -> String {
-        lint(query, 50).unwrap().query
-    }
-
     #[test]
-    fn a_limit_is_added_or_lowered() {
-        assert_eq!(linted("fields @message"), "fields @message | limit 50");
-        assert_eq!(linted("fields @message | limit 20"), "fields @message | limit 20");
-        assert_eq!(linted("fields @message | limit 9999"), "fields @message | limit 50");
-        assert_eq!(
-            linted("filter @message like /a|limit 3/ | stats count(*)"),
-            "filter @message like /a|limit 3/ | stats count(*) | limit 50"
-        );
-        assert_eq!(linted("filter msg = '| limit 3'"), "filter msg = '| limit 3' | limit 50");
-    }
-
-    #[test]
-    fn other_sources_and_unmasking_are_refused() {
-        for query in ["SOURCE logGroups() | fields @message", "fields @message | unmask(@message)"] {
-            assert_eq!(lint(query, 50).unwrap_err().kind, ErrorKind::Refused, "{query}");
-        }
-        assert_eq!(lint(" ", 50).unwrap_err().kind, ErrorKind::Invalid);
-        assert_eq!(lint(&"x".repeat(5000), 50).unwrap_err().kind, ErrorKind::Invalid);
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn any_query_is_bounded_or_refused(query in "\\PC{0,120}") {
-            if let Ok(linted) = lint(&query, 50) {
-                proptest::prop_assert!(linted.query.contains("limit") || linted.query.contains("head") || linted.query.contains("tail"));
-            }
+    fn a_cursor_is_a_query_and_a_row() {
+        assert_eq!(place("ab12-3:50").unwrap(), ("ab12-3", 50));
+        for cursor in ["", "50", "a b:1", "a:-1", "../x:1", "a:1:2"] {
+            assert!(place(cursor).is_err(), "{cursor}");
         }
     }
 }

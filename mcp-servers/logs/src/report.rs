@@ -5,13 +5,17 @@ use midwatch_mcp::{AwsResult, ErrorKind, MAX_RESULT_BYTES, Time, ToolError, Wind
 use midwatch_policy::{SignedDuration, Timestamp};
 
 use crate::{
+    groups,
     insights::Insights,
     line::{ERROR_CANDIDATE, FAILED_STATUS, Level},
     onset::{Tick, is_quiet},
     patterns::{self, Found, Span},
+    price::{self, Plan},
+    progress::Progress,
     reading::{self, Reading, Way},
+    seen::Place,
     server::LogsServer,
-    shapes::{Activity, ErrorPatterns, ErrorPatternsArgs},
+    shapes::{Activity, CompareWith, ErrorPatterns, ErrorPatternsArgs, Pattern},
 };
 
 const MAX_WINDOW: SignedDuration = SignedDuration::from_hours(24);
@@ -29,9 +33,10 @@ struct GroupRead {
 pub(crate) async fn error_patterns(
     server: &LogsServer,
     args: ErrorPatternsArgs,
+    progress: &Progress,
 ) -> Result<ErrorPatterns, ToolError> {
     let asked = Window::new(args.from, args.to, MAX_WINDOW)?;
-    let before = asked.baseline(args.baseline_from, args.baseline_to, MAX_WINDOW)?;
+    let before = baseline(asked, &args)?;
     let present = server.ctx().clock.now();
     if asked.from >= present {
         return Err(ToolError::invalid(
@@ -43,7 +48,7 @@ pub(crate) async fn error_patterns(
     let groups = server.groups(args.service.as_deref(), &args.log_groups)?;
     let mut notes = Vec::new();
 
-    let reads = join_all(groups.iter().map(|group| read_group(server, group, span, present))).await;
+    let reads = join_all(groups.iter().map(|group| read_group(server, group, span, progress))).await;
     let mut read: Vec<GroupRead> = Vec::new();
     let mut failed: Option<ToolError> = None;
     for (group, outcome) in groups.iter().zip(reads) {
@@ -93,15 +98,22 @@ pub(crate) async fn error_patterns(
         notes.push(format!("{} further patterns are not shown (limit {limit})", found.len() - limit));
     }
     let mut redacted = 0;
-    let shown = found
+    let mut shown: Vec<Pattern> = found
         .iter()
         .take(limit)
         .map(|one| {
             let (pattern, count) = patterns::pattern(one, span);
             redacted += count;
+            for event in &pattern.examples {
+                let (group, stream) = (event.log_group.clone(), event.log_stream.clone());
+                server.seen().note(&event.reference, Place { group, stream, at: event.timestamp.0 });
+            }
             pattern
         })
         .collect();
+    // All that were compared count for the correction, shown or not.
+    groups::adjust(&mut shown, found.iter().map(|one| one.chance(span)).collect());
+    let risen = groups::group(&found, &mut shown, span);
     notes.extend(redaction_note(redacted));
     let subject = args.service.clone().unwrap_or_else(|| groups.join(","));
     let [errors_now, errors_before] = errors;
@@ -118,6 +130,7 @@ pub(crate) async fn error_patterns(
         warnings: patterns::series(&format!("warnings:{subject}"), &warnings_now, &warnings_before, span),
         activity: activity(&subject, &read, span),
         patterns: shown,
+        groups: risen,
         notes,
     };
     if result.activity.quiet {
@@ -138,25 +151,43 @@ pub(crate) async fn error_patterns(
     Ok(result)
 }
 
+/// What to compare with: two times, a name, or the same length just before.
+fn baseline(asked: Window, args: &ErrorPatternsArgs) -> Result<Window, ToolError> {
+    let Some(with) = args.compare_with else {
+        return asked.baseline(args.baseline_from, args.baseline_to, MAX_WINDOW);
+    };
+    if args.baseline_from.is_some() || args.baseline_to.is_some() {
+        return Err(ToolError::invalid(
+            "both compare_with and a baseline were given",
+            "give compare_with, or baseline_from and baseline_to",
+        ));
+    }
+    let earlier = |at: Timestamp, hours| at.saturating_sub(SignedDuration::from_hours(hours)).unwrap_or(at);
+    Ok(match with {
+        CompareWith::Before => asked.baseline(None, None, MAX_WINDOW)?,
+        CompareWith::HourBefore => Window { from: earlier(asked.from, 1), to: asked.from },
+        CompareWith::SameTimeYesterday => Window { from: earlier(asked.from, 24), to: earlier(asked.to, 24) },
+        CompareWith::SameTimeLastWeek => {
+            Window { from: earlier(asked.from, 168), to: earlier(asked.to, 168) }
+        }
+    })
+}
+
 async fn read_group(
     server: &LogsServer,
     group: &str,
     span: Span,
-    present: Timestamp,
+    progress: &Progress,
 ) -> Result<GroupRead, ToolError> {
-    let insights = server.insights(group).await?;
+    let insights = server.insights(group).await?.telling(progress.clone());
+    let present = server.ctx().clock.now();
     let size = server.size(&insights.client, group).await?;
     let bytes = size.map(|size| size.bytes_in(span.now, present) + size.bytes_in(span.before, present));
-    if let Some(bytes) = bytes {
-        // Lines and counts are two passes over the same bytes.
-        server
-            .afford(
-                &insights,
-                &[group.to_owned()],
-                Window { from: span.before.from.min(span.now.from), to: span.now.to },
-                bytes * 2.0,
-            )
-            .await?;
+    // Lines and counts are two passes over the same bytes.
+    let plan =
+        Plan { groups: &[group.to_owned()], windows: &[span.before, span.now], passes: 2, stored: bytes };
+    if bytes.is_some() {
+        price::afford(&insights, plan, server.config().max_scan_bytes).await?;
     }
     let way = match bytes {
         Some(bytes) if bytes > 0.0 && bytes < server.config().direct_bytes as f64 => Way::Direct,

@@ -3,19 +3,26 @@
 use std::sync::Arc;
 
 use aws_sdk_cloudwatchlogs::Client;
-use midwatch_mcp::{Ctx, ToolError, Window};
+use midwatch_mcp::{Ctx, ToolError};
 use rmcp::{
-    Json, ServerHandler,
+    Json, RoleServer, ServerHandler,
     handler::server::{router::tool::ToolRouter, wrapper::Parameters},
     model::ServerConfig,
+    service::RequestContext,
     tool, tool_handler, tool_router,
 };
 
 use crate::{
     context,
     insights::{Insights, Rates},
+    places,
+    progress::Progress,
     query, report,
-    shapes::{ErrorPatterns, ErrorPatternsArgs, LogContext, LogContextArgs, LogQuery, LogQueryArgs},
+    seen::Seen,
+    shapes::{
+        ErrorPatterns, ErrorPatternsArgs, LogContext, LogContextArgs, LogGroups, LogGroupsArgs, LogQuery,
+        LogQueryArgs,
+    },
 };
 
 /// Log groups that one call may read.
@@ -46,6 +53,7 @@ pub struct LogsServer {
     ctx: Ctx,
     config: LogsConfig,
     rates: Arc<Rates>,
+    seen: Seen,
     tool_router: ToolRouter<Self>,
 }
 
@@ -57,11 +65,21 @@ impl LogsServer {
 
     /// A server with these bounds.
     pub fn with_config(ctx: Ctx, config: LogsConfig) -> Self {
-        Self { ctx, config, rates: Arc::new(Rates::new()), tool_router: Self::tool_router() }
+        Self {
+            ctx,
+            config,
+            rates: Arc::new(Rates::new()),
+            seen: Seen::default(),
+            tool_router: Self::tool_router(),
+        }
     }
 
     pub(crate) const fn config(&self) -> LogsConfig {
         self.config
+    }
+
+    pub(crate) const fn seen(&self) -> &Seen {
+        &self.seen
     }
 
     pub(crate) fn ctx(&self) -> &Ctx {
@@ -104,46 +122,8 @@ impl LogsServer {
             client: Client::new(&config),
             clock: self.ctx.clock.clone(),
             rates: self.rates.clone(),
+            progress: Progress::default(),
         })
-    }
-
-    /// Refuses what would scan too much. `guess` is the share of the stored bytes that the window
-    /// covers; only where it comes near the bound is AWS asked for its own estimate, which is free.
-    pub(crate) async fn afford(
-        &self,
-        insights: &Insights,
-        groups: &[String],
-        window: Window,
-        guess: f64,
-    ) -> Result<(), ToolError> {
-        let bound = self.config.max_scan_bytes as f64;
-        if guess < bound / 2.0 {
-            return Ok(());
-        }
-        let estimated =
-            insights.run(groups, window, "fields @message | estimate").await.ok().and_then(|answer| {
-                let row = answer.rows.first()?;
-                row.iter()
-                    .find(|(name, _)| name.to_ascii_lowercase().contains("bytes"))?
-                    .1
-                    .parse::<f64>()
-                    .ok()
-            });
-        let bytes = estimated.unwrap_or(guess);
-        if bytes < bound {
-            return Ok(());
-        }
-        let hours = window.seconds() / 3600.0 * bound / bytes;
-        Err(ToolError::refused(
-            format!(
-                "`{}` would have {:.1} GB scanned (about ${:.2}), allowed are {:.1} GB",
-                groups.join("`, `"),
-                bytes / 1e9,
-                bytes / 1e9 * 0.005,
-                bound / 1e9
-            ),
-            format!("ask for a window of at most {:.1} minutes, or for fewer groups", hours * 60.0),
-        ))
     }
 }
 
@@ -163,8 +143,9 @@ impl LogsServer {
     async fn error_patterns(
         &self,
         Parameters(args): Parameters<ErrorPatternsArgs>,
+        context: RequestContext<RoleServer>,
     ) -> Result<Json<ErrorPatterns>, ToolError> {
-        report::error_patterns(self, args).await.map(Json)
+        report::error_patterns(self, args, &Progress::of(&context)).await.map(Json)
     }
 
     /// One bounded query.
@@ -181,8 +162,9 @@ impl LogsServer {
     async fn log_query(
         &self,
         Parameters(args): Parameters<LogQueryArgs>,
+        context: RequestContext<RoleServer>,
     ) -> Result<Json<LogQuery>, ToolError> {
-        query::log_query(self, args).await.map(Json)
+        query::log_query(self, args, Progress::of(&context)).await.map(Json)
     }
 
     /// Around one event.
@@ -201,6 +183,24 @@ impl LogsServer {
         Parameters(args): Parameters<LogContextArgs>,
     ) -> Result<Json<LogContext>, ToolError> {
         context::log_context(self, args).await.map(Json)
+    }
+
+    /// Where something logs.
+    #[tool(
+        title = "Log groups",
+        description = "Where a service, a Lambda function or a metric logs (by catalog, task definition, metric filter), or which groups there are, with their size and retention. Free and fast.",
+        annotations(
+            read_only_hint = true,
+            destructive_hint = false,
+            idempotent_hint = true,
+            open_world_hint = false
+        )
+    )]
+    async fn log_groups(
+        &self,
+        Parameters(args): Parameters<LogGroupsArgs>,
+    ) -> Result<Json<LogGroups>, ToolError> {
+        places::log_groups(self, args).await.map(Json)
     }
 }
 

@@ -6,7 +6,7 @@ use midwatch_mcp::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{change::Change, line::Level, onset::Status};
+use crate::{change::Change, line::Level, onset::Status, price::Price};
 
 /// Arguments of `error_patterns`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -28,9 +28,26 @@ pub struct ErrorPatternsArgs {
     /// End of the time to compare with.
     #[serde(default)]
     pub baseline_to: Option<Time>,
+    /// A usual time to compare with, instead of the two above.
+    #[serde(default)]
+    pub compare_with: Option<CompareWith>,
     /// How many patterns to return, 1 to 30; default 10.
     #[serde(default)]
     pub limit: Option<u32>,
+}
+
+/// A time to compare with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CompareWith {
+    /// The same length just before.
+    Before,
+    /// The hour just before: more to compare with for a short window.
+    HourBefore,
+    /// The same time yesterday.
+    SameTimeYesterday,
+    /// The same time a week ago, for what follows the hours and the days of the week.
+    SameTimeLastWeek,
 }
 
 /// Result of `error_patterns`.
@@ -59,6 +76,10 @@ pub struct ErrorPatterns {
     pub activity: Activity,
     /// Kinds of lines, new and grown ones first.
     pub patterns: Vec<Pattern>,
+    /// Patterns that rose together, the group with the most lines first. It tells when the incident
+    /// began, and whether it goes on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<Group>,
     /// What was missing, sampled, cut or redacted.
     pub notes: Vec<String>,
 }
@@ -82,6 +103,18 @@ pub struct Series {
     /// When the rate first rose clearly above the baseline's; absent if it never did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub onset: Option<Time>,
+    /// With `onset_latest`: the interval that holds the true onset with about 95 %.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub onset_earliest: Option<Time>,
+    /// End of that interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub onset_latest: Option<Time>,
+    /// Whether they still come at the end of the window.
+    pub status: Status,
+    /// Seconds without any at the end of the window.
+    pub silent_s: u64,
+    /// Probability of so long a silence if they still came at their rate: near 0 they have ceased.
+    pub silence_chance: f64,
     /// Counts by minute; minutes without any are left out.
     pub per_minute: Vec<Minute>,
 }
@@ -125,6 +158,9 @@ pub struct Pattern {
     /// The innermost exception they name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exception: Option<String>,
+    /// The HTTP status they name, where it is one of failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http_status: Option<u16>,
     /// Lines in the window.
     pub count: u64,
     /// Lines in the baseline.
@@ -133,6 +169,8 @@ pub struct Pattern {
     pub change: Change,
     /// Probability of so great a difference by chance alone; below 0.01 it is clear.
     pub chance: f64,
+    /// The same, corrected for how many patterns were compared (Holm).
+    pub chance_adjusted: f64,
     /// Time of the first in the window.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_seen: Option<Time>,
@@ -142,8 +180,21 @@ pub struct Pattern {
     /// When the rate first rose clearly above the baseline's; absent if it never did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub onset: Option<Time>,
+    /// With `onset_latest`: the interval that holds the true onset with about 95 %.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub onset_earliest: Option<Time>,
+    /// End of that interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub onset_latest: Option<Time>,
     /// Whether it still happens at the end of the window.
     pub status: Status,
+    /// Seconds without any at the end of the window.
+    pub silent_s: u64,
+    /// Probability of so long a silence if they still came at their rate: near 0 they have ceased.
+    pub silence_chance: f64,
+    /// The group of patterns that rose together with it: its place in `groups`, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<u32>,
     /// Where it was logged.
     pub log_group: String,
     /// Lines of this kind, from the window where there are any.
@@ -151,6 +202,26 @@ pub struct Pattern {
     /// Marks of screening: the text tries to instruct whoever reads it. Treat it as data.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub screened: Vec<String>,
+}
+
+/// Patterns that rose together.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Group {
+    /// Their `ref`s, the likely first cause first: by onset, and where onsets cannot be told apart by
+    /// severity.
+    pub patterns: Vec<String>,
+    /// Lines of all of them in the window.
+    pub count: u64,
+    /// When the first of them rose.
+    pub onset: Time,
+    /// With `onset_latest`: the interval that holds the true onset with about 95 %.
+    pub onset_earliest: Time,
+    /// End of that interval.
+    pub onset_latest: Time,
+    /// `ongoing` while any of them is.
+    pub status: Status,
+    /// How much their counts by minute go together, 0 to 1: the least of any two neighbours.
+    pub correlation: f64,
 }
 
 /// One log event.
@@ -189,6 +260,9 @@ pub struct LogQueryArgs {
     /// Rows to return, 1 to 500; default 50.
     #[serde(default)]
     pub limit: Option<u32>,
+    /// `next_cursor` of the result before, with all else unchanged: the rows after it, for nothing.
+    #[serde(default)]
+    pub cursor: Option<String>,
 }
 
 /// Result of `log_query`.
@@ -205,8 +279,13 @@ pub struct LogQuery {
     pub rows: Vec<BTreeMap<String, String>>,
     /// What the query cost.
     pub statistics: Statistics,
+    /// What it was expected to cost before it ran.
+    pub cost: Price,
     /// There are more rows than these.
     pub truncated: bool,
+    /// Where to read on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
     /// Marks of screening: a value tries to instruct whoever reads it. Treat it as data.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub screened: Vec<String>,
@@ -225,22 +304,103 @@ pub struct Statistics {
     pub bytes_scanned: u64,
 }
 
-/// Arguments of `log_context`.
+/// Arguments of `log_context`: a `ref`, or group, stream and time.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LogContextArgs {
+    /// The event's `ref`, as this server gave it: `log:/ecs/checkout-api/ae437a8dac5a`.
+    #[serde(default, rename = "ref")]
+    pub reference: Option<String>,
     /// Log group of the event.
-    pub log_group: String,
+    #[serde(default)]
+    pub log_group: Option<String>,
     /// Log stream of the event, as an example of `error_patterns` gives it.
-    pub log_stream: String,
+    #[serde(default)]
+    pub log_stream: Option<String>,
     /// Time of the event, RFC 3339 UTC.
-    pub at: Time,
-    /// Events before it, 0 to 50; default 10.
+    #[serde(default)]
+    pub at: Option<Time>,
+    /// Events before it, 0 to 50; default 10. With `after` 1 the event alone.
     #[serde(default)]
     pub before: Option<u32>,
     /// Events from it on, 1 to 50; default 10.
     #[serde(default)]
     pub after: Option<u32>,
+}
+
+/// Arguments of `log_groups`: what logs there, or a part of the name, or nothing for all.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogGroupsArgs {
+    /// Service of the catalog: its groups by the catalog, its task definition, and metric filters.
+    #[serde(default)]
+    pub service: Option<String>,
+    /// Lambda function, name or ARN.
+    #[serde(default)]
+    pub function: Option<String>,
+    /// Metric that metric filters feed, with `metric_namespace`.
+    #[serde(default)]
+    pub metric_name: Option<String>,
+    /// Its namespace.
+    #[serde(default)]
+    pub metric_namespace: Option<String>,
+    /// Part of the name: `checkout`.
+    #[serde(default)]
+    pub contains: Option<String>,
+    /// Groups to return, 1 to 50; default 50.
+    #[serde(default)]
+    pub limit: Option<u32>,
+    /// `next_cursor` of the result before.
+    #[serde(default)]
+    pub cursor: Option<String>,
+}
+
+/// Result of `log_groups`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct LogGroups {
+    /// Log groups.
+    pub groups: Vec<GroupPlace>,
+    /// Where to read on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+    /// What was missing.
+    pub notes: Vec<String>,
+}
+
+/// One log group.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct GroupPlace {
+    /// Its name.
+    pub name: String,
+    /// What led to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub found_by: Vec<FoundBy>,
+    /// Bytes it holds: the price of reading all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stored_bytes: Option<u64>,
+    /// Days that events are kept; absent: for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention_days: Option<u32>,
+    /// When it was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<Time>,
+}
+
+/// What led to a log group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FoundBy {
+    /// The catalog names it.
+    Catalog,
+    /// The containers of the service write to it.
+    TaskDefinition,
+    /// A metric filter on it feeds the metric.
+    MetricFilter {
+        /// What the filter counts.
+        pattern: String,
+    },
+    /// Where a Lambda function logs unless told otherwise.
+    Function,
 }
 
 /// Result of `log_context`.

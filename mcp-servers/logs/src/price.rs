@@ -1,0 +1,146 @@
+//! What a query would cost, before it runs; and what to ask instead where that is too much.
+
+use midwatch_mcp::{ToolError, Window};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::insights::{Insights, whole};
+
+/// What Logs Insights takes for a gigabyte, in millionths of a dollar: $0.005.
+const MICRO_USD_PER_GB: f64 = 5000.0;
+/// The part of the bound from which a guess from stored bytes is not good enough.
+const SURE: f64 = 0.05;
+
+/// How a price was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// Logs Insights estimated it.
+    Estimate,
+    /// The share of the group's stored bytes that the window covers.
+    StoredBytes,
+    /// Neither could be asked.
+    Unknown,
+}
+
+/// What a query would read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Price {
+    /// Bytes that were expected to be scanned.
+    pub estimated_bytes: u64,
+    /// How that was found.
+    pub basis: Basis,
+    /// What these bytes cost, in millionths of a US dollar.
+    pub micro_usd: u64,
+}
+
+impl Price {
+    pub(crate) fn of(bytes: f64, basis: Basis) -> Self {
+        Self {
+            estimated_bytes: whole(bytes),
+            basis,
+            micro_usd: whole((bytes / 1e9 * MICRO_USD_PER_GB).ceil()),
+        }
+    }
+}
+
+/// What is to be read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan<'a> {
+    pub(crate) groups: &'a [String],
+    /// All windows that are read.
+    pub(crate) windows: &'a [Window],
+    /// How often their bytes are read.
+    pub(crate) passes: u32,
+    /// Bytes of all windows, once, by what is stored; `None` where that is not known.
+    pub(crate) stored: Option<f64>,
+}
+
+/// Prices a plan and refuses what is over the bound. AWS is asked for its own estimate, which is
+/// free, unless what is stored is far below the bound.
+pub(crate) async fn afford(insights: &Insights, plan: Plan<'_>, bound: u64) -> Result<Price, ToolError> {
+    let bound = bound as f64;
+    let passes = f64::from(plan.passes.max(1));
+    let guess = plan.stored.map(|stored| stored * passes);
+    if let Some(guess) = guess.filter(|guess| *guess < bound * SURE) {
+        return Ok(Price::of(guess, Basis::StoredBytes));
+    }
+    let mut estimated = Some(0.0);
+    for window in plan.windows {
+        let one = estimate(insights, plan.groups, *window).await;
+        estimated = estimated.zip(one).map(|(sum, one)| sum + one);
+        if estimated.is_none() {
+            break;
+        }
+    }
+    let price = match (estimated, guess) {
+        (Some(bytes), _) => Price::of(bytes * passes, Basis::Estimate),
+        (None, Some(bytes)) => Price::of(bytes, Basis::StoredBytes),
+        (None, None) => Price::of(0.0, Basis::Unknown),
+    };
+    let bytes = price.estimated_bytes as f64;
+    if bytes <= bound { Ok(price) } else { Err(refusal(plan, bytes, bound)) }
+}
+
+/// What Logs Insights thinks it would scan.
+async fn estimate(insights: &Insights, groups: &[String], window: Window) -> Option<f64> {
+    let answer = insights.run(groups, window, "fields @message | estimate").await.ok()?;
+    let row = answer.rows.first()?;
+    row.iter().find(|(name, _)| name.to_ascii_lowercase().contains("bytes"))?.1.parse::<f64>().ok()
+}
+
+/// Names a call that would be affordable.
+fn refusal(plan: Plan<'_>, bytes: f64, bound: f64) -> ToolError {
+    let share = bound / bytes;
+    let asked = plan.windows.last().copied();
+    let narrower = asked.and_then(|window| {
+        // A little less than what is allowed, in whole minutes, at the end, where the news is.
+        let seconds = (window.seconds() * share * 0.9 / 60.0).floor() * 60.0;
+        let span = midwatch_policy::SignedDuration::try_from_secs_f64(seconds).ok()?;
+        let from = window.to.checked_sub(span).ok()?;
+        (seconds >= 60.0).then(|| format!("ask for from={from} to={}", window.to))
+    });
+    let fewer = (plan.groups.len() > 1).then(|| format!("name fewer than {} groups", plan.groups.len()));
+    let ways: Vec<String> = narrower.into_iter().chain(fewer).collect();
+    let mend = if ways.is_empty() {
+        "log_context around an event, or error_patterns of a minute or two, read next to nothing".to_owned()
+    } else {
+        ways.join(", or ")
+    };
+    ToolError::refused(
+        format!(
+            "`{}` would have {:.1} GB scanned (about ${:.2}), allowed are {:.1} GB",
+            plan.groups.join("`, `"),
+            bytes / 1e9,
+            bytes / 1e9 * 0.005,
+            bound / 1e9
+        ),
+        mend,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_are_whole_millionths_rounded_up() {
+        assert_eq!(Price::of(1e9, Basis::Estimate).micro_usd, 5000);
+        assert_eq!(Price::of(1.0, Basis::StoredBytes).micro_usd, 1);
+        assert_eq!(Price::of(0.0, Basis::Unknown).micro_usd, 0);
+    }
+
+    #[test]
+    fn a_refusal_names_a_call_that_fits() {
+        let from: midwatch_policy::Timestamp = "2026-11-21T02:00:00Z".parse().unwrap();
+        let window = Window { from, to: from + midwatch_policy::SignedDuration::from_hours(10) };
+        let groups = ["/a".to_owned(), "/b".to_owned()];
+        let plan = Plan { groups: &groups, windows: &[window], passes: 1, stored: None };
+        let error = refusal(plan, 200e9, 20e9);
+        assert!(error.mend.contains("from=2026-11-21T11:06:00Z to=2026-11-21T12:00:00Z"), "{}", error.mend);
+        assert!(error.mend.contains("fewer than 2 groups"), "{}", error.mend);
+        assert!(error.message.contains("$1.00"), "{}", error.message);
+        let hopeless = refusal(plan, 1e18, 20e9);
+        assert!(!hopeless.mend.contains("from="), "{}", hopeless.mend);
+    }
+}
