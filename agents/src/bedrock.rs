@@ -11,7 +11,6 @@ mod response;
 mod trace;
 
 use std::{
-    num::NonZeroU32,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -22,7 +21,6 @@ use aws_config::{
 };
 use aws_sdk_bedrockruntime::{Client, config, types::Tool};
 use futures::future::BoxFuture;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter, clock::Clock as _};
 
 use crate::model::{CallLimits, Model, ModelError, ModelErrorKind, ModelRequest, ModelResponse, ToolEntry};
 
@@ -59,7 +57,6 @@ pub struct BedrockModel {
     client: Client,
     model_id: String,
     family: Family,
-    rate: DefaultDirectRateLimiter,
     /// The tool lists as they were sent, newest last. Documents of the SDK are hash maps: converting
     /// a schema anew would change the order of its keys, and with it the prefix that the provider
     /// caches. Several specialists take turns on one model, so one list is not enough.
@@ -73,8 +70,9 @@ impl std::fmt::Debug for BedrockModel {
 }
 
 impl BedrockModel {
-    /// A model by id, profile id or inference-profile ARN, asked at most so many times a minute.
-    pub fn new(config: &SdkConfig, model_id: impl Into<String>, per_minute: NonZeroU32) -> Self {
+    /// A model by id, profile id or inference-profile ARN. The account's quota is respected by the
+    /// [`Gate`](crate::gate::Gate) before it.
+    pub fn new(config: &SdkConfig, model_id: impl Into<String>) -> Self {
         let model_id = model_id.into();
         let untimed = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(3))
@@ -92,26 +90,16 @@ impl BedrockModel {
             client: Client::from_conf(config),
             family: Family::of(&model_id),
             model_id,
-            rate: RateLimiter::direct(Quota::per_minute(per_minute)),
             tools: Mutex::new(Vec::new()),
         }
     }
 
     async fn attempt(&self, request: &ModelRequest) -> Result<ModelResponse, ModelError> {
-        self.wait_for_turn().await;
         let tools = self.tools(request)?;
         let call = request::fill(self.client.converse(), &self.model_id, self.family, request, tools)
             .map_err(|why| ModelError::new(ModelErrorKind::Validation, &self.model_id, why))?;
         let answer = call.send().await.map_err(|error| error::classify(&self.model_id, &error))?;
         response::read(&self.model_id, request, answer)
-    }
-
-    /// Waits until the account's quota is respected.
-    async fn wait_for_turn(&self) {
-        while let Err(not_yet) = self.rate.check() {
-            let wait = not_yet.wait_time_from(self.rate.clock().now());
-            tokio::time::sleep(wait).await;
-        }
     }
 
     fn tools(&self, request: &ModelRequest) -> Result<Vec<Tool>, ModelError> {

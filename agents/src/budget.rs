@@ -1,15 +1,24 @@
 //! Spend of one incident: nothing is asked of a model before its worst case is reserved.
 //!
-//! INVARIANT: settled + reserved never exceeds the incident's ceiling, nor a specialist's tokens
-//! its budget. A reservation that is dropped unsettled (a panic, a cancelled task) is settled in
-//! full: it may have been spent.
+//! [`Spend`] is one incident's way to the [`Keeper`] of all sums, which holds it against every
+//! ceiling above the call at once. INVARIANT: a reservation that is dropped unsettled (a panic, a
+//! cancelled task) is settled in full: it may have been spent. What costs nothing is counted here
+//! and asks no keeper.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+mod accounts;
+mod ceilings;
+mod keeper;
+#[cfg(test)]
+mod tests;
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use midwatch_policy::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use accounts::{Account, Accounts, Scope, Short, Want};
+pub use ceilings::Ceilings;
+pub use keeper::{Ask, Bill, Charge, Held, InMemory, Item, Keeper, refusal};
 
 use crate::{
     model::Usage,
@@ -25,9 +34,11 @@ pub enum SpendError {
         /// The model.
         model: String,
     },
-    /// The incident's ceiling would be passed.
-    #[error("the call may cost {worst} micro-dollars and {left} are left of the incident's ceiling")]
+    /// A ceiling would be passed.
+    #[error("the call may cost {worst} micro-dollars and {left} are left of the ceiling of {of}")]
     Ceiling {
+        /// Whose ceiling.
+        of: String,
         /// Worst case of the call.
         worst: u64,
         /// What is left.
@@ -43,230 +54,253 @@ pub enum SpendError {
         /// What is left.
         left: u64,
     },
+    /// The reservation cannot be kept, so nobody would know of it after a crash.
+    #[error("the ledger cannot be written: {problem}")]
+    Ledger {
+        /// Why.
+        problem: String,
+    },
 }
 
 /// What was spent so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Total {
     /// Model calls, answered or not.
     pub model_calls: u64,
+    /// Of those, calls that cost nothing.
+    pub free_calls: u64,
     /// Tokens the providers reported.
     pub usage: Usage,
     /// Settled cost: models and everything else.
     pub cost_micro_usd: u64,
-    /// Of that, settled in full because the usage is not known.
+    /// Of that, what is not for models.
+    pub charges_micro_usd: u64,
+    /// Of the cost, settled in full because the usage is not known.
     pub assumed_micro_usd: u64,
     /// Reserved for calls under way.
     pub reserved_micro_usd: u64,
+    /// Used beyond what was reserved: a defect of the bound.
+    pub beyond_micro_usd: u64,
 }
 
 /// The purse of one incident; cheap to clone, all clones are one purse.
 #[derive(Debug, Clone)]
 pub struct Spend {
     prices: Arc<Prices>,
-    ceiling: u64,
-    state: Arc<Mutex<State>>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    total: Total,
-    specialists: BTreeMap<String, Tokens>,
-}
-
-#[derive(Debug, Default)]
-struct Tokens {
-    used: u64,
-    reserved: u64,
+    keeper: Arc<dyn Keeper>,
+    incident: Arc<str>,
+    service: Option<Arc<str>>,
+    total: Arc<Mutex<Total>>,
 }
 
 /// The worst case of one call, set aside.
 #[derive(Debug)]
 pub struct Reservation {
     spend: Spend,
-    specialist: String,
+    /// Nothing for what costs nothing.
+    held: Option<Held>,
     price: Price,
     cost: u64,
     tokens: u64,
-    settled: bool,
+    is_settled: bool,
 }
 
 impl Spend {
-    /// An empty purse with a ceiling.
+    /// An empty purse with a ceiling of its own and none above.
     pub fn new(prices: Arc<Prices>, ceiling_micro_usd: u64) -> Self {
-        Self { prices, ceiling: ceiling_micro_usd, state: Arc::default() }
+        let keeper = InMemory::new(Ceilings::of_incident(ceiling_micro_usd));
+        Self::kept_by(Arc::new(keeper), prices, "incident", None, Total::default())
     }
 
-    /// The same purse with what was spent before.
+    /// The same purse with what was spent before, as somebody else remembers it: the dearer of the
+    /// two memories counts.
     #[must_use]
     pub fn carrying(self, spent: Total) -> Self {
-        self.lock().total = Total { reserved_micro_usd: 0, ..spent };
+        self.keeper.carried(&self.incident, spent.cost_micro_usd);
+        let mut total = self.lock();
+        if spent.cost_micro_usd >= total.cost_micro_usd {
+            *total = Total { reserved_micro_usd: 0, ..spent };
+        }
+        drop(total);
         self
     }
 
-    /// Sets the worst case of one call aside: `input` is an upper bound of its input tokens,
+    /// The purse of an incident in a keeper's books; `before` is what was spent on it earlier.
+    pub fn kept_by(
+        keeper: Arc<dyn Keeper>,
+        prices: Arc<Prices>,
+        incident: &str,
+        service: Option<&str>,
+        before: Total,
+    ) -> Self {
+        let before = Total { reserved_micro_usd: 0, ..before };
+        Self {
+            prices,
+            keeper,
+            incident: incident.into(),
+            service: service.map(Into::into),
+            total: Arc::new(Mutex::new(before)),
+        }
+    }
+
+    /// Sets the worst case of one model call aside: `input` is an upper bound of its input tokens,
     /// `output` its output limit, `budget` all tokens the specialist may ever use.
-    pub fn reserve(
+    pub async fn reserve(
         &self,
+        at: Timestamp,
         model: &str,
         specialist: &str,
         budget: u64,
-        input: u64,
-        output: u64,
+        (input, output): (u64, u64),
     ) -> Result<Reservation, SpendError> {
-        let price = self.prices.of(model).ok_or_else(|| SpendError::NoPrice { model: model.to_owned() })?;
+        let price =
+            self.prices.of(model, at).ok_or_else(|| SpendError::NoPrice { model: model.to_owned() })?;
+        let item = Item::Model { model: model.to_owned(), specialist: specialist.to_owned() };
         let cost = price.worst(input, output);
         // A model that costs nothing has no tokens worth budgeting: its turns are limited anyway.
         let tokens = if price == Price::FREE { 0 } else { input.saturating_add(output) };
-        let mut state = self.lock();
-        let left = self
-            .ceiling
-            .saturating_sub(state.total.cost_micro_usd)
-            .saturating_sub(state.total.reserved_micro_usd);
-        if cost > left {
-            return Err(SpendError::Ceiling { worst: cost, left });
+        let held = self.hold(at, item, cost, tokens, budget).await?;
+        let mut total = self.lock();
+        total.model_calls = total.model_calls.saturating_add(1);
+        if price == Price::FREE {
+            total.free_calls = total.free_calls.saturating_add(1);
         }
-        let mine = state.specialists.entry(specialist.to_owned()).or_default();
-        let left = budget.saturating_sub(mine.used).saturating_sub(mine.reserved);
-        if tokens > left {
-            return Err(SpendError::Tokens { specialist: specialist.to_owned(), worst: tokens, left });
-        }
-        mine.reserved = mine.reserved.saturating_add(tokens);
-        state.total.reserved_micro_usd = state.total.reserved_micro_usd.saturating_add(cost);
-        state.total.model_calls = state.total.model_calls.saturating_add(1);
-        drop(state);
-        Ok(Reservation {
-            spend: self.clone(),
-            specialist: specialist.to_owned(),
-            price,
-            cost,
-            tokens,
-            settled: false,
-        })
+        drop(total);
+        Ok(Reservation { spend: self.clone(), held, price, cost, tokens, is_settled: false })
     }
 
-    /// Books something that is not a model call: bytes scanned, a rerank.
-    pub fn charge(&self, micro_usd: u64) {
-        let mut state = self.lock();
-        state.total.cost_micro_usd = state.total.cost_micro_usd.saturating_add(micro_usd);
+    /// Sets the worst case of something aside that is no model call: so many bytes or queries.
+    pub async fn reserve_charge(
+        &self,
+        at: Timestamp,
+        what: Charge,
+        units: u64,
+    ) -> Result<Reservation, SpendError> {
+        let cost = self.prices.charge(what, units);
+        let held = self.hold(at, Item::Charge(what), cost, 0, u64::MAX).await?;
+        Ok(Reservation { spend: self.clone(), held, price: Price::FREE, cost, tokens: 0, is_settled: false })
+    }
+
+    async fn hold(
+        &self,
+        at: Timestamp,
+        item: Item,
+        worst_micro_usd: u64,
+        tokens: u64,
+        token_budget: u64,
+    ) -> Result<Option<Held>, SpendError> {
+        if worst_micro_usd == 0 && tokens == 0 {
+            return Ok(None);
+        }
+        let (incident, service) = (Arc::clone(&self.incident), self.service.clone());
+        let ask = Ask { at, incident, service, item, worst_micro_usd, tokens, token_budget };
+        let held = self.keeper.reserve(ask).await?;
+        let mut total = self.lock();
+        total.reserved_micro_usd = total.reserved_micro_usd.saturating_add(worst_micro_usd);
+        Ok(Some(held))
     }
 
     /// What was spent so far.
     pub fn total(&self) -> Total {
-        self.lock().total
+        *self.lock()
     }
 
-    /// The ceiling.
-    pub const fn ceiling_micro_usd(&self) -> u64 {
-        self.ceiling
+    /// What things cost.
+    pub fn prices(&self) -> &Prices {
+        &self.prices
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // The state is plain numbers and each change is complete: a poisoned lock is still right.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Total> {
+        // The total is plain numbers and each change is complete: a poisoned lock is still right.
+        self.total.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Reservation {
     /// Settles with what was used; `None` where that is not known: then in full. Returns the cost.
     pub fn settle(mut self, usage: Option<&Usage>) -> u64 {
-        self.finish(usage)
+        let bill = match usage {
+            Some(usage) => Bill {
+                cost_micro_usd: self.price.cost(usage),
+                uncached_micro_usd: self.price.cost(&usage.uncached()),
+                usage: *usage,
+                tokens: if self.tokens == 0 { 0 } else { usage.total() },
+                units: 0,
+                assumed: false,
+            },
+            None => self.in_full(),
+        };
+        self.finish(&bill)
     }
 
-    /// Gives it all back: the call was refused before the provider did any work.
+    /// Settles what is no model call with the bytes or queries it came to; `None` where that is
+    /// not known: then in full. Returns the cost.
+    pub fn settle_units(mut self, units: Option<u64>) -> u64 {
+        let what = self.held.as_ref().and_then(|held| match held.ask.item {
+            Item::Charge(what) => Some(what),
+            Item::Model { .. } => None,
+        });
+        let bill = match (units, what) {
+            (Some(units), Some(what)) => {
+                let cost = self.spend.prices.charge(what, units);
+                Bill { cost_micro_usd: cost, uncached_micro_usd: cost, units, ..Bill::default() }
+            }
+            _ => self.in_full(),
+        };
+        self.finish(&bill)
+    }
+
+    /// Gives it all back: the call was refused before anybody did any work.
     pub fn release(mut self) {
-        self.finish(Some(&Usage::default()));
+        self.finish(&Bill::default());
     }
 
-    fn finish(&mut self, usage: Option<&Usage>) -> u64 {
-        self.settled = true;
-        let cost = usage.map_or(self.cost, |usage| self.price.cost(usage));
-        let tokens = usage.map_or(self.tokens, Usage::total);
-        let mut state = self.spend.lock();
-        let total = &mut state.total;
+    fn in_full(&self) -> Bill {
+        Bill {
+            cost_micro_usd: self.cost,
+            uncached_micro_usd: self.cost,
+            tokens: self.tokens,
+            assumed: true,
+            ..Bill::default()
+        }
+    }
+
+    fn finish(&mut self, bill: &Bill) -> u64 {
+        self.is_settled = true;
+        let cost = bill.cost_micro_usd;
+        let is_charge = self.held.as_ref().is_some_and(|h| matches!(h.ask.item, Item::Charge(_)));
+        let mut total = self.spend.lock();
         total.reserved_micro_usd = total.reserved_micro_usd.saturating_sub(self.cost);
         total.cost_micro_usd = total.cost_micro_usd.saturating_add(cost);
-        match usage {
-            Some(usage) => total.usage.add(*usage),
-            None => total.assumed_micro_usd = total.assumed_micro_usd.saturating_add(cost),
+        total.beyond_micro_usd = total.beyond_micro_usd.saturating_add(cost.saturating_sub(self.cost));
+        total.usage.add(bill.usage);
+        if is_charge {
+            total.charges_micro_usd = total.charges_micro_usd.saturating_add(cost);
         }
-        let mine = state.specialists.entry(self.specialist.clone()).or_default();
-        mine.reserved = mine.reserved.saturating_sub(self.tokens);
-        mine.used = mine.used.saturating_add(tokens);
+        if bill.assumed {
+            total.assumed_micro_usd = total.assumed_micro_usd.saturating_add(cost);
+        }
+        drop(total);
+        if cost > self.cost {
+            tracing::error!(
+                cost_micro_usd = cost,
+                reserved_micro_usd = self.cost,
+                "a call cost more than its reservation"
+            );
+        }
+        if let Some(held) = &self.held {
+            self.spend.keeper.settle(held, bill);
+        }
         cost
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        if !self.settled {
-            self.finish(None);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const HAIKU: &str = "global.anthropic.claude-haiku-4-5-20251001-v1:0";
-
-    fn purse(ceiling: u64) -> Spend {
-        Spend::new(Arc::new(Prices::embedded().unwrap()), ceiling)
-    }
-
-    #[test]
-    fn a_call_is_reserved_at_its_worst_and_settled_at_its_usage() {
-        let spend = purse(10_000);
-        let held = spend.reserve(HAIKU, "router", 10_000, 2_000, 500).unwrap();
-        assert_eq!(spend.total().reserved_micro_usd, 2_000 * 5 / 4 + 500 * 5);
-        let cost = held.settle(Some(&Usage { input_tokens: 400, output_tokens: 80, ..Usage::default() }));
-        assert_eq!(cost, 800);
-        let total = spend.total();
-        assert_eq!((total.cost_micro_usd, total.reserved_micro_usd, total.model_calls), (800, 0, 1));
-    }
-
-    #[test]
-    fn unknown_usage_and_dropped_reservations_are_settled_in_full() {
-        let spend = purse(10_000);
-        assert_eq!(spend.reserve(HAIKU, "a", 10_000, 1_000, 100).unwrap().settle(None), 1_750);
-        drop(spend.reserve(HAIKU, "a", 10_000, 1_000, 100).unwrap());
-        assert_eq!(spend.total().cost_micro_usd, 3_500);
-        assert_eq!(spend.total().assumed_micro_usd, 3_500);
-    }
-
-    #[test]
-    fn ceilings_budgets_and_unknown_models_refuse() {
-        let spend = purse(2_000);
-        assert!(matches!(spend.reserve("nobody", "a", 1, 1, 1), Err(SpendError::NoPrice { .. })));
-        assert!(matches!(spend.reserve(HAIKU, "a", 99_999, 2_000, 1), Err(SpendError::Ceiling { .. })));
-        assert!(matches!(spend.reserve(HAIKU, "a", 500, 500, 1), Err(SpendError::Tokens { .. })));
-        assert!(spend.reserve("playbook", "a", 0, 1_000_000, 4_000).is_ok());
-        assert_eq!(spend.total().reserved_micro_usd, 0);
-    }
-
-    proptest! {
-        #[test]
-        fn settled_plus_reserved_never_passes_the_ceiling(
-            steps in prop::collection::vec((0u64..3_000, 1u64..500, 0u8..3, 0u64..100), 1..40)
-        ) {
-            let spend = purse(20_000);
-            let mut held = Vec::new();
-            for (input, output, what, share) in steps {
-                if let Ok(r) = spend.reserve(HAIKU, "a", u64::MAX, input, output) {
-                    match what {
-                        0 => held.push(r),
-                        1 => { r.settle(None); }
-                        _ => {
-                            let input_tokens = input * share / 100;
-                            r.settle(Some(&Usage { input_tokens, output_tokens: output, ..Usage::default() }));
-                        }
-                    }
-                }
-                let t = spend.total();
-                prop_assert!(t.cost_micro_usd + t.reserved_micro_usd <= 20_000);
-            }
+        if !self.is_settled {
+            let bill = self.in_full();
+            self.finish(&bill);
         }
     }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
+    breaker::Transition,
     model::{GuardrailTrace, Usage},
     run::Ended,
     tools::FailureKind,
@@ -92,6 +93,33 @@ pub enum AgentEvent {
         stop_reason: String,
         /// What the guardrail says of it.
         trace: Option<GuardrailTrace>,
+    },
+    /// A call waited for the account's quota.
+    Waited {
+        /// Which specialist.
+        specialist: String,
+        /// For which provider and model.
+        model: String,
+        /// How long, in real time.
+        ms: u64,
+    },
+    /// A model could not answer, and the next one is asked.
+    FellThrough {
+        /// Which specialist.
+        specialist: String,
+        /// From which model.
+        from: String,
+        /// To which.
+        to: String,
+        /// Why.
+        why: String,
+    },
+    /// A circuit breaker changed its phase at a call of this specialist.
+    Breaker {
+        /// Which specialist.
+        specialist: String,
+        /// The change.
+        change: Transition,
     },
     /// A specialist is done.
     Finished {

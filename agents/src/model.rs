@@ -9,10 +9,12 @@ mod message;
 mod request;
 mod response;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
+
+use crate::gate::Gate;
 
 pub use error::{Charged, ModelError, ModelErrorKind};
 pub use guardrail::{GuardedSide, GuardrailFinding, GuardrailTrace};
@@ -51,4 +53,20 @@ pub trait Model: Send + Sync + std::fmt::Debug {
         request: &'a ModelRequest,
         limits: &'a CallLimits,
     ) -> BoxFuture<'a, Result<ModelResponse, ModelError>>;
+
+    /// Most input tokens that the request can come to, the provider's own framing aside: the bytes
+    /// of what is sent, since a token is at least one byte.
+    fn input_bound(&self, request: &ModelRequest) -> u64 {
+        request.bytes()
+    }
+
+    /// What a call has to pass before it is made; nothing for what is always there.
+    fn gate(&self) -> Option<&Gate> {
+        None
+    }
+
+    /// Models that are asked in its place when it cannot answer, in order.
+    fn fallbacks(&self) -> &[Arc<dyn Model>] {
+        &[]
+    }
 }

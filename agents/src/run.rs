@@ -3,6 +3,7 @@
 //! A run never fails: whatever the model, the tools or the limits do, it ends with a conclusion
 //! and says how it ended. What a model did not conclude is concluded from the evidence by rules.
 
+mod ask;
 mod calls;
 mod cap;
 mod conclude;
@@ -80,6 +81,10 @@ pub enum Ended {
     Deadline,
     /// The next call did not fit under a cost ceiling, or has no known price.
     Spend,
+    /// Every model it may ask is behind an open circuit breaker.
+    BreakerOpen,
+    /// The use of models is switched off.
+    SwitchedOff,
     /// The incident was taken from it.
     Cancelled,
     /// It kept asking the same.

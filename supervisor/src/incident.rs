@@ -8,12 +8,7 @@ mod pursue;
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures::FutureExt as _;
-use midwatch_agents::{
-    budget::{Spend, Total},
-    evidence::EvidenceBook,
-    route::Route,
-    signals::Signals,
-};
+use midwatch_agents::{budget::Total, evidence::EvidenceBook, route::Route, signals::Signals};
 use midwatch_policy::{Action, CauseKind, IncidentId, RunbookContract, Service, Timestamp, Verdict};
 use tokio::task::JoinHandle;
 
@@ -129,7 +124,7 @@ impl Ready {
             view,
             (since, Arc::clone(&replay)),
         );
-        let spend = Spend::new(Arc::clone(&site.minds.prices), site.minds.ceiling_micro_usd);
+        let spend = site.minds.purse(&opened);
         let case = Case::new(
             Arc::new(opened),
             Arc::clone(&site.clock),
@@ -177,6 +172,7 @@ impl Ready {
         case.recorder.note(Event::Closed { outcome });
         let mut run = report::report(&case, &story, outcome);
         case.recorder.note(Event::Reported { run: Box::new(run.clone()) });
+        site.minds.ledger.closed(&run, case.spend.total(), case.now());
         if let Some(hands) = &site.hands
             && let Some(problem) = pursue::seal(&case, hands).await
         {

@@ -24,6 +24,7 @@ use crate::{
     case::{CALL_TIMEOUT, Case},
     decide::Found,
     event::Event,
+    ledger::Paid,
     record::Recorder,
     site::Minds,
     sweep::{Swept, scene},
@@ -56,7 +57,9 @@ pub async fn analysts(case: &Case, minds: &Arc<Minds>, swept: &Swept, known: &[S
             let step = format!("investigate {}", specialist.name);
             case.step(&step, async {
                 let task = task(case, &specialist.name, known, question);
-                let watched = Watched::new(Arc::clone(&case.tools) as Arc<dyn Tools>);
+                let tools = Arc::clone(&case.tools) as Arc<dyn Tools>;
+                let paid = Paid::new(tools, case.spend.clone(), Arc::clone(&case.clock));
+                let watched = Watched::new(Arc::new(paid));
                 let context = context(case, minds, specialist, &watched);
                 let outcome = run::investigate(&context.as_run(), specialist, &task, &swept.sweep).await;
                 Look { outcome, observed: watched.taken() }

@@ -27,6 +27,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// As it is written in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClosedTransient => "closed_transient",
+            Self::Resolved => "resolved",
+            Self::Recovered => "recovered",
+            Self::Escalated => "escalated",
+            Self::TakenOver => "taken_over",
+        }
+    }
+
     /// Whether a person has to look.
     pub const fn needs_a_person(self) -> bool {
         matches!(self, Self::Escalated | Self::TakenOver)

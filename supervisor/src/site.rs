@@ -4,16 +4,19 @@
 use std::sync::Arc;
 
 use midwatch_agents::{
+    budget::{Ceilings, Spend},
+    gate::Gate,
     model::{Guardrail, Model},
     prices::Prices,
     specialist::{ModelTier, PromptError, Specialist},
+    switch::ModelSwitch,
 };
 use midwatch_policy::{Catalog, Clock};
 
-use crate::{approve::Channel, desk::Desk, journal::Journal, memory::Memory, tools::Toolbox};
-
-/// Ceiling of one incident's spend unless said otherwise: fifty cents.
-pub const CEILING_MICRO_USD: u64 = 500_000;
+use crate::{
+    approve::Channel, desk::Desk, intake::Opened, journal::Journal, ledger::Ledger, memory::Memory,
+    models::Models, tools::Toolbox,
+};
 
 /// The models and who speaks with them.
 #[derive(Debug, Clone)]
@@ -24,8 +27,12 @@ pub struct Minds {
     pub large: Arc<dyn Model>,
     /// Prices of both.
     pub prices: Arc<Prices>,
-    /// Most that one incident may cost.
-    pub ceiling_micro_usd: u64,
+    /// Who keeps the sums and the ceilings.
+    pub ledger: Ledger,
+    /// What stands before each paid model.
+    pub gates: Vec<Arc<Gate>>,
+    /// The kill switch of all of them.
+    pub switch: Arc<ModelSwitch>,
     /// The provider's guardrail.
     pub guardrail: Option<Guardrail>,
     /// The router.
@@ -47,12 +54,26 @@ impl Minds {
             small,
             large,
             prices,
-            ceiling_micro_usd: CEILING_MICRO_USD,
+            ledger: Ledger::in_memory(Ceilings::default()),
+            gates: Vec::new(),
+            switch: Arc::default(),
             guardrail: None,
             router: Specialist::router()?,
             analysts: vec![Specialist::log_analyst()?, Specialist::deploy_correlator()?],
             remediator: Specialist::remediator()?,
         })
+    }
+
+    /// The usual specialists on models as they are configured, with this ledger.
+    pub fn on(models: Models, ledger: Ledger) -> Result<Self, PromptError> {
+        let Models { small, large, prices, gates, switch } = models;
+        Ok(Self { ledger, gates, switch, ..Self::new(small, large, Arc::new(prices))? })
+    }
+
+    /// The purse of an incident.
+    pub fn purse(&self, opened: &Opened) -> Spend {
+        let service = opened.service.as_ref().map(|service| service.name.as_str());
+        self.ledger.purse(Arc::clone(&self.prices), opened.id.as_str(), service)
     }
 
     /// The model that a specialist runs on.

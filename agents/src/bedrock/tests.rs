@@ -1,7 +1,6 @@
 //! Against the wire: requests and answers as Bedrock's endpoint has them.
 
 use std::{
-    num::NonZeroU32,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -83,7 +82,7 @@ fn model(endpoint: &Endpoint, id: &str) -> BedrockModel {
         .credentials_provider(SharedCredentialsProvider::new(Credentials::new("a", "b", None, None, "test")))
         .http_client(http_client_fn(move |_, _| connector.clone()))
         .build();
-    BedrockModel::new(&config, id, NonZeroU32::new(600).unwrap())
+    BedrockModel::new(&config, id)
 }
 
 fn request() -> ModelRequest {

@@ -65,6 +65,21 @@ impl Usage {
             .saturating_add(self.cache_write_tokens)
     }
 
+    /// The same tokens as if nothing had been cached: what the provider's cache saved is measured
+    /// against it.
+    #[must_use]
+    pub const fn uncached(&self) -> Self {
+        Self {
+            input_tokens: self
+                .input_tokens
+                .saturating_add(self.cache_read_tokens)
+                .saturating_add(self.cache_write_tokens),
+            output_tokens: self.output_tokens,
+            cache_read_tokens: 0,
+            cache_write_tokens: 0,
+        }
+    }
+
     /// Adds the tokens of another call.
     pub fn add(&mut self, other: Self) {
         self.input_tokens = self.input_tokens.saturating_add(other.input_tokens);

@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 
 use super::{
     Ended, RunContext,
+    ask::{since, time_left},
     conversation::{error, outside},
-    drive::{object, since, time_left},
+    drive::object,
 };
 use crate::{
     events::AgentEvent,

@@ -97,6 +97,13 @@ impl Conversation {
         self.slide();
     }
 
+    /// Leaves out what only the model that thought it can read again.
+    pub(super) fn forget_reasoning(&mut self) {
+        for message in &mut self.messages {
+            message.content.retain(|block| !matches!(block, Content::ReasoningContent(_)));
+        }
+    }
+
     /// Makes room after the provider said that the conversation does not fit. False when there is
     /// nothing left to leave out.
     pub(super) fn shrink(&mut self) -> bool {

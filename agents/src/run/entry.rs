@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::{
     Ended, Proposal, RunContext, RunOutcome,
+    ask::{Stats, since},
     conclude::{decision, finding, parse, proposal},
-    drive::{Accept, Driven, Stats, drive, since},
+    drive::{Accept, Driven, drive},
 };
 use crate::{
     brief::{Brief, ProposalDraft},
@@ -119,6 +120,7 @@ async fn whole<T>(
 fn joined<T>(first: Driven<T>, second: Option<Driven<T>>, model: String, started: Timestamp) -> Whole<T> {
     let ended = first.ended;
     let remark = remark(&first, second.is_some());
+    let model = if first.fell.is_empty() { model } else { first.model };
     let mut stats = first.stats;
     let (mut observations, mut missing) = (first.observations, first.missing);
     let mut conclusion = first.conclusion;
@@ -167,20 +169,25 @@ fn finish<T>(ctx: &RunContext<'_>, specialist: &Specialist, partial: Partial, ou
     }
 }
 
-/// What the report says of a model that did not conclude.
+/// What the report says of a model that did not conclude, or was not the first one asked.
 fn remark<T>(run: &Driven<T>, rules_took_over: bool) -> Option<String> {
-    if run.conclusion.is_some() {
-        return None;
+    let mut parts = run.fell.clone();
+    if run.conclusion.is_none() {
+        let traced = run.guardrail.as_ref().map(GuardrailTrace::in_words).filter(|words| !words.is_empty());
+        let detail = match run.ended {
+            Ended::Spend | Ended::Tokens | Ended::BreakerOpen | Ended::SwitchedOff => run.detail.clone(),
+            _ => None,
+        };
+        let ended = why(run.ended);
+        parts.push(match traced.or(detail) {
+            Some(words) => format!("{ended} ({words})"),
+            None => ended,
+        });
+        if rules_took_over {
+            parts.push("rules concluded in its place".to_owned());
+        }
     }
-    let mut text = why(run.ended);
-    let traced = run.guardrail.as_ref().map(GuardrailTrace::in_words).filter(|words| !words.is_empty());
-    if let Some(words) = traced {
-        text = format!("{text} ({words})");
-    }
-    if rules_took_over {
-        text.push_str("; rules concluded in its place");
-    }
-    Some(text)
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 fn everything(
@@ -203,6 +210,7 @@ fn why(ended: Ended) -> String {
         Ended::ToolCalls => "all its tool calls were used".to_owned(),
         Ended::Deadline => "its time was up".to_owned(),
         Ended::Spend => "the next call did not fit under the cost ceiling".to_owned(),
+        Ended::BreakerOpen | Ended::SwitchedOff => "no model could be asked".to_owned(),
         Ended::Cancelled => "it was cancelled".to_owned(),
         Ended::Repeats => "it kept asking the same".to_owned(),
         Ended::NoConclusion => "its model stopped without concluding".to_owned(),

@@ -1,5 +1,7 @@
 //! The loop against models that do what models do, and worse.
 
+mod chain;
+mod prefix;
 mod stage;
 
 use std::sync::{Arc, atomic::Ordering};

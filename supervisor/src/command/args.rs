@@ -6,6 +6,7 @@ mod notify;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::civil::Date;
 
 pub(super) use desk::{
     ApprovalsArgs, ApprovalsCommand, ApproveArgs, ApproversArgs, ApproversCommand, AtDesk, DeclineArgs,
@@ -15,6 +16,7 @@ pub(super) use desk::{
 pub(super) use notify::{NotifyArgs, NotifyCommand};
 
 use super::{policy::PolicyArgs, runbook::RunbookArgs};
+use crate::ledger::By;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,6 +26,7 @@ Examples:
   aws sqs receive-message … | midwatch triage -
   midwatch doctor                        what is set up, what is missing, how to mend it
   midwatch incidents show ID             what happened, from the journal
+  midwatch spend --by model              what it cost
   midwatch policy explain TOOL ARGS…     which rule decides, why, who would be asked
   midwatch runbook lint DIR              what nobody could follow at 3 AM
 
@@ -31,7 +34,9 @@ Environment:
   AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL*   as for every AWS tool
   MIDWATCH_CATALOG    the service catalog (TOML)
   MIDWATCH_RUNBOOKS   a directory of Markdown runbooks
-  MIDWATCH_STORE      where incidents are kept
+  MIDWATCH_STORE      where incidents are kept; the ledger of what they cost lies beside it
+  MIDWATCH_MONEY      ceilings, circuit breakers and chains of models (TOML); see docs/money.md
+  MIDWATCH_MODELS_OFF while it is set no model is asked: rules reason
   MIDWATCH_LOG        what to log to stderr, such as debug
 
 Exit status of demo and triage:
@@ -92,8 +97,10 @@ pub enum Command {
     Keys(KeysArgs),
     /// Try how people are reached, and see what did not reach them
     Notify(NotifyArgs),
-    /// Stop every change at once, whatever was approved
+    /// Stop every change at once, whatever was approved; or, with --models, all use of models
     KillSwitch(KillSwitchArgs),
+    /// What models and queries cost: by day, service, model, specialist or incident
+    Spend(SpendArgs),
 }
 
 /// How to write the result.
@@ -112,6 +119,9 @@ pub enum ModelChoice {
     Playbook,
     /// Amazon Bedrock.
     Bedrock,
+    /// An endpoint that speaks OpenAI's chat completions (MIDWATCH_OPENAI_*).
+    #[value(name = "openai")]
+    OpenAi,
 }
 
 /// Arguments of `demo`.
@@ -189,6 +199,9 @@ pub struct EvalArgs {
     /// Which model reasons; bedrock means each world's own Converse endpoint
     #[arg(long, value_enum, default_value_t = ModelChoice::Playbook)]
     pub model: ModelChoice,
+    /// Write what each scenario's models read to DIR/tokens.toml, instead of holding it against that
+    #[arg(long)]
+    pub record_tokens: bool,
     /// How to write the result
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -232,6 +245,37 @@ pub enum IncidentsCommand {
     Stop(HoldArgs),
     /// Hand one back to Midwatch
     Return(HoldArgs),
+}
+
+/// Arguments of `spend`.
+#[derive(Debug, Args)]
+pub struct SpendArgs {
+    /// What lines stand for
+    #[arg(long, value_enum, default_value_t = By::Day)]
+    pub by: By,
+    /// The first day, in UTC
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub from: Option<Date>,
+    /// The last day, in UTC
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub to: Option<Date>,
+    /// The store whose ledger is read
+    #[arg(long, value_name = "FILE", env = "MIDWATCH_STORE")]
+    pub store: Option<PathBuf>,
+    /// How to write the result
+    #[arg(long, value_enum, default_value_t = SpendFormat::Text)]
+    pub format: SpendFormat,
+}
+
+/// How to write what was spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SpendFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// For spreadsheets.
+    Csv,
 }
 
 /// Arguments of `doctor`.

@@ -16,6 +16,7 @@ use midwatch_sim::Scenario;
 use crate::{
     approve::{AtTheDesk, Channel},
     incident::handle,
+    ledger::Ledger,
     memory::Memory,
     terminal::{
         style::{FAINT, STRONG},
@@ -28,6 +29,7 @@ use people::{AtTheTerminal, Decided};
 use super::{
     args::{DemoArgs, Format},
     incidents::store,
+    model::{config, ledger},
     seat::{Seat, Yes},
     triage::{journal, show, view},
     world::{self, Gate},
@@ -64,11 +66,18 @@ pub(super) async fn run(arguments: DemoArgs) -> anyhow::Result<ExitCode> {
     } else {
         Gate::Embedded(Some(SignedDuration::from_secs(i64::from(arguments.timeout))))
     };
-    let stage = world::set(scenario, arguments.model, (journal, memory), gate, |world, seat| {
+    // Without a store of its own the demo's money is as made up as its world.
+    let (ledger, model, note) = match &arguments.store {
+        Some(store) => ledger(arguments.model, store)?,
+        None => (Ledger::in_memory(config()?.ceilings), arguments.model, None),
+    };
+    let kept = note.or(kept);
+    let stage = world::set(scenario, (model, ledger), (journal, memory), gate, |world, seat| {
         channel(&arguments, world, seat)
     })
     .await?;
     let run = handle(stage.alarm, &stage.site, view(arguments.format), rand::random()).await?;
+    stage.site.minds.ledger.flush().await;
     show(&run, arguments.format)?;
     if arguments.format == Format::Text {
         let note =

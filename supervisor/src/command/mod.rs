@@ -20,6 +20,7 @@ mod policy;
 mod runbook;
 #[cfg(feature = "demo")]
 mod seat;
+mod spend;
 mod triage;
 #[cfg(feature = "demo")]
 mod world;
@@ -58,5 +59,6 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Keys(keys) => keys::run(keys),
         Command::Notify(notify) => notify::run(notify).await,
         Command::KillSwitch(switch) => kill_switch::run(&switch),
+        Command::Spend(spend) => spend::run(&spend),
     }
 }

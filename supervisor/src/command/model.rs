@@ -1,30 +1,34 @@
 //! Which models reason, by choice and configuration.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use midwatch_agents::{
     bedrock::BedrockModel,
     model::{Guardrail, Model},
-    playbook::PlaybookModel,
-    prices::Prices,
+    openai::{Calling, PlainHttp},
+    prices::{Price, Prices},
 };
 use midwatch_mcp::SdkConfig;
 
-use crate::site::Minds;
+use crate::{
+    ledger::Ledger,
+    models::{MoneyConfig, Rung},
+    site::Minds,
+};
 
-use super::args::ModelChoice;
+use super::{args::ModelChoice, incidents::store};
 
 /// The small model unless `MIDWATCH_SMALL_MODEL` names another.
 const SMALL: &str = "global.anthropic.claude-haiku-4-5-20251001-v1:0";
 /// The able model unless `MIDWATCH_LARGE_MODEL` names another.
 const LARGE: &str = "global.anthropic.claude-sonnet-4-5-20250929-v1:0";
 
-/// Requests a minute to one model unless `MIDWATCH_MODEL_RPM` says otherwise.
-const PER_MINUTE: NonZeroU32 = match NonZeroU32::new(240) {
-    Some(number) => number,
-    None => NonZeroU32::MIN,
-};
+/// The endpoint unless `MIDWATCH_OPENAI_URL` names another.
+const OPENAI: &str = "https://api.openai.com/v1";
 
 /// Names of the two models, as configured.
 pub(super) fn names() -> (String, String) {
@@ -38,7 +42,7 @@ pub(super) fn prices() -> anyhow::Result<Prices> {
     match std::env::var_os("MIDWATCH_PRICES") {
         None => Ok(prices),
         Some(path) => {
-            let path = std::path::PathBuf::from(path);
+            let path = PathBuf::from(path);
             let text = std::fs::read_to_string(&path)
                 .with_context(|| format!("cannot read the prices `{}`", path.display()))?;
             prices.overridden_by(&text).with_context(|| format!("in `{}`", path.display()))
@@ -46,32 +50,114 @@ pub(super) fn prices() -> anyhow::Result<Prices> {
     }
 }
 
-/// The models of a choice. `aws` is only used for Bedrock.
-pub(super) fn minds(choice: ModelChoice, aws: Option<&SdkConfig>) -> anyhow::Result<Minds> {
-    let prices = Arc::new(prices()?);
-    let (small, large): (Arc<dyn Model>, Arc<dyn Model>) = match (choice, aws) {
-        (ModelChoice::Playbook, _) | (ModelChoice::Bedrock, None) => {
-            (Arc::new(PlaybookModel), Arc::new(PlaybookModel))
-        }
-        (ModelChoice::Bedrock, Some(config)) => {
+/// The models of a choice, on a ledger. `aws` is only used for Bedrock.
+pub(super) fn minds(choice: ModelChoice, aws: Option<&SdkConfig>, ledger: Ledger) -> anyhow::Result<Minds> {
+    let mut config = config()?;
+    match choice {
+        ModelChoice::Playbook => (config.small, config.large) = (Vec::new(), Vec::new()),
+        ModelChoice::Bedrock => {
             let (small, large) = names();
-            (bedrock(config, small)?, bedrock(config, large)?)
+            for (chain, model) in [(&mut config.small, small), (&mut config.large, large)] {
+                if chain.is_empty() {
+                    chain.push(Rung::Bedrock { model, region: None, limits: None, price: None });
+                }
+            }
         }
-    };
-    let mut minds = Minds::new(small, large, prices).context("embedded prompts")?;
+        ModelChoice::OpenAi => {
+            for (chain, variable) in
+                [(&mut config.small, "MIDWATCH_SMALL_MODEL"), (&mut config.large, "MIDWATCH_LARGE_MODEL")]
+            {
+                if chain.is_empty() {
+                    chain.push(openai(variable)?);
+                }
+            }
+        }
+    }
+    let models = config.build(aws, prices()?)?;
+    if let Some(why) = stopped() {
+        models.switch.stop(why);
+    }
+    let mut minds = Minds::on(models, ledger).context("embedded prompts")?;
     minds.guardrail = guardrail();
     Ok(minds)
 }
 
-/// A client for a model of Bedrock.
-pub(super) fn bedrock(config: &SdkConfig, model: String) -> anyhow::Result<Arc<dyn Model>> {
-    let per_minute = match std::env::var("MIDWATCH_MODEL_RPM") {
-        Err(_) => PER_MINUTE,
-        Ok(text) => {
-            text.parse().with_context(|| format!("MIDWATCH_MODEL_RPM is `{text}`, not a number from 1"))?
+/// Ceilings, chains and limits: of the file that `MIDWATCH_MONEY` names, and usual ones without.
+pub(super) fn config() -> anyhow::Result<MoneyConfig> {
+    let mut config = match std::env::var_os("MIDWATCH_MONEY") {
+        None => MoneyConfig::default(),
+        Some(path) => {
+            let path = PathBuf::from(path);
+            let text = std::fs::read_to_string(&path)
+                .with_context(|| format!("cannot read the money settings `{}`", path.display()))?;
+            toml::from_str(&text).with_context(|| format!("in `{}`", path.display()))?
         }
     };
-    Ok(Arc::new(BedrockModel::new(config, model, per_minute)))
+    if let Ok(text) = std::env::var("MIDWATCH_MODEL_RPM") {
+        let requests = text.parse();
+        config.limits.requests_per_minute =
+            requests.with_context(|| format!("MIDWATCH_MODEL_RPM is `{text}`, not a number from 1"))?;
+    }
+    config.switch_file.get_or_insert_with(switch_file);
+    Ok(config)
+}
+
+/// The file that stops all use of models while it exists.
+pub(super) fn switch_file() -> PathBuf {
+    let named = std::env::var_os("MIDWATCH_MODEL_SWITCH_FILE").map(PathBuf::from);
+    named.unwrap_or_else(|| store(None).with_file_name("models-off"))
+}
+
+/// Why the environment says that no model may be asked.
+pub(super) fn stopped() -> Option<String> {
+    let said = std::env::var("MIDWATCH_MODELS_OFF").ok()?;
+    (!matches!(said.trim(), "" | "0" | "false")).then(|| "MIDWATCH_MODELS_OFF is set".to_owned())
+}
+
+/// The ledger beside a store; the choice may have to change with it: what costs money is not asked
+/// without one. The note is for people.
+pub(super) fn ledger(
+    choice: ModelChoice,
+    store: &Path,
+) -> anyhow::Result<(Ledger, ModelChoice, Option<String>)> {
+    let ceilings = config()?.ceilings;
+    Ok(match Ledger::open(&Ledger::beside(store), ceilings) {
+        Ok(ledger) => (ledger, choice, None),
+        Err(_) if choice == ModelChoice::Playbook => (Ledger::in_memory(ceilings), choice, None),
+        Err(error) => {
+            let note = format!("midwatch: rules reason, since what models cost cannot be kept: {error}");
+            (Ledger::in_memory(ceilings), ModelChoice::Playbook, Some(note))
+        }
+    })
+}
+
+/// One model of the endpoint that the environment names.
+fn openai(variable: &str) -> anyhow::Result<Rung> {
+    let set = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+    let model = set(variable).with_context(|| format!("{variable} has to name the endpoint's model"))?;
+    let price = match set("MIDWATCH_OPENAI_PRICE").as_deref() {
+        None => None,
+        Some("free") => Some(Price::FREE),
+        Some(other) => bail!(
+            "MIDWATCH_OPENAI_PRICE is `{other}`: it can be `free`; other prices stand in the file of MIDWATCH_PRICES"
+        ),
+    };
+    let key_file = set("MIDWATCH_OPENAI_KEY_FILE").map(PathBuf::from);
+    let key_env =
+        key_file.is_none().then(|| "MIDWATCH_OPENAI_KEY".to_owned()).filter(|name| set(name).is_some());
+    let calling = match set("MIDWATCH_OPENAI_CALLING").as_deref() {
+        None | Some("tools") => Calling::Tools,
+        Some("schema") => Calling::Schema,
+        Some(other) => bail!("MIDWATCH_OPENAI_CALLING is `{other}`: it can be `tools` or `schema`"),
+    };
+    let base_url = set("MIDWATCH_OPENAI_URL").unwrap_or_else(|| OPENAI.to_owned());
+    let plain_http = PlainHttp::Loopback;
+    Ok(Rung::OpenAi { model, base_url, key_env, key_file, calling, plain_http, limits: None, price })
+}
+
+/// A client for a model of Bedrock.
+pub(super) fn bedrock(config: &SdkConfig, model: &str) -> Arc<dyn Model> {
+    Arc::new(BedrockModel::new(config, model))
 }
 
 fn guardrail() -> Option<Guardrail> {

@@ -28,7 +28,7 @@ use crate::{
 use super::{
     args::{Format, ModelChoice, TriageArgs},
     incidents::store,
-    model::minds,
+    model::{ledger, minds},
 };
 
 /// Longest alarm that is read.
@@ -44,8 +44,9 @@ pub(super) async fn run(arguments: TriageArgs) -> anyhow::Result<ExitCode> {
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let aws = aws(&alarm);
-    let config = match arguments.model {
-        ModelChoice::Playbook => None,
+    let (ledger, model, note) = ledger(arguments.model, &store(arguments.store.clone()))?;
+    let config = match model {
+        ModelChoice::Playbook | ModelChoice::OpenAi => None,
         ModelChoice::Bedrock => {
             Some(aws.base().await.map_err(|e| anyhow::anyhow!("{}; {}", e.message, e.mend))?)
         }
@@ -53,6 +54,7 @@ pub(super) async fn run(arguments: TriageArgs) -> anyhow::Result<ExitCode> {
     let ctx = Ctx::new(aws, Arc::clone(&catalog), Arc::clone(&clock));
     let memory = Memory::open(&store(arguments.store.clone()));
     let (journal, kept) = journal(arguments.store)?;
+    let kept = note.or(kept);
     let mut tools = servers::readers(&ctx, arguments.runbooks).await;
     // It plans and cannot act: it has neither desk nor keys.
     let planning = RemediationServer::new(ctx, RemediationConfig::planning_only(SpendStore::in_memory()?));
@@ -62,12 +64,13 @@ pub(super) async fn run(arguments: TriageArgs) -> anyhow::Result<ExitCode> {
         clock: Arc::clone(&clock),
         wall: clock,
         tools: Arc::new(tools),
-        minds: Arc::new(minds(arguments.model, config.as_ref())?),
+        minds: Arc::new(minds(model, config.as_ref(), ledger)?),
         hands: None,
         journal,
         memory,
     };
     let run = handle(alarm, &site, view(arguments.format), rand::random()).await?;
+    site.minds.ledger.flush().await;
     show(&run, arguments.format)?;
     if let (Some(note), Format::Text) = (kept, arguments.format) {
         writeln!(anstream::stderr(), "{note}")?;

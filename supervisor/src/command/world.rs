@@ -16,6 +16,7 @@ use crate::{
     approve::Channel,
     desk::{Desk, EmbeddedConfig, EmbeddedDesk, McpPlanner, Sources},
     journal::Journal,
+    ledger::Ledger,
     memory::Memory,
     servers,
     site::{Hands, Site},
@@ -60,7 +61,7 @@ struct Reached {
 /// Sets the stage for a scenario.
 pub(super) async fn set(
     scenario: Scenario,
-    model: ModelChoice,
+    (model, ledger): (ModelChoice, Ledger),
     (journal, memory): (Arc<dyn Journal>, Memory),
     gate: Gate,
     channel: impl FnOnce(&Arc<World>, Seat) -> Arc<dyn Channel>,
@@ -89,7 +90,7 @@ pub(super) async fn set(
         clock,
         wall: Arc::new(SystemClock),
         tools: Arc::new(tools),
-        minds: Arc::new(minds(model, Some(&config))?),
+        minds: Arc::new(minds(model, Some(&config), ledger)?),
         hands: Some(Hands { channel: channel(&world, seat), desk }),
         journal,
         memory,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use midwatch_agents::{events::AgentEvent, model::GuardrailTrace};
+use midwatch_agents::{breaker::Transition, events::AgentEvent, model::GuardrailTrace};
 
 use super::{
     Page,
@@ -53,6 +53,15 @@ impl Lanes {
             AgentEvent::Guarded { specialist, trace, .. } => {
                 self.say(page, specialist, &format!("{WARN}!{WARN:#} {}", guarded(trace.as_ref())), "");
             }
+            AgentEvent::Waited { specialist, ms, .. } => {
+                self.say(page, specialist, "· waited for the quota of its model", &took(*ms));
+            }
+            AgentEvent::FellThrough { specialist, to, why, .. } => {
+                self.say(page, specialist, &format!("{WARN}!{WARN:#} now {}: {}", clean(to), clean(why)), "");
+            }
+            AgentEvent::Breaker { specialist, change } => {
+                self.say(page, specialist, &format!("{WARN}!{WARN:#} {}", breaker(change)), "");
+            }
             AgentEvent::Finished { specialist, turns, tool_calls, ms, .. } => {
                 let calls = if *tool_calls == 1 { "call" } else { "calls" };
                 let each = if *turns == 1 { "turn" } else { "turns" };
@@ -77,6 +86,9 @@ impl Lanes {
             | AgentEvent::ToolFinished { specialist, .. }
             | AgentEvent::Corrected { specialist, .. }
             | AgentEvent::Guarded { specialist, .. }
+            | AgentEvent::Waited { specialist, .. }
+            | AgentEvent::FellThrough { specialist, .. }
+            | AgentEvent::Breaker { specialist, .. }
             | AgentEvent::Finished { specialist, .. } => {
                 matches!(specialist.as_str(), "router" | "remediator")
             }
@@ -137,6 +149,13 @@ fn alone(page: &mut Page, event: &AgentEvent) {
         AgentEvent::Guarded { specialist, trace, .. } => {
             page.item(&format!("{WARN}!{WARN:#}"), &format!("{specialist}: {}", guarded(trace.as_ref())));
         }
+        AgentEvent::Waited { specialist, ms, .. } => {
+            page.item("·", &format!("{specialist} waited {} for the quota of its model", took(*ms)));
+        }
+        AgentEvent::FellThrough { specialist, to, why, .. } => {
+            page.item("!", &format!("{specialist}: now {}: {}", clean(to), clean(why)));
+        }
+        AgentEvent::Breaker { change, .. } => page.item("!", &breaker(change)),
         AgentEvent::Started { .. }
         | AgentEvent::Turn { .. }
         | AgentEvent::ToolStarted { .. }
@@ -149,6 +168,12 @@ fn guarded(trace: Option<&GuardrailTrace>) -> String {
     let words = trace.map(|trace| clean(&trace.in_words())).filter(|words| !words.is_empty());
     let words = words.map(|words| format!(": {words}")).unwrap_or_default();
     format!("the guardrail or content filter stepped in{words}")
+}
+
+/// A circuit breaker that changed.
+fn breaker(change: &Transition) -> String {
+    let phase = change.to.as_str().replace('_', "-");
+    format!("circuit breaker of {} is {phase}: {}", clean(&change.name), clean(&change.why))
 }
 
 /// A text without its colours and without the lines that join it to a lane.

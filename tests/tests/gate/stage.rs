@@ -1,7 +1,6 @@
 //! A world, the supervisor with hands in it, and somebody who is asked.
 
 use std::{
-    num::NonZeroU32,
     path::Path,
     sync::{Arc, Mutex},
     time::Duration,
@@ -108,7 +107,7 @@ pub(crate) async fn play(scenario: Scenario, mind: Option<Mind>, manner: Manner)
         Some(mind) => {
             world.set_mind(mind);
             let name = "global.anthropic.claude-sonnet-4-5-20250929-v1:0".to_owned();
-            Arc::new(BedrockModel::new(&config, name, NonZeroU32::new(6000).unwrap()))
+            Arc::new(BedrockModel::new(&config, name))
         }
     };
     let ctx = Ctx::new(aws, Arc::clone(&catalog), Arc::clone(&clock));

@@ -264,8 +264,11 @@ pub struct KillSwitchArgs {
     #[arg(value_enum)]
     pub what: KillSwitchCommand,
     /// The file that remediation servers look at (their --kill-switch)
-    #[arg(long, value_name = "FILE", env = "MIDWATCH_KILL_SWITCH_FILE")]
-    pub file: PathBuf,
+    #[arg(long, value_name = "FILE", env = "MIDWATCH_KILL_SWITCH_FILE", required_unless_present = "models")]
+    pub file: Option<PathBuf>,
+    /// Switch the use of models off instead, and nothing else: rules reason meanwhile
+    #[arg(long)]
+    pub models: bool,
     /// How to write the result
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,

@@ -163,13 +163,7 @@ async fn models(ctx: &Ctx) -> Vec<Check> {
             Check::new("Models", role, State::Fail, format!("`{model}`: {why}"))
                 .mend("enable the model for this account and region, and allow bedrock:InvokeModel for it")
         };
-        let client = match bedrock(&config, model.clone()) {
-            Ok(client) => client,
-            Err(error) => {
-                all.push(failed(format!("{error:#}")));
-                continue;
-            }
-        };
+        let client = bedrock(&config, &model);
         let request = ModelRequest {
             messages: vec![Message::user(vec![Content::Text("Say ok.".to_owned())])],
             inference: Inference { max_tokens: Some(1), ..Inference::default() },

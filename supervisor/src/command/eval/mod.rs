@@ -4,6 +4,7 @@ mod check;
 mod interrupt;
 mod people;
 mod table;
+mod tokens;
 mod totals;
 
 use std::{
@@ -23,6 +24,7 @@ use crate::{
     event::NoView,
     incident::{handle, resume},
     journal::{Entry, Journal, SqliteJournal},
+    ledger::Ledger,
     memory::Memory,
     run::Run,
     site::Site,
@@ -30,6 +32,7 @@ use crate::{
 
 use super::{
     args::{EvalArgs, Format, ModelChoice},
+    model::config,
     world::{self, Stage},
 };
 
@@ -92,6 +95,12 @@ pub(super) async fn run(arguments: EvalArgs) -> anyhow::Result<ExitCode> {
         .await;
     let mut played: Vec<Played> = played.into_iter().flatten().collect();
     played.sort_by(|a, b| a.id.cmp(&b.id));
+    let recorded = tokens::file(&arguments.directory);
+    if arguments.record_tokens {
+        tokens::record(&recorded, &played)?;
+    } else if arguments.model == ModelChoice::Bedrock {
+        tokens::compare(&recorded, &mut played)?;
+    }
     let totals = totals::totals(&played);
     let mut out = anstream::stdout();
     match arguments.format {
@@ -177,7 +186,8 @@ async fn play(id: String, scenario: Result<Scenario, String>, how: How) -> Vec<P
 }
 
 async fn set(scenario: Scenario, model: ModelChoice, journal: Arc<dyn Journal>) -> anyhow::Result<Stage> {
-    world::set(scenario, model, (journal, Memory::none()), world::Gate::Embedded(None), people::scripted)
+    let money = (model, Ledger::in_memory(config()?.ceilings));
+    world::set(scenario, money, (journal, Memory::none()), world::Gate::Embedded(None), people::scripted)
         .await
 }
 

@@ -25,6 +25,10 @@ pub(super) struct Totals {
     actions: usize,
     model_calls: u64,
     input_tokens: u64,
+    /// Of those, read from the provider's cache.
+    cached_input_tokens: u64,
+    /// The share of that, in percent.
+    cache_hit_percent: Option<u64>,
     output_tokens: u64,
     cost_micro_usd: u64,
     timings_ms: Spread,
@@ -54,6 +58,8 @@ pub(super) fn totals(played: &[Played]) -> Totals {
     let judged: Vec<(f64, bool)> =
         played.iter().filter_map(|p| Some((p.run.as_ref()?.confidence, p.correct?))).collect();
     let right = judged.iter().filter(|(_, right)| *right).count();
+    let input: u64 = runs.iter().map(|r| r.usage.input_tokens).sum();
+    let cached: u64 = runs.iter().map(|r| r.usage.cached_input_tokens).sum();
     Totals {
         scenarios: played.len(),
         passed: played.iter().filter(|p| p.passed).count(),
@@ -65,7 +71,9 @@ pub(super) fn totals(played: &[Played]) -> Totals {
         escalated: runs.iter().filter(|r| r.escalated).count(),
         actions: runs.iter().map(|r| r.actions.len()).sum(),
         model_calls: runs.iter().map(|r| u64::from(r.usage.model_calls)).sum(),
-        input_tokens: runs.iter().map(|r| r.usage.input_tokens).sum(),
+        input_tokens: input,
+        cached_input_tokens: cached,
+        cache_hit_percent: (cached * 100).checked_div(input),
         output_tokens: runs.iter().map(|r| r.usage.output_tokens).sum(),
         cost_micro_usd: runs.iter().map(|r| r.usage.cost_micro_usd).sum(),
         timings_ms: spread(&runs.iter().map(|r| r.timings_ms).collect::<Vec<_>>()),
@@ -133,9 +141,10 @@ impl Totals {
                 share(self.calibration.map(|c| c.ece))
             ),
             format!(
-                "{} model calls, {} tokens in, {} out, {}",
+                "{} model calls, {} tokens in ({} % from the cache), {} out, {}",
                 self.model_calls,
                 self.input_tokens,
+                self.cache_hit_percent.unwrap_or(0),
                 self.output_tokens,
                 crate::terminal::text::dollars(self.cost_micro_usd)
             ),

@@ -1,0 +1,291 @@
+//! Which models are asked, in which order, and what may be spent on them: the `[money]` part of a
+//! configuration, and what is built from it.
+
+use std::{collections::BTreeMap, num::NonZeroU32, path::PathBuf, sync::Arc};
+
+use aws_config::{Region, SdkConfig};
+use midwatch_agents::{
+    bedrock::BedrockModel,
+    breaker::BreakerSettings,
+    budget::Ceilings,
+    chain::{Chain, Gated},
+    gate::{Gate, Limits},
+    model::Model,
+    openai::{ApiKey, Calling, OpenAiConfig, OpenAiError, OpenAiModel, PlainHttp},
+    playbook::PlaybookModel,
+    prices::{Price, Prices},
+    switch::ModelSwitch,
+};
+use serde::Deserialize;
+
+/// Money and models, as they are configured. Everything has a default but the chains.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MoneyConfig {
+    /// What may be spent at most.
+    pub ceilings: Ceilings,
+    /// When a circuit breaker opens; each provider, region and model has one.
+    pub breaker: BreakerSettings,
+    /// What an account allows of a model, unless the model says otherwise.
+    pub limits: Limits,
+    /// While this file exists no model is asked.
+    pub switch_file: Option<PathBuf>,
+    /// Who routes: the first that can answer.
+    pub small: Vec<Rung>,
+    /// Who investigates: the first that can answer.
+    pub large: Vec<Rung>,
+}
+
+/// One model of a chain. After the last one come the rules of the playbook.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(tag = "provider", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Rung {
+    /// Amazon Bedrock.
+    Bedrock {
+        /// Model id, inference profile or its ARN.
+        model: String,
+        /// The region; absent: that of the credentials.
+        region: Option<String>,
+        /// What the account allows of it there.
+        limits: Option<Limits>,
+        /// What it costs, if the price file does not say.
+        price: Option<Price>,
+    },
+    /// An endpoint that speaks OpenAI's chat completions.
+    OpenAi {
+        /// The model's name there.
+        model: String,
+        /// Up to and with the version, such as `https://api.openai.com/v1`.
+        base_url: String,
+        /// The environment variable that holds the key.
+        key_env: Option<String>,
+        /// The file that holds the key.
+        key_file: Option<PathBuf>,
+        /// How tool calls are asked for.
+        #[serde(default)]
+        calling: Calling,
+        /// Whether plain HTTP may leave this machine.
+        #[serde(default)]
+        plain_http: PlainHttp,
+        /// What the endpoint allows.
+        limits: Option<Limits>,
+        /// What it costs, if the price file does not say.
+        price: Option<Price>,
+    },
+}
+
+/// What is wrong with the models of a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelsError {
+    /// Bedrock is named, and there is no AWS configuration.
+    #[error("model `{0}` is on Bedrock, and there are no AWS credentials for it")]
+    NoAws(String),
+    /// A key that is named is not there.
+    #[error("the key of model `{model}` cannot be read from `{place}`: {problem}")]
+    Key {
+        /// The model.
+        model: String,
+        /// Variable or file.
+        place: String,
+        /// Why.
+        problem: String,
+    },
+    /// An endpoint that cannot be used.
+    #[error("model `{model}`")]
+    OpenAi {
+        /// The model.
+        model: String,
+        /// Why.
+        source: OpenAiError,
+    },
+}
+
+/// What was built.
+#[derive(Debug, Clone)]
+pub struct Models {
+    /// Who routes.
+    pub small: Arc<dyn Model>,
+    /// Who investigates.
+    pub large: Arc<dyn Model>,
+    /// Prices, those of the rungs included.
+    pub prices: Prices,
+    /// A gate for each provider, region and model: for metrics, and for people to open and close.
+    pub gates: Vec<Arc<Gate>>,
+    /// The kill switch of all of them.
+    pub switch: Arc<ModelSwitch>,
+}
+
+impl MoneyConfig {
+    /// Builds the chains. An empty chain is the playbook.
+    pub fn build(&self, aws: Option<&SdkConfig>, prices: Prices) -> Result<Models, ModelsError> {
+        let switch = Arc::new(ModelSwitch::new(self.switch_file.clone()));
+        let mut building = Building { config: self, aws, prices, switch, gates: BTreeMap::new() };
+        let small = building.chain(&self.small)?;
+        let large = building.chain(&self.large)?;
+        let Building { prices, switch, gates, .. } = building;
+        Ok(Models { small, large, prices, gates: gates.into_values().collect(), switch })
+    }
+}
+
+struct Building<'a> {
+    config: &'a MoneyConfig,
+    aws: Option<&'a SdkConfig>,
+    prices: Prices,
+    switch: Arc<ModelSwitch>,
+    gates: BTreeMap<String, Arc<Gate>>,
+}
+
+impl Building<'_> {
+    fn chain(&mut self, rungs: &[Rung]) -> Result<Arc<dyn Model>, ModelsError> {
+        let mut models = rungs.iter().map(|rung| self.rung(rung)).collect::<Result<Vec<_>, _>>()?;
+        Ok(match models.len() {
+            0 => Arc::new(PlaybookModel),
+            1 => models.remove(0),
+            _ => {
+                let first = models.remove(0);
+                Arc::new(Chain::new(first, models))
+            }
+        })
+    }
+
+    fn rung(&mut self, rung: &Rung) -> Result<Arc<dyn Model>, ModelsError> {
+        let (name, model, limits, price): (String, Arc<dyn Model>, _, _) = match rung {
+            Rung::Bedrock { model, region, limits, price } => {
+                let Some(aws) = self.aws else { return Err(ModelsError::NoAws(model.clone())) };
+                let aws = match region {
+                    Some(region) => aws.to_builder().region(Region::new(region.clone())).build(),
+                    None => aws.clone(),
+                };
+                let place = aws.region().map_or("bedrock", |region| region.as_ref()).to_owned();
+                (format!("{place} {model}"), Arc::new(BedrockModel::new(&aws, model)), limits, price)
+            }
+            Rung::OpenAi { model, base_url, key_env, key_file, calling, plain_http, limits, price } => {
+                let config = OpenAiConfig {
+                    base_url: base_url.clone(),
+                    model: model.clone(),
+                    price_id: format!("openai/{model}"),
+                    key: key(model, key_env.as_deref(), key_file.as_ref())?,
+                    calling: *calling,
+                    plain_http: *plain_http,
+                };
+                let built = OpenAiModel::new(config)
+                    .map_err(|source| ModelsError::OpenAi { model: model.clone(), source })?;
+                (format!("{base_url} {model}"), Arc::new(built), limits, price)
+            }
+        };
+        if let Some(price) = price {
+            self.prices.set(model.id(), *price);
+        }
+        let gate = self.gates.entry(name.clone()).or_insert_with(|| {
+            let limits = limits.unwrap_or(self.config.limits);
+            Arc::new(Gate::new(name, Arc::clone(&self.switch), self.config.breaker, limits))
+        });
+        Ok(Arc::new(Gated::new(model, Arc::clone(gate))))
+    }
+}
+
+fn key(model: &str, variable: Option<&str>, file: Option<&PathBuf>) -> Result<Option<ApiKey>, ModelsError> {
+    let missing = |place: String, problem: &str| ModelsError::Key {
+        model: model.to_owned(),
+        place,
+        problem: problem.to_owned(),
+    };
+    if let Some(variable) = variable {
+        let text = std::env::var(variable).map_err(|_| missing(variable.to_owned(), "it is not set"))?;
+        return ApiKey::new(&text).map(Some).ok_or_else(|| missing(variable.to_owned(), "it is empty"));
+    }
+    let Some(file) = file else { return Ok(None) };
+    let place = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|error| missing(place.clone(), &error.to_string()))?;
+    ApiKey::new(&text).map(Some).ok_or_else(|| missing(place, "it is empty"))
+}
+
+/// So many requests a minute, and nothing else limited.
+pub fn per_minute(requests: NonZeroU32) -> Limits {
+    Limits { requests_per_minute: requests, ..Limits::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = r#"
+        [ceilings]
+        hour_micro_usd = 1_000_000
+        [breaker]
+        error_percent = 30
+        [limits]
+        tokens_per_minute = 200_000
+        [[small]]
+        provider = "openai"
+        model = "coder"
+        base_url = "http://127.0.0.1:8080/v1"
+        calling = "schema"
+        price = { input = 0, output = 0 }
+        [[large]]
+        provider = "bedrock"
+        model = "us.anthropic.claude-sonnet-4-6"
+        region = "us-east-1"
+        [[large]]
+        provider = "bedrock"
+        model = "us.anthropic.claude-sonnet-4-6"
+        region = "us-west-2"
+        limits = { requests_per_minute = 30 }
+        [[large]]
+        provider = "openai"
+        model = "coder"
+        base_url = "http://127.0.0.1:8080/v1"
+    "#;
+
+    #[test]
+    fn chains_are_built_in_order_with_one_gate_for_each_place() {
+        let config: MoneyConfig = toml::from_str(CONFIG).unwrap();
+        assert_eq!(
+            (config.ceilings.hour_micro_usd, config.ceilings.incident_micro_usd),
+            (1_000_000, 500_000)
+        );
+        let aws = SdkConfig::builder().behavior_version(aws_config::BehaviorVersion::latest()).build();
+        let models = config.build(Some(&aws), Prices::embedded().unwrap()).unwrap();
+        let gates: Vec<&str> = models.gates.iter().map(|gate| gate.name()).collect();
+        assert_eq!(
+            gates,
+            [
+                "http://127.0.0.1:8080/v1 coder",
+                "us-east-1 us.anthropic.claude-sonnet-4-6",
+                "us-west-2 us.anthropic.claude-sonnet-4-6"
+            ]
+        );
+        assert_eq!((models.small.id(), models.small.fallbacks().len()), ("openai/coder", 0));
+        let after: Vec<&str> = models.large.fallbacks().iter().map(|m| m.id()).collect();
+        assert_eq!(after, ["us.anthropic.claude-sonnet-4-6", "openai/coder"]);
+        let now = "2026-11-21T02:04:00Z".parse().unwrap();
+        assert_eq!(models.prices.of("openai/coder", now), Some(Price::FREE));
+        let none = MoneyConfig::default().build(None, Prices::default()).unwrap();
+        assert_eq!((none.small.id(), none.gates.len()), ("playbook", 0));
+    }
+
+    #[test]
+    fn what_cannot_work_is_said_before_the_first_alarm() {
+        let parse = |text: &str| toml::from_str::<MoneyConfig>(text);
+        for wrong in [
+            "[ceilings]\nyear_micro_usd = 1\n",
+            "[limits]\nrequests_per_minute = 0\n",
+            "[[small]]\nprovider = \"other\"\nmodel = \"m\"\n",
+            "[[small]]\nprovider = \"bedrock\"\nmodel = \"m\"\ntypo = 1\n",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+        let build = |text: &str| parse(text).unwrap().build(None, Prices::default()).unwrap_err();
+        let bedrock = build("[[small]]\nprovider = \"bedrock\"\nmodel = \"m\"\n");
+        assert!(matches!(bedrock, ModelsError::NoAws(_)));
+        let openai = "[[small]]\nprovider = \"openai\"\nmodel = \"m\"\n";
+        let far = build(&format!("{openai}base_url = \"http://models.internal/v1\"\n"));
+        assert!(matches!(far, ModelsError::OpenAi { .. }));
+        let no_key =
+            build(&format!("{openai}base_url = \"https://h/v1\"\nkey_env = \"MIDWATCH_NO_SUCH_KEY\"\n"));
+        assert_eq!(
+            no_key.to_string(),
+            "the key of model `m` cannot be read from `MIDWATCH_NO_SUCH_KEY`: it is not set"
+        );
+    }
+}
