@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use governor::{DefaultDirectRateLimiter, InsufficientCapacity, Quota, RateLimiter, clock::Clock as _};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter, clock::Clock as _};
 use midwatch_policy::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -180,8 +180,7 @@ impl Gate {
     /// took, in real time: quotas are the provider's and know no other.
     pub async fn turn(&self, tokens: u64) -> Result<Duration, Closed> {
         let mut waited = Duration::ZERO;
-        loop {
-            let Err(not_yet) = self.requests.check() else { break };
+        while let Err(not_yet) = self.requests.check() {
             self.pause(not_yet.wait_time_from(self.requests.clock().now()), &mut waited).await?;
         }
         if let Some((limiter, most)) = &self.tokens {
@@ -189,13 +188,8 @@ impl Gate {
             let tokens =
                 NonZeroU32::new(u32::try_from(tokens).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
             let tokens = tokens.min(*most);
-            loop {
-                match limiter.check_n(tokens) {
-                    Ok(Ok(())) | Err(InsufficientCapacity(_)) => break,
-                    Ok(Err(not_yet)) => {
-                        self.pause(not_yet.wait_time_from(limiter.clock().now()), &mut waited).await?;
-                    }
-                }
+            while let Ok(Err(not_yet)) = limiter.check_n(tokens) {
+                self.pause(not_yet.wait_time_from(limiter.clock().now()), &mut waited).await?;
             }
         }
         if !waited.is_zero() {
