@@ -2,6 +2,7 @@
 //!
 //! Serde stops at the first error, and who mends a calendar before a freeze wants all of them.
 
+use jiff::Timestamp;
 use serde::de::{DeserializeOwned, IntoDeserializer as _};
 use toml::de::{DeTable, DeValue, Error};
 
@@ -9,7 +10,7 @@ use crate::problem::{Problem, line_at};
 
 /// What is left to read of one table, and where it stands.
 #[derive(Debug)]
-pub(crate) struct Fields<'t> {
+pub struct Fields<'t> {
     text: &'t str,
     /// How the table is called in messages, such as `[hours]`; empty for the whole file.
     name: String,
@@ -19,7 +20,7 @@ pub(crate) struct Fields<'t> {
 
 impl<'t> Fields<'t> {
     /// The whole file; nothing where it is no TOML at all.
-    pub(crate) fn parse(text: &'t str, problems: &mut Vec<Problem>) -> Option<Self> {
+    pub fn parse(text: &'t str, problems: &mut Vec<Problem>) -> Option<Self> {
         let (table, errors) = DeTable::parse_recoverable(text);
         if errors.is_empty() {
             return Some(Self { text, name: String::new(), line: 1, table: table.into_inner() });
@@ -32,12 +33,12 @@ impl<'t> Fields<'t> {
     }
 
     /// The line on which the table begins.
-    pub(crate) const fn line(&self) -> usize {
+    pub const fn line(&self) -> usize {
         self.line
     }
 
     /// A problem of the table as a whole.
-    pub(crate) fn wrong(&self, message: &str, remedy: &str) -> Problem {
+    pub fn wrong(&self, message: &str, remedy: &str) -> Problem {
         Problem::new(Some(self.line), format!("{}{message}", self.prefix()), remedy)
     }
 
@@ -46,13 +47,13 @@ impl<'t> Fields<'t> {
     }
 
     /// The value of a field as it stands there, with its line.
-    pub(crate) fn raw(&mut self, key: &str) -> Option<(usize, DeValue<'t>)> {
+    pub fn raw(&mut self, key: &str) -> Option<(usize, DeValue<'t>)> {
         let value = self.table.remove(key)?;
         Some((line_at(self.text, value.span().start), value.into_inner()))
     }
 
     /// A field that may be absent. `form` shows how it is written.
-    pub(crate) fn take<T: DeserializeOwned>(
+    pub fn take<T: DeserializeOwned>(
         &mut self,
         key: &str,
         form: &str,
@@ -71,7 +72,7 @@ impl<'t> Fields<'t> {
     }
 
     /// A text that has to be there and say something.
-    pub(crate) fn text(&mut self, key: &str, remedy: &str, problems: &mut Vec<Problem>) -> Option<String> {
+    pub fn text(&mut self, key: &str, remedy: &str, problems: &mut Vec<Problem>) -> Option<String> {
         if !self.table.contains_key(key) {
             problems.push(self.wrong(&format!("there is no `{key}`"), remedy));
             return None;
@@ -85,13 +86,17 @@ impl<'t> Fields<'t> {
     }
 
     /// The tables of an array of tables.
-    pub(crate) fn tables(&mut self, key: &str, problems: &mut Vec<Problem>) -> Vec<Self> {
+    pub fn tables(&mut self, key: &str, problems: &mut Vec<Problem>) -> Vec<Self> {
         let Some(value) = self.table.remove(key) else { return Vec::new() };
         let line = line_at(self.text, value.span().start);
         let text = self.text;
         let mut found = Vec::new();
         let mut no_table = |line, name: &str| {
-            problems.push(Problem::new(Some(line), format!("{name} is no table"), "see docs/policy.md"));
+            problems.push(Problem::new(
+                Some(line),
+                format!("{name} is no table"),
+                format!("write `[[{key}]]` on a line of its own"),
+            ));
         };
         let DeValue::Array(items) = value.into_inner() else {
             no_table(line, &format!("`{key}`"));
@@ -110,7 +115,7 @@ impl<'t> Fields<'t> {
     }
 
     /// A table within this one.
-    pub(crate) fn table(&mut self, key: &str, problems: &mut Vec<Problem>) -> Option<Self> {
+    pub fn table(&mut self, key: &str, problems: &mut Vec<Problem>) -> Option<Self> {
         let value = self.table.remove(key)?;
         let line = line_at(self.text, value.span().start);
         let within = self.name.trim_matches(['[', ']']);
@@ -127,13 +132,43 @@ impl<'t> Fields<'t> {
         }
     }
 
+    /// A moment that is the same everywhere: a TOML date-time or a text, with its offset.
+    pub fn moment(&mut self, key: &str, problems: &mut Vec<Problem>) -> Option<Timestamp> {
+        let form =
+            format!("write an absolute time: `{key} = 2026-12-18T18:00:00Z`, or with an offset `+01:00`");
+        let Some((line, value)) = self.raw(key) else {
+            problems.push(self.wrong(&format!("there is no `{key}`"), &form));
+            return None;
+        };
+        let text = match value {
+            DeValue::String(text) => text.into_owned(),
+            DeValue::Datetime(moment) => moment.to_string(),
+            other => {
+                let message = format!("`{key}` is of the type {}", other.type_str());
+                problems.push(Problem { line: Some(line), ..self.wrong(&message, &form) });
+                return None;
+            }
+        };
+        let moment = text.trim().parse().ok();
+        if moment.is_none() {
+            let message = format!("`{key}` is `{text}`, which is no time with an offset");
+            problems.push(Problem { line: Some(line), ..self.wrong(&message, &form) });
+        }
+        moment
+    }
+
+    /// Whether the field is there.
+    pub fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
     /// The names of the fields that are left.
-    pub(crate) fn keys(&self) -> Vec<String> {
+    pub fn keys(&self) -> Vec<String> {
         self.table.iter().map(|(key, _)| key.get_ref().to_string()).collect()
     }
 
     /// What is left is unknown.
-    pub(crate) fn finish(self, known: &str, problems: &mut Vec<Problem>) {
+    pub fn finish(self, known: &str, problems: &mut Vec<Problem>) {
         for (key, _) in &self.table {
             let line = line_at(self.text, key.span().start);
             let message = format!("{}there is no field `{}`", self.prefix(), key.get_ref());

@@ -32,6 +32,7 @@ pub use catalog::{
 };
 pub use cause::{CauseKind, Verdict};
 pub use clock::{Clock, FixedClock};
+pub use fields::Fields;
 pub use id::{AwsName, EvidenceId, IdError, IncidentId, PermitId, RequestId, ServiceName};
 pub use jiff::{SignedDuration, Timestamp};
 pub use permit::{

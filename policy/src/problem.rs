@@ -14,12 +14,13 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(crate) fn new(line: Option<usize>, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+    /// A problem, where it is and what to do about it.
+    pub fn new(line: Option<usize>, message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { line, message: message.into(), remedy: remedy.into() }
     }
 
     /// All of them, a line each, indented as an error shows them.
-    pub(crate) fn lines(all: &[Self]) -> String {
+    pub fn lines(all: &[Self]) -> String {
         all.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ")
     }
 }

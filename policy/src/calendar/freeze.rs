@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use toml::de::DeValue;
 
 use crate::{
     catalog::{Environment, Service, Tier},
@@ -43,14 +42,14 @@ impl Freeze {
         self.services.iter()
     }
 
-    /// Without `services` and `environments` it is about all of production; services that are
+    /// Reads a table. Without `services` and `environments` it is about all of production; services that are
     /// named are frozen wherever they run.
-    pub(super) fn read(mut table: Fields<'_>, problems: &mut Vec<Problem>) -> Option<Self> {
+    pub fn read(mut table: Fields<'_>, problems: &mut Vec<Problem>) -> Option<Self> {
         let before = problems.len();
         let id = table.text("id", "give it a short name: `id = \"year-end\"`", problems);
         let reason = table.text("reason", "say why to people: `reason = \"…\"`", problems);
-        let from = moment(&mut table, "from", problems);
-        let to = moment(&mut table, "to", problems);
+        let from = table.moment("from", problems);
+        let to = table.moment("to", problems);
         let services = list(&mut table, "services", "[\"checkout-api\"]", problems);
         let environments = list(&mut table, "environments", "[\"production\", \"staging\"]", problems);
         let tiers = list(&mut table, "tiers", "[0, 1]", problems);
@@ -90,28 +89,4 @@ fn list<T: serde::de::DeserializeOwned + Ord>(
         problems.push(table.wrong(&format!("`{key}` is empty"), "name at least one, or leave it out"));
     }
     Some(list)
-}
-
-/// A moment that is the same everywhere: a TOML date-time or a text, with its offset.
-fn moment(table: &mut Fields<'_>, key: &str, problems: &mut Vec<Problem>) -> Option<Timestamp> {
-    let form = format!("write an absolute time: `{key} = 2026-12-18T18:00:00Z`, or with an offset `+01:00`");
-    let Some((line, value)) = table.raw(key) else {
-        problems.push(table.wrong(&format!("there is no `{key}`"), &form));
-        return None;
-    };
-    let text = match value {
-        DeValue::String(text) => text.into_owned(),
-        DeValue::Datetime(moment) => moment.to_string(),
-        other => {
-            let message = format!("`{key}` is of the type {}", other.type_str());
-            problems.push(Problem { line: Some(line), ..table.wrong(&message, &form) });
-            return None;
-        }
-    };
-    let moment = text.trim().parse().ok();
-    if moment.is_none() {
-        let message = format!("`{key}` is `{text}`, which is no time with an offset");
-        problems.push(Problem { line: Some(line), ..table.wrong(&message, &form) });
-    }
-    moment
 }

@@ -63,6 +63,8 @@ pub(super) fn keep(connection: &Connection, pieces: Vec<Vec<u8>>) -> Result<Vec<
 }
 
 pub(super) fn read(connection: &Connection, incident: &IncidentId) -> Result<Vec<Entry>, Failure> {
+    // Entries and head from one moment, whoever appends meanwhile.
+    let _snapshot = connection.unchecked_transaction()?;
     let mut statement = connection.prepare_cached(
         "SELECT seq, at, kind, body, prev, hash FROM entries WHERE incident = ?1 ORDER BY seq",
     )?;
