@@ -198,7 +198,7 @@ fn altered_evidence_is_noticed() {
 fn what_is_no_alarm_is_refused_and_says_why() {
     let place = Place::new();
     let path = place.directory.path().join("alarm.json");
-    for (content, says) in [("{", "not JSON"), ("{\"a\":1}", "not a CloudWatch alarm"), ("[]", "a list")] {
+    for (content, says) in [("{", "not JSON"), ("{\"a\":1}", "not a known alarm"), ("[]", "a list")] {
         std::fs::write(&path, content).unwrap();
         let output = place.run(&["triage", path.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(2));

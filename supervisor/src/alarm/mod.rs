@@ -5,6 +5,7 @@
 //! and of secrets, and never to be put into a system prompt. The wire shapes stay in `wire`; nothing else in the
 //! supervisor knows that EventBridge and SNS disagree about dimensions.
 
+mod foreign;
 mod wire;
 
 use std::{collections::BTreeMap, fmt};
@@ -13,7 +14,22 @@ use midwatch_policy::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use foreign::parse_all;
 pub use wire::{AlarmError, parse};
+
+/// How bad whoever wrote the alarm says it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Wake somebody.
+    Critical,
+    /// Soon.
+    High,
+    /// During the day.
+    Warning,
+    /// For the record.
+    Info,
+}
 
 /// State of a CloudWatch alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +138,9 @@ pub struct Alarm {
     /// Why its actions are suppressed, where they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suppressed: Option<String>,
+    /// How bad it is, where the payload says. CloudWatch does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
 }
 
 impl Alarm {

@@ -26,8 +26,9 @@ pub enum AlarmError {
     Json(#[source] serde_json::Error),
     /// JSON, but of something else.
     #[error(
-        "not a CloudWatch alarm ({found}); known shapes: EventBridge `CloudWatch Alarm State Change`, \
-         SNS notification or its `Message`, Lambda `alarmData`"
+        "not a known alarm ({found}); known shapes: EventBridge `CloudWatch Alarm State Change`, \
+         SNS notification or its `Message`, Lambda `alarmData`; over HTTP also Alertmanager's webhook and \
+         the shape of docs/serve.md"
     )]
     Foreign {
         /// What it looks like.
@@ -47,10 +48,15 @@ pub enum AlarmError {
 pub fn parse(text: &str) -> Result<Alarm, AlarmError> {
     let text = text.trim_start_matches('\u{feff}');
     let value: Value = serde_json::from_str(text).map_err(AlarmError::Json)?;
-    open(&value, DEEPEST)
+    open(&value)
 }
 
-fn open(value: &Value, depth: u8) -> Result<Alarm, AlarmError> {
+/// Reads an alarm, whatever envelopes it is in.
+pub(super) fn open(value: &Value) -> Result<Alarm, AlarmError> {
+    unwrap(value, DEEPEST)
+}
+
+fn unwrap(value: &Value, depth: u8) -> Result<Alarm, AlarmError> {
     let Some(depth) = depth.checked_sub(1) else {
         return Err(AlarmError::Foreign { found: "envelopes within envelopes".to_owned() });
     };
@@ -65,7 +71,7 @@ fn open(value: &Value, depth: u8) -> Result<Alarm, AlarmError> {
     }
     if let Some(messages) = value.get("Messages").and_then(Value::as_array) {
         return match messages.as_slice() {
-            [message] => open(message, depth),
+            [message] => unwrap(message, depth),
             [] => Err(AlarmError::Foreign { found: "an answer of the queue without a message".to_owned() }),
             many => Err(AlarmError::Foreign {
                 found: format!(
@@ -82,16 +88,16 @@ fn open(value: &Value, depth: u8) -> Result<Alarm, AlarmError> {
                 let inner: Value = serde_json::from_str(text).map_err(|_| AlarmError::Foreign {
                     found: format!("an envelope whose message is the text `{}`", shorten(text, 40)),
                 })?;
-                open(&inner, depth)
+                unwrap(&inner, depth)
             }
-            inner => open(inner, depth),
+            inner => unwrap(inner, depth),
         };
     }
     if let Some(inner) = value.get("Sns") {
-        return open(inner, depth);
+        return unwrap(inner, depth);
     }
     if let Some([record, ..]) = value.get("Records").and_then(Value::as_array).map(Vec::as_slice) {
-        return open(record, depth);
+        return unwrap(record, depth);
     }
     Err(AlarmError::Foreign { found: describe(value) })
 }
@@ -256,6 +262,7 @@ fn from_detail(
         threshold: reason_data.threshold,
         watch,
         suppressed: suppressed.map(text),
+        severity: None,
     })
 }
 
@@ -379,6 +386,7 @@ fn from_message(value: &Value) -> Result<Alarm, AlarmError> {
         threshold,
         watch,
         suppressed: None,
+        severity: None,
     })
 }
 
@@ -426,15 +434,15 @@ fn pairs(list: Vec<RawDimension>) -> BTreeMap<String, String> {
     list.into_iter().map(|d| (d.name, d.value)).collect()
 }
 
-fn bounded(map: BTreeMap<String, String>) -> BTreeMap<String, String> {
+pub(super) fn bounded(map: BTreeMap<String, String>) -> BTreeMap<String, String> {
     map.into_iter().take(30).map(|(name, value)| (text(name), text(value))).collect()
 }
 
-fn malformed(shape: &'static str, error: &serde_json::Error) -> AlarmError {
+pub(super) fn malformed(shape: &'static str, error: &serde_json::Error) -> AlarmError {
     AlarmError::Malformed { shape, problem: error.to_string() }
 }
 
-fn name(shape: &'static str, name: String) -> Result<String, AlarmError> {
+pub(super) fn name(shape: &'static str, name: String) -> Result<String, AlarmError> {
     let name = text(name);
     if name.trim().is_empty() {
         return Err(AlarmError::Malformed { shape, problem: "the alarm's name is empty".to_owned() });
@@ -466,7 +474,7 @@ fn described(description: Option<String>) -> Option<String> {
 /// Bounded, without characters that move a cursor, and without secrets; they are taken out before
 /// it is cut, so that none is cut in two and missed.
 #[allow(clippy::needless_pass_by_value, reason = "it is mapped over options of texts")]
-fn text(raw: String) -> String {
+pub(super) fn text(raw: String) -> String {
     let raw = shorten(&raw, 10 * LONGEST);
     // First as it stands: some secrets are known by their lines.
     let plain = redact(&raw).text;
@@ -477,7 +485,7 @@ fn text(raw: String) -> String {
     shorten(&redact(&clean).text, LONGEST)
 }
 
-fn shorten(raw: &str, longest: usize) -> String {
+pub(super) fn shorten(raw: &str, longest: usize) -> String {
     match raw.char_indices().nth(longest) {
         Some((at, _)) => format!("{}…", raw.get(..at).unwrap_or_default()),
         None => raw.to_owned(),
