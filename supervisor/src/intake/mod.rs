@@ -1,8 +1,24 @@
-//! Intake: an alarm becomes an incident.
+//! Intake: an alarm becomes an incident, or part of one, and is written down before its sender is
+//! told that it may forget it.
+//!
+//! A message goes one way: a source (`sqs`, `sns`, `webhook`) parses it and hands it to the
+//! `door`; the `board`, which is pure, decides what it means; the door writes alarm and decision
+//! into the `inbox` in one commit; only then is the source told, and only then does anything
+//! happen. At the start the board is what the inbox says: it applies what was decided and decides
+//! nothing again.
+
+pub mod board;
+pub mod door;
+pub mod identity;
+pub mod inbox;
+pub mod queue;
+pub mod quiet;
+pub mod relations;
+pub mod sources;
 
 use std::fmt::Write as _;
 
-use midwatch_policy::{Catalog, IdError, IncidentId, Service, SignedDuration, Timestamp};
+use midwatch_policy::{Catalog, IdError, IncidentId, Service, ServiceName, SignedDuration, Timestamp};
 
 use crate::alarm::{Alarm, AlarmState};
 
@@ -27,8 +43,7 @@ pub struct Opened {
 /// Opens an incident for an alarm.
 pub fn open(alarm: Alarm, catalog: &Catalog, now: Timestamp, salt: u32) -> Result<Opened, IdError> {
     let service = service_of(&alarm, catalog).cloned();
-    let moment = alarm.at.strftime("%Y%m%d-%H%M");
-    let id = IncidentId::parse(format!("inc-{moment}-{:06x}", salt & 0x00ff_ffff))?;
+    let id = incident_id(&alarm, salt)?;
     Ok(Opened { id, alarm, service, at: now })
 }
 
@@ -38,12 +53,29 @@ pub fn reopen(id: IncidentId, alarm: Alarm, catalog: &Catalog, at: Timestamp) ->
     Opened { id, alarm, service, at }
 }
 
+/// The id of the incident that an alarm opens.
+pub fn incident_id(alarm: &Alarm, salt: u32) -> Result<IncidentId, IdError> {
+    let moment = alarm.at.strftime("%Y%m%d-%H%M");
+    IncidentId::parse(format!("inc-{moment}-{:06x}", salt & 0x00ff_ffff))
+}
+
 /// The service an alarm is about; of a composite alarm, the one its children are about.
-fn service_of<'a>(alarm: &Alarm, catalog: &'a Catalog) -> Option<&'a Service> {
+pub fn service_of<'a>(alarm: &Alarm, catalog: &'a Catalog) -> Option<&'a Service> {
     let none = std::collections::BTreeMap::new();
-    catalog
-        .service_of_alarm(&alarm.name, &alarm.dimensions())
-        .or_else(|| alarm.children().iter().find_map(|child| catalog.service_of_alarm(child, &none)))
+    let here = |service: &&Service| match (&service.account, &alarm.account) {
+        // The same names in another account are other things, such as the rehearsal's.
+        (Some(declared), Some(account)) => declared == account,
+        _ => true,
+    };
+    let dimensions = alarm.dimensions();
+    let named = || dimensions.get("service").and_then(|name| ServiceName::parse(name.as_str()).ok());
+    named()
+        .and_then(|name| catalog.get(&name))
+        .filter(here)
+        .or_else(|| catalog.service_of_alarm(&alarm.name, &dimensions).filter(here))
+        .or_else(|| {
+            alarm.children().iter().find_map(|child| catalog.service_of_alarm(child, &none)).filter(here)
+        })
 }
 
 impl Opened {

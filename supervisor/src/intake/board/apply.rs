@@ -1,0 +1,214 @@
+//! What a decision changes on the board.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use midwatch_policy::{IncidentId, ServiceName, SignedDuration, Timestamp};
+
+use crate::{
+    alarm::{Alarm, AlarmState},
+    intake::identity::{AlarmKey, Trouble},
+};
+
+use super::{
+    Board, Decision, Grouping, How, Ruling, Track,
+    group::{Finished, Group, Span},
+};
+
+/// State changes of one alarm that are remembered, to know a message that comes again.
+const SEEN: usize = 32;
+/// How long an alarm or an incident that nothing comes in for is remembered.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(48);
+
+impl Board {
+    /// Makes the board what it is after a decision.
+    pub fn apply(&mut self, alarm: &Alarm, ruling: &Ruling, grouping: &Grouping, now: Timestamp) {
+        let key = AlarmKey::of(alarm);
+        self.see(&key, alarm, grouping, now);
+        match &ruling.decision {
+            Decision::Opened { incident, .. } => {
+                let group = Group {
+                    lead: key.clone(),
+                    lead_service: ruling.service.clone(),
+                    place: (alarm.account.clone(), alarm.region.clone()),
+                    members: BTreeSet::new(),
+                    firing: BTreeSet::new(),
+                    services: BTreeMap::new(),
+                    span: Span::at(alarm.at),
+                    repeats: 0,
+                    finished: None,
+                    storm: false,
+                    touched: now,
+                };
+                self.groups.insert(incident.clone(), group);
+                self.belongs(&key, alarm, ruling, incident, now);
+            }
+            Decision::Joined { incident, how, leads, absorbs } => {
+                for other in absorbs {
+                    self.absorb(incident, other);
+                }
+                self.belongs(&key, alarm, ruling, incident, now);
+                if let Some(group) = self.groups.get_mut(incident) {
+                    group.repeats = group.repeats.saturating_add(u32::from(*how == How::Repeat));
+                    group.storm |= *how == How::Storm;
+                    if *leads {
+                        group.lead = key.clone();
+                        group.lead_service.clone_from(&ruling.service);
+                    }
+                }
+                if *how == How::Flapping {
+                    let until = now.saturating_add(grouping.flap_hold).unwrap_or(now);
+                    self.hold(&key, alarm, until);
+                }
+            }
+            Decision::Updated { incident, .. } => {
+                let fires = self.tracks.get(&key).is_some_and(|track| track.state == AlarmState::Alarm);
+                if let Some(group) = self.groups.get_mut(incident) {
+                    group.touched = now;
+                    if !fires {
+                        group.firing.remove(&key);
+                    }
+                }
+            }
+            Decision::Suppressed { hush } => {
+                if let Some(until) = hush.until {
+                    self.hold(&key, alarm, until);
+                }
+            }
+            Decision::Noted { .. } | Decision::Duplicate { .. } => {}
+        }
+    }
+
+    /// An incident has come to its end. `with_a_person`: more of the same still belongs to it.
+    pub fn finish(&mut self, incident: &IncidentId, with_a_person: bool, now: Timestamp) {
+        if let Some(group) = self.groups.get_mut(incident) {
+            group.finished = Some(Finished { at: now, with_a_person });
+            group.touched = now;
+        }
+    }
+
+    /// Forgets what nothing came in for in a long time; an incident under way is never forgotten.
+    pub fn prune(&mut self, now: Timestamp) {
+        let Ok(limit) = now.checked_sub(REMEMBERED) else { return };
+        self.groups.retain(|_, group| group.finished.is_none() || group.touched > limit);
+        let groups = &self.groups;
+        self.tracks.retain(|_, track| {
+            let held = track.held.is_some() && track.state == AlarmState::Alarm;
+            let open = track.incident.as_ref().is_some_and(|id| groups.contains_key(id));
+            held || open || track.touched > limit
+        });
+        self.troubles.retain(|_, incident| groups.contains_key(incident));
+        self.by_service.retain(|_, incidents| {
+            incidents.retain(|incident| groups.contains_key(incident));
+            !incidents.is_empty()
+        });
+    }
+
+    fn see(&mut self, key: &AlarmKey, alarm: &Alarm, grouping: &Grouping, now: Timestamp) {
+        let track = self.tracks.entry(key.clone()).or_insert_with(|| Track {
+            state: alarm.state,
+            at: alarm.at,
+            seen: Vec::new(),
+            rises: Vec::new(),
+            incident: None,
+            held: None,
+            touched: now,
+        });
+        track.touched = now;
+        // Whatever it is held for is decided anew.
+        if track.held.as_ref().is_some_and(|(_, until)| *until <= now) {
+            track.held = None;
+        }
+        let change = (alarm.at, alarm.state);
+        if track.seen.contains(&change) {
+            return;
+        }
+        track.seen.push(change);
+        if track.seen.len() > SEEN {
+            track.seen.remove(0);
+        }
+        if alarm.at >= track.at {
+            (track.at, track.state) = change;
+        }
+        if alarm.state == AlarmState::Alarm {
+            track.rises.push(alarm.at);
+            let newest = track.rises.iter().max().copied().unwrap_or(alarm.at);
+            if let Ok(since) = newest.checked_sub(grouping.flap_window) {
+                track.rises.retain(|at| *at > since);
+            }
+        }
+        if track.state != AlarmState::Alarm {
+            track.held = None;
+        }
+    }
+
+    fn belongs(
+        &mut self,
+        key: &AlarmKey,
+        alarm: &Alarm,
+        ruling: &Ruling,
+        incident: &IncidentId,
+        now: Timestamp,
+    ) {
+        let service = ruling.service.as_ref();
+        self.troubles.insert(Trouble::of(alarm, service.map(ServiceName::as_str)), incident.clone());
+        let Some(track) = self.tracks.get_mut(key) else { return };
+        track.incident = Some(incident.clone());
+        let fires = track.state == AlarmState::Alarm;
+        let Some(group) = self.groups.get_mut(incident) else { return };
+        group.members.insert(key.clone());
+        if fires {
+            group.firing.insert(key.clone());
+        }
+        group.span.reach(alarm.at);
+        group.touched = now;
+        if let Some(service) = service {
+            group
+                .services
+                .entry(service.clone())
+                .and_modify(|span| span.reach(alarm.at))
+                .or_insert_with(|| Span::at(alarm.at));
+            self.by_service.entry(service.clone()).or_default().insert(incident.clone());
+        }
+    }
+
+    fn hold(&mut self, key: &AlarmKey, alarm: &Alarm, until: Timestamp) {
+        if let Some(track) = self.tracks.get_mut(key)
+            && track.state == AlarmState::Alarm
+        {
+            track.held = Some((Box::new(alarm.clone()), until));
+        }
+    }
+
+    /// One incident becomes part of another.
+    fn absorb(&mut self, into: &IncidentId, other: &IncidentId) {
+        if !self.groups.contains_key(into) || into == other {
+            return;
+        }
+        let Some(gone) = self.groups.remove(other) else { return };
+        for key in &gone.members {
+            if let Some(track) = self.tracks.get_mut(key) {
+                track.incident = Some(into.clone());
+            }
+        }
+        for incident in self.troubles.values_mut().filter(|incident| *incident == other) {
+            incident.clone_from(into);
+        }
+        for service in gone.services.keys() {
+            let incidents = self.by_service.entry(service.clone()).or_default();
+            incidents.remove(other);
+            incidents.insert(into.clone());
+        }
+        let Some(group) = self.groups.get_mut(into) else { return };
+        group.members.extend(gone.members);
+        group.firing.extend(gone.firing);
+        group.span.reach(gone.span.first);
+        group.span.reach(gone.span.last);
+        group.repeats = group.repeats.saturating_add(gone.repeats);
+        group.storm |= gone.storm;
+        for (service, span) in gone.services {
+            let known = group.services.entry(service).or_insert(span);
+            known.reach(span.first);
+            known.reach(span.last);
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! What an alarm means.
+
+use midwatch_policy::{IdError, IncidentId, ServiceName, SignedDuration, Timestamp};
+
+use crate::{
+    alarm::{Alarm, AlarmState},
+    intake::{
+        identity::{AlarmKey, Trouble},
+        incident_id,
+        quiet::Hush,
+        relations::Kinship,
+        service_of,
+    },
+};
+
+use super::{Board, Decision, How, Orders, Ruling, Track};
+
+/// How long an incident takes its own alarms again that never stopped, or while it is at work.
+const STILL: SignedDuration = SignedDuration::from_hours(24);
+/// Two alarms of one service in a storm that are further apart are two troubles.
+const SHORT: SignedDuration = SignedDuration::from_mins(5);
+
+impl Board {
+    /// What an alarm means that comes in now. `salt` makes the id of an incident, should it open one.
+    pub fn decide(
+        &self,
+        alarm: &Alarm,
+        orders: &Orders,
+        now: Timestamp,
+        salt: u32,
+    ) -> Result<Ruling, IdError> {
+        let service = service_of(alarm, &orders.catalog);
+        let name = service.map(|service| service.name.clone());
+        let track = self.tracks.get(&AlarmKey::of(alarm));
+        let due = track.is_some_and(|t| t.held.as_ref().is_some_and(|(_, until)| *until <= now));
+        let ruled = |decision| Ok(Ruling { service: name.clone(), decision });
+        if let Some(track) = track
+            && !due
+            && track.seen.contains(&(alarm.at, alarm.state))
+        {
+            return ruled(Decision::Duplicate { incident: track.incident.clone() });
+        }
+        if alarm.state != AlarmState::Alarm
+            && let Some(update) = self.update(alarm, track)
+        {
+            return ruled(update);
+        }
+        if alarm.state == AlarmState::Ok {
+            return ruled(Decision::Noted {
+                why: "it went to OK, and no incident is open for it".to_owned(),
+            });
+        }
+        if let Some(reason) = &alarm.suppressed {
+            let hush = Hush { by: "CloudWatch".to_owned(), reason: reason.clone(), until: None };
+            return ruled(Decision::Suppressed { hush });
+        }
+        if let Some(hush) = orders.quiet.hush(alarm, service, now) {
+            return ruled(Decision::Suppressed { hush });
+        }
+        if !due && let Some(decision) = self.flaps(alarm, track, orders) {
+            return ruled(decision);
+        }
+        let joined = self
+            .repeats(alarm, name.as_ref(), track, orders)
+            .or_else(|| self.of_service(alarm, name.as_ref()?, orders))
+            .or_else(|| self.of_kin(alarm, name.as_ref()?, orders))
+            .or_else(|| self.of_storm(alarm, orders, now));
+        match joined {
+            Some(decision) => ruled(decision),
+            None => {
+                let after = self.troubles.get(&Trouble::of(alarm, name.as_ref().map(ServiceName::as_str)));
+                let recent = after.filter(|id| {
+                    self.groups
+                        .get(*id)
+                        .is_some_and(|group| group.span.distance(alarm.at) <= orders.grouping.flap_window)
+                });
+                let (incident, salt) = self.fresh(alarm, salt)?;
+                ruled(Decision::Opened { incident, salt, after: recent.cloned() })
+            }
+        }
+    }
+
+    /// An id that no incident has yet.
+    fn fresh(&self, alarm: &Alarm, mut salt: u32) -> Result<(IncidentId, u32), IdError> {
+        loop {
+            let id = incident_id(alarm, salt)?;
+            if !self.groups.contains_key(&id) {
+                return Ok((id, salt));
+            }
+            salt = salt.wrapping_add(1);
+        }
+    }
+
+    /// A change of an alarm that an incident is about, for the better or into the unknown.
+    fn update(&self, alarm: &Alarm, track: Option<&Track>) -> Option<Decision> {
+        let track = track?;
+        let incident = track.incident.clone()?;
+        let group = self.groups.get(&incident)?;
+        let key = AlarmKey::of(alarm);
+        // A state from before the one that is known changes nothing.
+        let state = if alarm.at < track.at { track.state } else { alarm.state };
+        // Insufficient data is never OK.
+        let others = group.firing.iter().any(|firing| *firing != key);
+        let all_clear = !others && state == AlarmState::Ok;
+        Some(Decision::Updated { incident, state, all_clear })
+    }
+
+    fn flaps(&self, alarm: &Alarm, track: Option<&Track>, orders: &Orders) -> Option<Decision> {
+        let track = track?;
+        let incident = track.incident.clone()?;
+        let since = alarm.at.saturating_sub(orders.grouping.flap_window).ok()?;
+        let rises = track.rises.iter().filter(|at| **at > since && **at < alarm.at).count() + 1;
+        (rises >= orders.grouping.flaps && self.groups.contains_key(&incident)).then_some(Decision::Joined {
+            incident,
+            how: How::Flapping,
+            leads: false,
+            absorbs: Vec::new(),
+        })
+    }
+
+    fn repeats(
+        &self,
+        alarm: &Alarm,
+        service: Option<&ServiceName>,
+        track: Option<&Track>,
+        orders: &Orders,
+    ) -> Option<Decision> {
+        let incident = self.troubles.get(&Trouble::of(alarm, service.map(ServiceName::as_str)))?;
+        let group = self.groups.get(incident)?;
+        // It never stopped: what fires is what the incident is about, however long ago it began.
+        let still = track.is_some_and(|track| track.state == AlarmState::Alarm);
+        let window = if still || !group.is_finished() { STILL } else { orders.grouping.same_service };
+        let near = group.span.distance(alarm.at) <= window;
+        (group.takes(alarm.at) && near).then(|| joined(incident, How::Repeat))
+    }
+
+    fn of_service(&self, alarm: &Alarm, service: &ServiceName, orders: &Orders) -> Option<Decision> {
+        let (incident, _) = self.nearest(service, alarm, orders.grouping.same_service)?;
+        Some(joined(incident, How::Service))
+    }
+
+    fn of_kin(&self, alarm: &Alarm, service: &ServiceName, orders: &Orders) -> Option<Decision> {
+        let grouping = &orders.grouping;
+        let mut found: Vec<(Kinship, SignedDuration, &IncidentId)> = orders
+            .relations
+            .kin(service)
+            .filter_map(|(other, kinship)| {
+                let window = match kinship {
+                    Kinship::Sibling => grouping.sibling,
+                    Kinship::Deployment | Kinship::Dependency | Kinship::Dependent => grouping.related,
+                };
+                let (incident, distance) = self.nearest(other, alarm, window)?;
+                let group = self.groups.get(incident)?;
+                // Whoever is related to any of many services is related to everybody: it has to be
+                // the one that the incident is about, or something that one of them calls.
+                let central = kinship == Kinship::Dependency || group.lead_service.as_ref() == Some(other);
+                (central && !group.storm).then_some((kinship, distance, incident))
+            })
+            .collect();
+        found.sort();
+        let (kinship, _, mut incident) = *found.first()?;
+        // What several incidents call has failed: they are one.
+        let mut absorbs: Vec<IncidentId> = Vec::new();
+        if kinship == Kinship::Dependency {
+            let called = || found.iter().filter(|(kinship, ..)| *kinship == Kinship::Dependency);
+            let age = |id: &IncidentId| self.groups.get(id).map(|g| (g.is_finished(), g.span.first));
+            incident = called().map(|(_, _, id)| *id).min_by_key(|id| (age(id), *id)).unwrap_or(incident);
+            for (_, _, other) in called() {
+                if *other != incident && !absorbs.contains(other) {
+                    absorbs.push((*other).clone());
+                }
+            }
+        }
+        // The incident is about what is called by everything else that fails.
+        let lead = self.groups.get(incident).and_then(|group| group.lead_service.as_ref());
+        let leads =
+            lead.is_none_or(|lead| orders.relations.between(service, lead) == Some(Kinship::Dependency));
+        let (incident, how) = (incident.clone(), How::Kin(kinship));
+        Some(Decision::Joined { incident, how, leads, absorbs })
+    }
+
+    fn of_storm(&self, alarm: &Alarm, orders: &Orders, now: Timestamp) -> Option<Decision> {
+        let grouping = &orders.grouping;
+        let place = (alarm.account.clone(), alarm.region.clone());
+        let lately = now.saturating_sub(grouping.storm_window.saturating_add(grouping.same_service)).ok()?;
+        let mut near: Vec<_> = self
+            .groups
+            .iter()
+            .filter(|(_, group)| group.touched >= lately && group.place == place && group.takes(alarm.at))
+            .filter(|(_, group)| group.span.distance(alarm.at) <= grouping.storm_window)
+            .collect();
+        if let Some((incident, _)) = near.iter().find(|(_, group)| group.storm) {
+            return Some(joined(incident, How::Storm));
+        }
+        if near.len() < grouping.storm {
+            return None;
+        }
+        near.sort_by_key(|(id, group)| (std::cmp::Reverse(group.members.len()), group.span.first, *id));
+        let (first, others) = near.split_first()?;
+        let absorbs = others.iter().map(|(incident, _)| (*incident).clone()).collect();
+        let incident = first.0.clone();
+        Some(Decision::Joined { incident, how: How::Storm, leads: false, absorbs })
+    }
+
+    /// The incident with an alarm of the service that is nearest in time.
+    fn nearest(
+        &self,
+        service: &ServiceName,
+        alarm: &Alarm,
+        window: SignedDuration,
+    ) -> Option<(&IncidentId, SignedDuration)> {
+        let incidents = self.by_service.get(service)?;
+        incidents
+            .iter()
+            .filter_map(|id| {
+                let group = self.groups.get(id).filter(|group| group.takes(alarm.at))?;
+                let distance = group.distance(service, alarm.at)?;
+                // Everything is in a storm: only what is near in time is part of it.
+                let window = if group.storm { window.min(SHORT) } else { window };
+                (distance <= window).then_some((id, distance))
+            })
+            .min_by_key(|(id, distance)| (*distance, *id))
+    }
+}
+
+fn joined(incident: &IncidentId, how: How) -> Decision {
+    Decision::Joined { incident: incident.clone(), how, leads: false, absorbs: Vec::new() }
+}

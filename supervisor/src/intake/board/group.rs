@@ -1,0 +1,91 @@
+//! The alarms of one incident.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use midwatch_policy::{ServiceName, SignedDuration, Timestamp};
+
+use crate::intake::identity::AlarmKey;
+
+/// When alarms fired, by their own time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    /// The first of them.
+    pub(super) first: Timestamp,
+    /// The last of them.
+    pub(super) last: Timestamp,
+}
+
+impl Span {
+    pub(super) const fn at(moment: Timestamp) -> Self {
+        Self { first: moment, last: moment }
+    }
+
+    pub(super) fn reach(&mut self, moment: Timestamp) {
+        self.first = self.first.min(moment);
+        self.last = self.last.max(moment);
+    }
+
+    /// How far a moment lies outside.
+    pub(super) fn distance(&self, moment: Timestamp) -> SignedDuration {
+        if moment < self.first {
+            self.first.duration_since(moment)
+        } else if moment > self.last {
+            moment.duration_since(self.last)
+        } else {
+            SignedDuration::ZERO
+        }
+    }
+}
+
+/// How an incident ended, as far as its alarms go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Finished {
+    pub(super) at: Timestamp,
+    /// A person has it: more of the same is still theirs.
+    pub(super) with_a_person: bool,
+}
+
+/// An incident, as far as its alarms go.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// The alarm it is about.
+    pub lead: AlarmKey,
+    pub(super) lead_service: Option<ServiceName>,
+    /// Account and region of the alarm that opened it.
+    pub(super) place: (Option<String>, Option<String>),
+    /// Every alarm of it.
+    pub members: BTreeSet<AlarmKey>,
+    /// Those that fire.
+    pub firing: BTreeSet<AlarmKey>,
+    pub(super) services: BTreeMap<ServiceName, Span>,
+    pub(super) span: Span,
+    /// Alarms that came in once more.
+    pub repeats: u32,
+    pub(super) finished: Option<Finished>,
+    /// It is everything of its account and region at once.
+    pub(super) storm: bool,
+    /// By our clock.
+    pub(super) touched: Timestamp,
+}
+
+impl Group {
+    /// The services it is about.
+    pub fn services(&self) -> impl Iterator<Item = &ServiceName> {
+        self.services.keys()
+    }
+
+    /// Whether its investigation has come to its end.
+    pub const fn is_finished(&self) -> bool {
+        self.finished.is_some()
+    }
+
+    /// Whether an alarm that fired then can still be part of it.
+    pub(super) fn takes(&self, at: Timestamp) -> bool {
+        self.finished.is_none_or(|finished| finished.with_a_person || at <= finished.at)
+    }
+
+    /// How far away its alarms of a service are from a moment.
+    pub(super) fn distance(&self, service: &ServiceName, at: Timestamp) -> Option<SignedDuration> {
+        self.services.get(service).map(|span| span.distance(at))
+    }
+}

@@ -1,0 +1,280 @@
+//! What the board does with one alarm after another.
+
+use midwatch_policy::{Fields, Problem};
+
+use super::*;
+use crate::alarm::{Watch, WatchedMetric};
+
+const CATALOG: &str = "
+[[service]]
+name = 'web'
+tier = 0
+environment = 'production'
+account = '123456789012'
+depends_on = ['cart', 'auth']
+[[service]]
+name = 'cart'
+tier = 1
+environment = 'production'
+depends_on = ['stock']
+[[service]]
+name = 'stock'
+tier = 1
+environment = 'production'
+[[service]]
+name = 'auth'
+tier = 1
+environment = 'production'
+[[service]]
+name = 'mail'
+tier = 3
+environment = 'production'
+";
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn alarm(service: &str, family: &str, state: AlarmState, second: i64) -> Alarm {
+    let dimensions = BTreeMap::from([("service".to_owned(), service.to_owned())]);
+    let metric =
+        WatchedMetric { namespace: "N".into(), name: family.into(), stat: None, period_s: None, dimensions };
+    Alarm {
+        name: format!("{service}-{family}"),
+        arn: None,
+        account: Some("123456789012".to_owned()),
+        region: Some("us-east-1".to_owned()),
+        state,
+        previous: None,
+        at: at(second),
+        reason: String::new(),
+        description: None,
+        threshold: None,
+        watch: Watch::Metric { metric },
+        suppressed: None,
+        severity: None,
+    }
+}
+
+fn fires(service: &str, family: &str, second: i64) -> Alarm {
+    alarm(service, family, AlarmState::Alarm, second)
+}
+
+fn ok(service: &str, family: &str, second: i64) -> Alarm {
+    alarm(service, family, AlarmState::Ok, second)
+}
+
+struct Stage {
+    board: Board,
+    orders: Orders,
+    salt: u32,
+    log: Vec<(Alarm, Ruling, Timestamp)>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self::quiet("")
+    }
+
+    fn quiet(text: &str) -> Self {
+        let mut problems = Vec::new();
+        let quiet = Quiet::read(&mut Fields::parse(text, &mut problems).unwrap(), &mut problems);
+        assert_eq!(Problem::lines(&problems), "");
+        let catalog = Arc::new(Catalog::parse(CATALOG).unwrap());
+        let orders = Orders::new(catalog, quiet, Grouping::default());
+        Self { board: Board::default(), orders, salt: 0, log: Vec::new() }
+    }
+
+    /// An alarm comes in when it happens.
+    fn comes(&mut self, alarm: Alarm) -> Decision {
+        let now = alarm.at;
+        self.comes_at(alarm, now)
+    }
+
+    fn comes_at(&mut self, alarm: Alarm, now: Timestamp) -> Decision {
+        self.salt += 1;
+        let ruling = self.board.decide(&alarm, &self.orders, now, self.salt).unwrap();
+        self.board.apply(&alarm, &ruling, &self.orders.grouping, now);
+        self.log.push((alarm, ruling.clone(), now));
+        ruling.decision
+    }
+
+    fn opens(&mut self, alarm: Alarm) -> IncidentId {
+        match self.comes(alarm) {
+            Decision::Opened { incident, .. } => incident,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn joins(decision: Decision) -> (IncidentId, How, bool, Vec<IncidentId>) {
+    match decision {
+        Decision::Joined { incident, how, leads, absorbs } => (incident, how, leads, absorbs),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_message_that_comes_twice_changes_nothing() {
+    let mut stage = Stage::new();
+    let incident = stage.opens(fires("mail", "errors", 0));
+    let twice = stage.comes_at(fires("mail", "errors", 0), at(300));
+    assert_eq!(twice, Decision::Duplicate { incident: Some(incident) });
+}
+
+#[test]
+fn what_one_service_and_those_that_call_it_say_is_one_incident_and_strangers_are_not() {
+    let mut stage = Stage::new();
+    let incident = stage.opens(fires("web", "5xx", 0));
+    assert_eq!(
+        joins(stage.comes(fires("web", "latency", 60))),
+        (incident.clone(), How::Service, false, vec![])
+    );
+    let stranger = stage.opens(fires("mail", "errors", 61));
+    assert_ne!(stranger, incident);
+    let (into, how, leads, _) = joins(stage.comes(fires("stock", "cpu", 90)));
+    assert_eq!((into, how, leads), (incident.clone(), How::Kin(Kinship::Dependency), true));
+    // Half a day later it is another trouble.
+    assert_ne!(stage.opens(fires("cart", "errors", 40_000)), incident);
+}
+
+#[test]
+fn another_accounts_alarm_of_the_same_name_is_another_trouble() {
+    let mut stage = Stage::new();
+    let incident = stage.opens(fires("web", "5xx", 0));
+    let rehearsal = Alarm { account: Some("999999999999".to_owned()), ..fires("web", "5xx", 5) };
+    assert_ne!(stage.opens(rehearsal), incident);
+}
+
+#[test]
+fn two_incidents_become_one_when_what_both_call_fails() {
+    let mut stage = Stage::new();
+    let catalog =
+        format!("{CATALOG}[[service]]\nname='shop'\ntier=1\nenvironment='production'\ndepends_on=['auth']\n");
+    let catalog = Catalog::parse(&catalog).unwrap();
+    stage.orders = Orders { catalog: Arc::new(catalog.clone()), ..stage.orders };
+    stage.orders.relations = Arc::new(Relations::of(&catalog));
+    let first = stage.opens(fires("web", "5xx", 0));
+    let second = stage.opens(fires("shop", "5xx", 240));
+    let (into, how, leads, absorbs) = joins(stage.comes(fires("auth", "errors", 300)));
+    assert_eq!((&into, how, leads), (&first, How::Kin(Kinship::Dependency), true));
+    assert_eq!(absorbs, [second]);
+    assert_eq!(stage.board.group(&first).unwrap().members.len(), 3);
+    // What was the other's is this one's now.
+    assert_eq!(joins(stage.comes(fires("shop", "5xx", 360))).0, first);
+}
+
+#[test]
+fn states_are_ordered_by_their_own_time() {
+    let mut stage = Stage::new();
+    let incident = stage.opens(fires("mail", "errors", 0));
+    stage.comes(fires("mail", "depth", 10));
+    let late = stage.comes_at(ok("mail", "errors", -60), at(100));
+    assert_eq!(
+        late,
+        Decision::Updated { incident: incident.clone(), state: AlarmState::Alarm, all_clear: false }
+    );
+    assert!(matches!(stage.comes(ok("mail", "errors", 200)), Decision::Updated { all_clear: false, .. }));
+    assert!(matches!(stage.comes(ok("mail", "depth", 210)), Decision::Updated { all_clear: true, .. }));
+    let none = alarm("mail", "depth", AlarmState::InsufficientData, 220);
+    assert!(
+        matches!(stage.comes(none), Decision::Updated { all_clear: false, .. }),
+        "never to be read as OK"
+    );
+    // It fired and was over before we heard of it: still somebody looks.
+    stage.comes(ok("auth", "errors", 500));
+    assert_ne!(stage.opens(fires("auth", "errors", 400)), incident);
+}
+
+#[test]
+fn what_was_closed_takes_nothing_that_fired_later_and_what_is_with_a_person_does() {
+    let mut stage = Stage::new();
+    let closed = stage.opens(fires("mail", "errors", 0));
+    stage.comes(ok("mail", "errors", 100));
+    stage.board.finish(&closed, false, at(300));
+    let decision = stage.comes(fires("mail", "errors", 400));
+    let Decision::Opened { incident, after, .. } = decision else { panic!("{decision:?}") };
+    assert_eq!(after, Some(closed));
+    stage.board.finish(&incident, true, at(900));
+    assert_eq!(joins(stage.comes(fires("mail", "depth", 1000))).0, incident);
+}
+
+#[test]
+fn what_flaps_is_counted_and_looked_at_again_once_it_stays() {
+    let mut stage = Stage::new();
+    let incident = stage.opens(fires("mail", "errors", 0));
+    stage.board.finish(&incident, false, at(30));
+    for n in 1..3 {
+        stage.comes(ok("mail", "errors", n * 300 - 100));
+        stage.comes(fires("mail", "errors", n * 300));
+    }
+    stage.comes(ok("mail", "errors", 800));
+    let (known, how, ..) = joins(stage.comes(fires("mail", "errors", 900)));
+    assert_eq!(how, How::Flapping);
+    stage.board.finish(&known, false, at(950));
+    assert!(stage.board.due(at(1_400)).is_empty());
+    let due = stage.board.due(at(1_500));
+    assert_eq!(due.len(), 1, "it fires for ten minutes without a break");
+    assert!(matches!(
+        stage.comes_at(due[0].clone(), at(1_500)),
+        Decision::Joined { .. } | Decision::Opened { .. }
+    ));
+    assert!(stage.board.due(at(9_000)).is_empty());
+}
+
+#[test]
+fn maintenance_says_why_and_is_over_when_it_is_over() {
+    let mut stage = Stage::quiet(
+        "[[maintenance]]\nid='db'\nreason='upgrade'\nfrom=2027-01-15T07:00:00Z\nto=2027-01-15T09:00:00Z\n\
+         services=['stock']\n[[silence]]\nid='noisy'\nreason='known'\nuntil=2027-01-15T08:30:00Z\nalarms=['mail-*']",
+    );
+    let decision = stage.comes(fires("stock", "cpu", 0));
+    let Decision::Suppressed { hush } = decision else { panic!("{decision:?}") };
+    assert_eq!((hush.by.as_str(), hush.reason.as_str()), ("maintenance `db`", "upgrade"));
+    assert!(matches!(stage.comes(fires("mail", "errors", 0)), Decision::Suppressed { .. }));
+    stage.comes(ok("mail", "errors", 60));
+    let end = hush.until.unwrap();
+    let due = stage.board.due(end);
+    assert_eq!(due.len(), 1, "mail is over, stock still fires");
+    assert!(matches!(stage.comes_at(due[0].clone(), end), Decision::Opened { .. }));
+    assert!(stage.board.due(end).is_empty());
+}
+
+#[test]
+fn a_storm_is_one_incident() {
+    let mut stage = Stage::new();
+    let text: String =
+        (0..30).map(|n| format!("[[service]]\nname='s{n}'\ntier=1\nenvironment='production'\n")).collect();
+    stage.orders =
+        Orders::new(Arc::new(Catalog::parse(&text).unwrap()), Quiet::default(), Grouping::default());
+    for n in 0..12 {
+        stage.opens(fires(&format!("s{n}"), "errors", n));
+    }
+    let (into, how, _, absorbs) = joins(stage.comes(fires("s12", "errors", 12)));
+    assert_eq!((how, absorbs.len()), (How::Storm, 11));
+    assert_eq!(joins(stage.comes(fires("s13", "errors", 13))).0, into);
+    let elsewhere = Alarm { region: Some("eu-west-1".to_owned()), ..fires("s14", "errors", 14) };
+    assert_ne!(stage.opens(elsewhere), into);
+}
+
+#[test]
+fn a_board_that_is_made_again_from_what_was_decided_decides_the_same() {
+    let mut stage = Stage::new();
+    for n in 0..200_i64 {
+        let service = ["web", "cart", "stock", "auth", "mail"][usize::try_from(n % 5).unwrap()];
+        let state = if n % 3 == 0 { AlarmState::Ok } else { AlarmState::Alarm };
+        stage.comes(alarm(service, "errors", state, n * 97 % 5000));
+    }
+    let mut again = Board::default();
+    for (alarm, ruling, now) in &stage.log {
+        again.apply(alarm, ruling, &stage.orders.grouping, *now);
+    }
+    for service in ["web", "cart", "stock", "auth", "mail"] {
+        let next = fires(service, "errors", 5100);
+        let decide = |board: &Board| board.decide(&next, &stage.orders, at(5100), 7).unwrap();
+        assert_eq!(decide(&stage.board), decide(&again));
+    }
+    let held = stage.board.alarms();
+    again.prune(at(400_000));
+    assert!(again.alarms() <= held);
+}

@@ -1,0 +1,221 @@
+//! Where every alarm comes through: decided, written down, and only then answered.
+//!
+//! One task owns the board. It takes what waits, decides about all of it, writes all of it in one
+//! commit, answers, and then lets things happen. INVARIANTS:
+//! - nobody is told that an alarm was taken before it is durable;
+//! - when the inbox cannot be written, nothing has happened: the board is made anew from it;
+//! - nothing is buffered without end: a door that is full says so, and the sender comes again.
+
+mod porter;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use midwatch_policy::{Clock, IncidentId, Timestamp};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::{alarm::Alarm, run::Outcome};
+
+use super::{
+    board::{Board, How, Orders, Ruling},
+    inbox::{Inbox, InboxError},
+    queue::Queue,
+};
+
+pub use porter::Porter;
+
+/// Messages that may wait to be decided about.
+const WAITING: usize = 1024;
+/// How long a sender should wait that was turned away.
+pub const AGAIN: Duration = Duration::from_secs(5);
+
+/// Why an alarm was not taken. The sender keeps it and comes again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Too much waits already.
+    #[error("too many alarms or incidents are waiting: send it again in {} s", AGAIN.as_secs())]
+    Full,
+    /// The inbox cannot be written.
+    #[error("it cannot be written down: send it again in {} s", AGAIN.as_secs())]
+    Unwritten,
+    /// Midwatch is being stopped.
+    #[error("midwatch is being stopped: send it again in {} s", AGAIN.as_secs())]
+    Stopping,
+}
+
+/// Something that has to happen now that it is written down.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// An incident was opened, and waits for work.
+    Opened {
+        /// The incident.
+        incident: IncidentId,
+        /// The alarm it was opened for.
+        alarm: Box<Alarm>,
+        /// When it came in.
+        at: Timestamp,
+    },
+    /// An incident has a new alarm, or one of its alarms changed its state.
+    Tell {
+        /// The incident.
+        incident: IncidentId,
+        /// The alarm.
+        alarm: Box<Alarm>,
+        /// Why it belongs there, or what changed.
+        why: String,
+        /// Whether nothing of the incident fires any more.
+        all_clear: bool,
+    },
+    /// An incident is part of another one.
+    Absorbed {
+        /// Which.
+        incident: IncidentId,
+        /// Part of which.
+        into: IncidentId,
+    },
+}
+
+/// What came in.
+struct Arrival {
+    alarms: Vec<Alarm>,
+    source: String,
+    message: Option<String>,
+    done: oneshot::Sender<Result<Vec<Ruling>, Refusal>>,
+}
+
+enum Message {
+    Arrival(Arrival),
+    Finished {
+        incident: IncidentId,
+        outcome: Option<Outcome>,
+        why: Option<String>,
+        done: oneshot::Sender<Result<(), Refusal>>,
+    },
+    Orders(Box<Orders>, oneshot::Sender<()>),
+}
+
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Arrival(_) => "Arrival",
+            Self::Finished { .. } => "Finished",
+            Self::Orders(..) => "Orders",
+        })
+    }
+}
+
+/// The senders' side of the door. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Door {
+    sender: mpsc::Sender<Message>,
+    queue: Arc<Mutex<Queue>>,
+    wake: Arc<Notify>,
+}
+
+impl Door {
+    /// A door and the porter that has to run behind it. `effects` must be read: what is told there
+    /// waits for its reader.
+    pub async fn build(
+        inbox: Inbox,
+        orders: Orders,
+        queue: Queue,
+        clock: Arc<dyn Clock>,
+        effects: mpsc::Sender<Effect>,
+    ) -> Result<(Self, Porter), InboxError> {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let door = Self { sender, queue: Arc::new(Mutex::new(queue)), wake: Arc::default() };
+        let mut porter = Porter {
+            board: Board::default(),
+            inbox,
+            orders,
+            clock,
+            receiver,
+            queue: Arc::clone(&door.queue),
+            wake: Arc::clone(&door.wake),
+            effects,
+            stale: false,
+        };
+        porter.remember().await?;
+        Ok((door, porter))
+    }
+
+    /// Brings alarms and waits until they are durable; waits, too, while the door is full.
+    pub async fn bring(
+        &self,
+        alarms: Vec<Alarm>,
+        source: &str,
+        message: Option<String>,
+    ) -> Result<Vec<Ruling>, Refusal> {
+        let permit = self.sender.reserve().await.map_err(|_| Refusal::Stopping)?;
+        let (done, answer) = oneshot::channel();
+        permit.send(Message::Arrival(Arrival { alarms, source: source.to_owned(), message, done }));
+        answer.await.unwrap_or(Err(Refusal::Stopping))
+    }
+
+    /// The same for a sender that does not wait: a full door is an answer.
+    pub async fn knock(
+        &self,
+        alarms: Vec<Alarm>,
+        source: &str,
+        message: Option<String>,
+    ) -> Result<Vec<Ruling>, Refusal> {
+        let (done, answer) = oneshot::channel();
+        let arrival = Arrival { alarms, source: source.to_owned(), message, done };
+        self.sender.try_send(Message::Arrival(arrival)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Refusal::Full,
+            mpsc::error::TrySendError::Closed(_) => Refusal::Stopping,
+        })?;
+        answer.await.unwrap_or(Err(Refusal::Stopping))
+    }
+
+    /// An incident has ended; durable when it returns.
+    pub async fn finished(
+        &self,
+        incident: IncidentId,
+        outcome: Option<Outcome>,
+        why: Option<String>,
+    ) -> Result<(), Refusal> {
+        let (done, answer) = oneshot::channel();
+        let message = Message::Finished { incident, outcome, why, done };
+        self.sender.send(message).await.map_err(|_| Refusal::Stopping)?;
+        answer.await.unwrap_or(Err(Refusal::Stopping))
+    }
+
+    /// Other orders from now on, after a reload; says whether they were taken.
+    pub async fn order(&self, orders: Orders) -> Result<(), Refusal> {
+        let (done, taken) = oneshot::channel();
+        let message = Message::Orders(Box::new(orders), done);
+        self.sender.send(message).await.map_err(|_| Refusal::Stopping)?;
+        taken.await.map_err(|_| Refusal::Unwritten)
+    }
+
+    /// Looks at, or changes, who waits for work.
+    pub fn queue<T>(&self, look: impl FnOnce(&mut Queue) -> T) -> T {
+        look(&mut self.queue.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Resolves when something was put into the queue.
+    pub async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Wakes whoever waits for the queue.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// How many messages wait to be decided about.
+    pub fn waiting(&self) -> usize {
+        self.sender.max_capacity() - self.sender.capacity()
+    }
+}
+
+/// How an alarm came to an incident, in words for its journal.
+fn because(how: How, leads: bool) -> String {
+    let lead = if leads { "; the incident is about this one from now on" } else { "" };
+    format!("{}{lead}", how.as_str())
+}

@@ -1,0 +1,315 @@
+//! The task behind the door.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use midwatch_policy::{Clock, IncidentId, SignedDuration, Timestamp};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    alarm::Alarm,
+    intake::{
+        board::{Board, Decision, Orders, Ruling},
+        inbox::{Inbox, InboxError, Noted, Row},
+        queue::{Queue, Waiting},
+    },
+};
+
+use super::{Arrival, Effect, Message, Refusal, because};
+
+/// Messages that are decided about in one commit at most.
+const BATCH: usize = 256;
+/// How often alarms that were put off are looked at.
+const TICK: Duration = Duration::from_secs(5);
+/// How far back the board is made from.
+const MEMORY: SignedDuration = SignedDuration::from_hours(48);
+/// How long rows are kept.
+const KEPT: SignedDuration = SignedDuration::from_hours(24 * 30);
+/// How often old rows are taken away.
+const SWEEP: SignedDuration = SignedDuration::from_hours(1);
+/// Where an alarm comes from that was put off.
+const PUT_OFF: &str = "put off before";
+/// Where it is written that an incident ended.
+const OURSELVES: &str = "midwatch";
+
+/// Owns the board.
+#[derive(Debug)]
+pub struct Porter {
+    pub(super) board: Board,
+    pub(super) inbox: Inbox,
+    pub(super) orders: Orders,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) receiver: mpsc::Receiver<Message>,
+    pub(super) queue: Arc<Mutex<Queue>>,
+    pub(super) wake: Arc<Notify>,
+    pub(super) effects: mpsc::Sender<Effect>,
+    /// The board may have what the inbox does not.
+    pub(super) stale: bool,
+}
+
+/// What a batch comes to: what is written, and what is done once it is.
+#[derive(Default)]
+struct Batch {
+    rows: Vec<Row>,
+    waiting: Vec<Waiting>,
+    withdrawn: Vec<Waiting>,
+    effects: Vec<Effect>,
+}
+
+/// An answer that waits for the commit.
+enum Answer {
+    Arrival(oneshot::Sender<Result<Vec<Ruling>, Refusal>>, Result<Vec<Ruling>, Refusal>),
+    Finished(oneshot::Sender<Result<(), Refusal>>),
+}
+
+impl Porter {
+    /// Makes the board what the inbox says.
+    pub(super) async fn remember(&mut self) -> Result<(), InboxError> {
+        let now = self.clock.now();
+        let since = now.saturating_sub(MEMORY).unwrap_or(Timestamp::UNIX_EPOCH);
+        let mut board = Board::default();
+        for row in self.inbox.since(since).await? {
+            match &row.noted {
+                Noted::Alarm { alarm, ruling } => {
+                    board.apply(alarm, ruling, &self.orders.grouping, row.at);
+                }
+                Noted::Finished { incident, outcome, .. } => {
+                    board.finish(incident, Noted::with_a_person(*outcome), row.at);
+                }
+            }
+        }
+        self.board = board;
+        self.stale = false;
+        Ok(())
+    }
+
+    /// Answers until it is told to stop; what came in until then is still answered.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let clock = Arc::clone(&self.clock);
+        let mut tick = clock.sleep(TICK);
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut swept = clock.now();
+        loop {
+            tokio::select! {
+                count = self.receiver.recv_many(&mut batch, BATCH) => {
+                    if count == 0 {
+                        return;
+                    }
+                    self.take(std::mem::take(&mut batch)).await;
+                }
+                // A second time it is the channel that ends the loop.
+                () = stop.cancelled(), if !self.receiver.is_closed() => self.receiver.close(),
+                () = &mut tick => {
+                    tick = clock.sleep(TICK);
+                    self.put_off().await;
+                    let now = clock.now();
+                    if now.duration_since(swept) > SWEEP {
+                        swept = now;
+                        self.sweep(now).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Alarms whose silence is over are decided about again.
+    async fn put_off(&mut self) {
+        if self.stale {
+            return;
+        }
+        for alarm in self.board.due(self.clock.now()) {
+            let (done, _) = oneshot::channel();
+            let arrival = Arrival { alarms: vec![alarm], source: PUT_OFF.to_owned(), message: None, done };
+            self.take(vec![Message::Arrival(arrival)]).await;
+        }
+    }
+
+    async fn sweep(&mut self, now: Timestamp) {
+        self.board.prune(now);
+        let Ok(before) = now.checked_sub(KEPT) else { return };
+        if let Err(error) = self.inbox.forget(before).await {
+            tracing::warn!(%error, "old rows of the inbox could not be taken away");
+        }
+    }
+
+    async fn take(&mut self, messages: Vec<Message>) {
+        if self.stale
+            && let Err(error) = self.remember().await
+        {
+            tracing::error!(%error, "the inbox cannot be read");
+            refuse(messages);
+            return;
+        }
+        let mut batch = Batch::default();
+        let mut answers = Vec::with_capacity(messages.len());
+        let mut room = self.queue().room();
+        for message in messages {
+            match message {
+                Message::Arrival(Arrival { alarms, source, message, done }) => {
+                    let ruled = self.rule(alarms, (&source, message.as_ref()), &mut room, &mut batch);
+                    answers.push(Answer::Arrival(done, ruled));
+                }
+                Message::Finished { incident, outcome, why, done } => {
+                    let noted = Noted::Finished { incident, outcome, why };
+                    self.finish(noted, &mut batch);
+                    answers.push(Answer::Finished(done));
+                }
+                Message::Orders(orders, done) => {
+                    self.orders = *orders;
+                    let _ = done.send(());
+                }
+            }
+        }
+        let rows = std::mem::take(&mut batch.rows);
+        let written = if rows.is_empty() { Ok(()) } else { self.inbox.append(rows).await };
+        if let Err(error) = &written {
+            tracing::error!(%error, "alarms cannot be written down");
+            self.stale = true;
+        }
+        for answer in answers {
+            match answer {
+                Answer::Arrival(done, ruled) => {
+                    let _ = done.send(if written.is_ok() { ruled } else { Err(Refusal::Unwritten) });
+                }
+                Answer::Finished(done) => {
+                    let _ = done.send(written.clone().map_err(|_| Refusal::Unwritten));
+                }
+            }
+        }
+        self.perform(batch, written.is_ok()).await;
+    }
+
+    /// Decides about the alarms of one message. What is decided before one is refused stays: when
+    /// the message comes again, that part of it is a duplicate.
+    fn rule(
+        &mut self,
+        alarms: Vec<Alarm>,
+        (source, message): (&str, Option<&String>),
+        room: &mut usize,
+        batch: &mut Batch,
+    ) -> Result<Vec<Ruling>, Refusal> {
+        let mut rulings = Vec::with_capacity(alarms.len());
+        for alarm in alarms {
+            let now = self.clock.now();
+            let ruling = self.board.decide(&alarm, &self.orders, now, rand::random()).map_err(|error| {
+                // An id is made of digits: this cannot be, and must not lose an alarm.
+                tracing::error!(%error, alarm = alarm.name, "an alarm cannot be given an incident");
+                Refusal::Unwritten
+            })?;
+            if let Decision::Opened { incident, salt, .. } = &ruling.decision {
+                *room = room.checked_sub(1).ok_or(Refusal::Full)?;
+                let service = ruling.service.as_ref().and_then(|name| self.orders.catalog.get(name));
+                batch.waiting.push(Waiting::new(incident.clone(), alarm.clone(), *salt, service, now));
+            }
+            self.board.apply(&alarm, &ruling, &self.orders.grouping, now);
+            self.consequences(&alarm, &ruling, batch);
+            let noted = Noted::Alarm { alarm: Box::new(alarm), ruling: ruling.clone() };
+            batch.rows.push(Row { at: now, source: source.to_owned(), message: message.cloned(), noted });
+            rulings.push(ruling);
+        }
+        Ok(rulings)
+    }
+
+    fn consequences(&mut self, alarm: &Alarm, ruling: &Ruling, batch: &mut Batch) {
+        let tell = |incident: &IncidentId, why: String, all_clear: bool| Effect::Tell {
+            incident: incident.clone(),
+            alarm: Box::new(alarm.clone()),
+            why,
+            all_clear,
+        };
+        match &ruling.decision {
+            Decision::Joined { incident, how, leads, absorbs } => {
+                for other in absorbs {
+                    self.absorbed(other, incident, batch);
+                }
+                batch.effects.push(tell(incident, because(*how, *leads), false));
+            }
+            Decision::Updated { incident, state, all_clear } => {
+                let clear = if *all_clear { "; nothing of this incident fires any more" } else { "" };
+                batch.effects.push(tell(incident, format!("it is in {state} now{clear}"), *all_clear));
+            }
+            Decision::Opened { incident, .. } => batch.effects.push(Effect::Opened {
+                incident: incident.clone(),
+                alarm: Box::new(alarm.clone()),
+                at: self.clock.now(),
+            }),
+            Decision::Suppressed { .. } | Decision::Noted { .. } | Decision::Duplicate { .. } => {}
+        }
+    }
+
+    /// An incident that is part of another one, and has not been begun, need not be.
+    fn absorbed(&mut self, incident: &IncidentId, into: &IncidentId, batch: &mut Batch) {
+        let in_batch = batch.waiting.iter().position(|waiting| waiting.incident == *incident);
+        let waits = match in_batch {
+            Some(at) => {
+                batch.waiting.remove(at);
+                true
+            }
+            None => {
+                let withdrawn = self.queue().withdraw(incident);
+                let waits = withdrawn.is_some();
+                batch.withdrawn.extend(withdrawn);
+                waits
+            }
+        };
+        if waits {
+            let why = Some(format!("it is part of {into}"));
+            self.finish(Noted::Finished { incident: incident.clone(), outcome: None, why }, batch);
+        } else {
+            let (incident, into) = (incident.clone(), into.clone());
+            batch.effects.push(Effect::Absorbed { incident, into });
+        }
+    }
+
+    fn finish(&mut self, noted: Noted, batch: &mut Batch) {
+        let at = self.clock.now();
+        if let Noted::Finished { incident, outcome, .. } = &noted {
+            self.board.finish(incident, Noted::with_a_person(*outcome), at);
+        }
+        batch.rows.push(Row { at, source: OURSELVES.to_owned(), message: None, noted });
+    }
+
+    /// Lets things happen that are written down; undoes what was done before.
+    async fn perform(&self, batch: Batch, written: bool) {
+        let Batch { waiting, withdrawn, effects, .. } = batch;
+        let to_queue = if written { waiting } else { withdrawn };
+        if !to_queue.is_empty() {
+            let mut queue = self.queue();
+            for waiting in to_queue {
+                queue.push(waiting);
+            }
+            drop(queue);
+            self.wake.notify_one();
+        }
+        if !written {
+            return;
+        }
+        for effect in effects {
+            if self.effects.send(effect).await.is_err() {
+                tracing::debug!("nobody listens to what came in any more");
+            }
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn refuse(messages: Vec<Message>) {
+    for message in messages {
+        match message {
+            Message::Arrival(arrival) => {
+                let _ = arrival.done.send(Err(Refusal::Unwritten));
+            }
+            Message::Finished { done, .. } => {
+                let _ = done.send(Err(Refusal::Unwritten));
+            }
+            // Whoever reloads sees that nobody took them.
+            Message::Orders(..) => {}
+        }
+    }
+}

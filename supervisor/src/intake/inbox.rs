@@ -1,0 +1,222 @@
+//! What came in and what was decided about it: durable before any sender is told.
+//!
+//! One row for each alarm, and one for each incident that ended; many of them in one commit.
+//! INVARIANT: rows are only added, and taken away again when they are old and their incident has
+//! ended. The board is made from them at the start. It is a file of its own beside the journal:
+//! an alarm that belongs to no incident has no journal to stand in.
+
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use midwatch_policy::{IncidentId, Timestamp};
+use rusqlite::{Connection, TransactionBehavior};
+use serde::{Deserialize, Serialize};
+
+use crate::{alarm::Alarm, run::Outcome};
+
+use super::board::Ruling;
+
+const SCHEMA_VERSION: i64 = 1;
+const SCHEMA: &str = "
+    CREATE TABLE intake (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, source TEXT NOT NULL, message TEXT,
+        kind TEXT NOT NULL, incident TEXT, ruling TEXT NOT NULL
+    );
+    CREATE INDEX intake_incident ON intake (incident, kind);
+    CREATE INDEX intake_at ON intake (at);
+    PRAGMA user_version = 1;
+";
+
+/// Why the inbox did not do it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum InboxError {
+    /// The store itself.
+    #[error("the inbox {path} failed: {problem}")]
+    Store {
+        /// Where it is.
+        path: String,
+        /// What it says.
+        problem: String,
+    },
+    /// A row that is not what was written.
+    #[error("row {seq} of the inbox {path} cannot be read: {problem}")]
+    Row {
+        /// Where it is.
+        path: String,
+        /// Which.
+        seq: i64,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// Something that is written down.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Noted {
+    /// An alarm came in.
+    Alarm {
+        /// The alarm.
+        alarm: Box<Alarm>,
+        /// What it means.
+        ruling: Ruling,
+    },
+    /// An incident ended.
+    Finished {
+        /// Which.
+        incident: IncidentId,
+        /// How; nothing where its work could not even be begun, or it is part of another now.
+        outcome: Option<Outcome>,
+        /// Why, where there is no outcome.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
+}
+
+impl Noted {
+    /// Whether an incident that ended so is with a person.
+    pub fn with_a_person(outcome: Option<Outcome>) -> bool {
+        outcome.is_none_or(Outcome::needs_a_person)
+    }
+}
+
+/// A row.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// When it came in, by our clock.
+    pub at: Timestamp,
+    /// Where it came from: `webhook grafana`, or the queue's name.
+    pub source: String,
+    /// The message's id there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// What.
+    #[serde(flatten)]
+    pub noted: Noted,
+}
+
+/// An incident that was opened and has not ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Open {
+    /// Its id.
+    pub incident: IncidentId,
+    /// The alarm it was opened for.
+    pub alarm: Alarm,
+    /// What its id was made with.
+    pub salt: u32,
+    /// When it came in.
+    pub at: Timestamp,
+}
+
+/// The inbox. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Inbox {
+    connection: Arc<Mutex<Connection>>,
+    path: Arc<str>,
+}
+
+impl Inbox {
+    /// Opens or creates it at `path`.
+    pub fn open(path: &Path) -> Result<Self, InboxError> {
+        let name: Arc<str> = format!("`{}`", path.display()).into();
+        let failed = |problem: String| InboxError::Store { path: name.to_string(), problem };
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            std::fs::create_dir_all(parent)
+                .map_err(|error| failed(format!("its directory cannot be created ({error})")))?;
+        }
+        let connection = Connection::open(path).map_err(|error| failed(error.to_string()))?;
+        Self::prepare(connection, Arc::clone(&name))
+    }
+
+    /// One that lasts as long as this value.
+    pub fn in_memory() -> Result<Self, InboxError> {
+        let connection = Connection::open_in_memory()
+            .map_err(|e| InboxError::Store { path: "in memory".to_owned(), problem: e.to_string() })?;
+        Self::prepare(connection, "in memory".into())
+    }
+
+    fn prepare(connection: Connection, path: Arc<str>) -> Result<Self, InboxError> {
+        let set_up = || -> Result<i64, rusqlite::Error> {
+            connection.busy_timeout(Duration::from_secs(5))?;
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+            if version == 0 {
+                connection.execute_batch(&format!("BEGIN IMMEDIATE;{SCHEMA}COMMIT;"))?;
+            }
+            Ok(version)
+        };
+        let problem = match set_up() {
+            Ok(version) if version <= SCHEMA_VERSION => None,
+            Ok(version) => Some(format!("written by a newer midwatch (schema {version})")),
+            Err(error) => Some(error.to_string()),
+        };
+        match problem {
+            None => Ok(Self { connection: Arc::new(Mutex::new(connection)), path }),
+            Some(problem) => Err(InboxError::Store { path: path.to_string(), problem }),
+        }
+    }
+
+    /// Adds rows, all or none of them. Durable when it returns.
+    pub async fn append(&self, rows: Vec<Row>) -> Result<(), InboxError> {
+        self.on_store(move |connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            for row in &rows {
+                rows::insert(&transaction, row)?;
+            }
+            Ok(transaction.commit()?)
+        })
+        .await
+    }
+
+    /// What the board is made of: everything since then, and everything about incidents that have
+    /// not ended, in order.
+    pub async fn since(&self, since: Timestamp) -> Result<Vec<Row>, InboxError> {
+        self.on_store(move |connection| rows::since(connection, since)).await
+    }
+
+    /// Incidents that were opened and have not ended, oldest first.
+    pub async fn unfinished(&self) -> Result<Vec<Open>, InboxError> {
+        self.on_store(|connection| rows::unfinished(connection)).await
+    }
+
+    /// What came in for an incident, in order.
+    pub async fn of_incident(&self, incident: IncidentId) -> Result<Vec<Row>, InboxError> {
+        self.on_store(move |connection| rows::of_incident(connection, &incident)).await
+    }
+
+    /// The newest rows of some kinds (see `Decision::kind`, and `finished`), newest first.
+    pub async fn newest(&self, kinds: &'static [&'static str], most: u32) -> Result<Vec<Row>, InboxError> {
+        self.on_store(move |connection| rows::newest(connection, kinds, most)).await
+    }
+
+    /// Takes away what is older and not about an incident that has not ended; returns how many rows.
+    pub async fn forget(&self, before: Timestamp) -> Result<usize, InboxError> {
+        self.on_store(move |connection| rows::forget(connection, before)).await
+    }
+
+    async fn on_store<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, rows::Failure> + Send + 'static,
+    ) -> Result<T, InboxError> {
+        let (connection, path) = (Arc::clone(&self.connection), self.path.to_string());
+        let done = tokio::task::spawn_blocking(move || {
+            work(&mut connection.lock().unwrap_or_else(PoisonError::into_inner))
+        });
+        match done.await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(rows::Failure::Sqlite(error))) => {
+                Err(InboxError::Store { path, problem: error.to_string() })
+            }
+            Ok(Err(rows::Failure::Row(seq, problem))) => Err(InboxError::Row { path, seq, problem }),
+            Err(error) => Err(InboxError::Store { path, problem: format!("its thread ended: {error}") }),
+        }
+    }
+}

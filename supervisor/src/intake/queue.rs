@@ -1,0 +1,199 @@
+//! Incidents that wait for their turn: who is next. Pure.
+//!
+//! Tier and severity first; of equals, the service with the fewest incidents at work; of those,
+//! the one that waits longest. Waiting makes more urgent, so that nothing waits for ever.
+//!
+//! INVARIANT: it never holds more than its limit. Whoever brings more is told to come again.
+
+use std::collections::BTreeMap;
+
+use midwatch_policy::{IncidentId, Service, ServiceName, SignedDuration, Timestamp};
+
+use crate::alarm::{Alarm, Severity};
+
+/// So long a wait makes as urgent as the next tier.
+const AGING: SignedDuration = SignedDuration::from_mins(5);
+/// The tier of a service that the catalog does not know: nothing says that it does not matter.
+const UNKNOWN_TIER: i64 = 1;
+
+/// An incident that waits, or is at work.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Waiting {
+    /// Its id.
+    pub incident: IncidentId,
+    /// The alarm it was opened for.
+    pub alarm: Alarm,
+    /// What its id was made with.
+    pub salt: u32,
+    /// The service it is about.
+    pub service: Option<ServiceName>,
+    /// Smaller is more urgent.
+    pub urgency: i64,
+    /// Since when it waits.
+    pub since: Timestamp,
+    /// Whether it was at work before, and is gone on with: that goes before everything else.
+    pub interrupted: bool,
+}
+
+impl Waiting {
+    /// An incident that was opened for an alarm.
+    pub fn new(
+        incident: IncidentId,
+        alarm: Alarm,
+        salt: u32,
+        service: Option<&Service>,
+        since: Timestamp,
+    ) -> Self {
+        let tier = service.map_or(UNKNOWN_TIER, |service| i64::from(service.tier.get()));
+        let severity = match alarm.severity {
+            Some(Severity::Critical) => 0,
+            None | Some(Severity::High) => 1,
+            Some(Severity::Warning) => 2,
+            Some(Severity::Info) => 3,
+        };
+        let service = service.map(|service| service.name.clone());
+        Self { incident, alarm, salt, service, urgency: tier * 4 + severity, since, interrupted: false }
+    }
+
+    fn rank(&self, now: Timestamp) -> (bool, i64) {
+        let waited = now.duration_since(self.since).as_secs().max(0);
+        (!self.interrupted, self.urgency - 4 * (waited / AGING.as_secs()))
+    }
+}
+
+/// Those that wait, and how many are at work for whom.
+#[derive(Debug)]
+pub struct Queue {
+    waiting: Vec<Waiting>,
+    working: BTreeMap<IncidentId, Option<ServiceName>>,
+    at_once: usize,
+    most: usize,
+}
+
+impl Queue {
+    /// One that lets `at_once` incidents be at work and at most `most` wait.
+    pub const fn new(at_once: usize, most: usize) -> Self {
+        Self { waiting: Vec::new(), working: BTreeMap::new(), at_once, most }
+    }
+
+    /// How many more may be brought.
+    pub fn room(&self) -> usize {
+        self.most.saturating_sub(self.waiting.len())
+    }
+
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// How many are at work.
+    pub fn working(&self) -> usize {
+        self.working.len()
+    }
+
+    /// Whether it waits.
+    pub fn waits(&self, incident: &IncidentId) -> bool {
+        self.waiting.iter().any(|waiting| waiting.incident == *incident)
+    }
+
+    /// Whether it neither waits nor is at work.
+    pub fn has_ended(&self, incident: &IncidentId) -> bool {
+        !self.working.contains_key(incident) && !self.waits(incident)
+    }
+
+    /// Adds one. Whoever brings it has seen that there is room; what was accepted before a restart
+    /// is taken whatever the limit.
+    pub fn push(&mut self, waiting: Waiting) {
+        self.waiting.push(waiting);
+    }
+
+    /// Takes one out that waits and need not be worked on; nothing if it does not wait.
+    pub fn withdraw(&mut self, incident: &IncidentId) -> Option<Waiting> {
+        let at = self.waiting.iter().position(|waiting| waiting.incident == *incident)?;
+        Some(self.waiting.remove(at))
+    }
+
+    /// The next one to be worked on, if another one may be.
+    pub fn next(&mut self, now: Timestamp) -> Option<Waiting> {
+        if self.working.len() >= self.at_once {
+            return None;
+        }
+        let busy = |service: &Option<ServiceName>| self.working.values().filter(|at| *at == service).count();
+        let (at, _) = self
+            .waiting
+            .iter()
+            .enumerate()
+            .min_by_key(|(_, waiting)| (waiting.rank(now), busy(&waiting.service), waiting.since))?;
+        let next = self.waiting.remove(at);
+        self.working.insert(next.incident.clone(), next.service.clone());
+        Some(next)
+    }
+
+    /// One is not at work any more.
+    pub fn done(&mut self, incident: &IncidentId) {
+        self.working.remove(incident);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alarm;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + second).unwrap()
+    }
+
+    fn waiting(n: u32, service: &str, urgency: i64, second: i64) -> Waiting {
+        let path = format!("{}/tests/fixtures/alarms/sns-metric.json", env!("CARGO_MANIFEST_DIR"));
+        let alarm = alarm::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let incident = IncidentId::parse(format!("inc-{n}")).unwrap();
+        let mut waiting = Waiting::new(incident, alarm, n, None, at(second));
+        waiting.service = Some(ServiceName::parse(service).unwrap());
+        waiting.urgency = urgency;
+        waiting
+    }
+
+    fn order(queue: &mut Queue, now: Timestamp) -> Vec<String> {
+        std::iter::from_fn(|| queue.next(now)).map(|next| next.incident.to_string()).collect()
+    }
+
+    #[test]
+    fn the_most_urgent_first_then_fair_between_services_then_in_order() {
+        let mut queue = Queue::new(9, 9);
+        for (n, service, urgency) in [
+            (1, "loud", 5),
+            (2, "loud", 5),
+            (3, "loud", 5),
+            (4, "quiet", 5),
+            (5, "small", 9),
+            (6, "vital", 1),
+        ] {
+            queue.push(waiting(n, service, urgency, i64::from(n)));
+        }
+        assert_eq!(order(&mut queue, at(10)), ["inc-6", "inc-1", "inc-4", "inc-2", "inc-3", "inc-5"]);
+        assert_eq!((queue.waiting(), queue.working(), queue.room()), (0, 6, 9));
+    }
+
+    #[test]
+    fn no_more_at_once_than_allowed_and_waiting_makes_urgent() {
+        let mut queue = Queue::new(1, 2);
+        queue.push(waiting(1, "small", 12, 0));
+        queue.push(waiting(2, "vital", 1, 1800));
+        assert_eq!(queue.room(), 0);
+        assert_eq!(queue.next(at(1800)).unwrap().incident.as_str(), "inc-1", "it waited half an hour");
+        assert_eq!(queue.next(at(1800)), None);
+        queue.done(&IncidentId::parse("inc-1").unwrap());
+        assert_eq!(queue.next(at(1800)).unwrap().incident.as_str(), "inc-2");
+    }
+
+    #[test]
+    fn what_was_interrupted_goes_first() {
+        let mut queue = Queue::new(1, 2);
+        queue.push(waiting(1, "vital", 0, 0));
+        queue.push(Waiting { interrupted: true, ..waiting(2, "small", 12, 0) });
+        assert_eq!(queue.next(at(0)).unwrap().incident.as_str(), "inc-2");
+        assert!(queue.withdraw(&IncidentId::parse("inc-1").unwrap()).is_some());
+        assert!(queue.withdraw(&IncidentId::parse("inc-1").unwrap()).is_none());
+    }
+}

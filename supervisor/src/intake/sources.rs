@@ -1,0 +1,4 @@
+//! Where alarms come from.
+
+pub mod sns;
+pub mod sqs;
