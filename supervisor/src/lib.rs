@@ -24,6 +24,7 @@ pub mod replay;
 pub mod report;
 pub mod route;
 pub mod run;
+pub mod serve;
 pub mod servers;
 pub mod signs;
 pub mod site;

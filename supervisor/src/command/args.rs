@@ -2,6 +2,7 @@
 
 mod desk;
 mod notify;
+mod serve;
 
 use std::path::PathBuf;
 
@@ -15,7 +16,9 @@ pub(super) use desk::{
 };
 pub(super) use notify::{NotifyArgs, NotifyCommand};
 
-use super::{policy::PolicyArgs, runbook::RunbookArgs};
+pub(super) use serve::ServeArgs;
+
+use super::{catalog::CatalogArgs, policy::PolicyArgs, runbook::RunbookArgs};
 use crate::ledger::By;
 
 const EXAMPLES: &str = "\
@@ -23,7 +26,9 @@ Examples:
   midwatch demo                          play an incident and be asked, nothing to set up
   midwatch demo --approve                the same, answered
   midwatch triage alarm.json             look at a real alarm with your AWS credentials
+  midwatch serve --config midwatch.toml  take alarms day and night; --check only reads the file
   aws sqs receive-message … | midwatch triage -
+  midwatch catalog discover              a service catalog for review, from what the account has
   midwatch doctor                        what is set up, what is missing, how to mend it
   midwatch incidents show ID             what happened, from the journal
   midwatch spend --by model              what it cost
@@ -68,11 +73,15 @@ pub enum Command {
     Demo(DemoArgs),
     /// Look at one alarm and report; never changes anything
     Triage(TriageArgs),
+    /// Take alarms from queues and over HTTP, day and night
+    Serve(ServeArgs),
     /// Play every scenario below a directory and check what came of it
     #[cfg(feature = "demo")]
     Eval(EvalArgs),
     /// List incidents, or show one, from the journal
     Incidents(IncidentsArgs),
+    /// The service catalog: written from what an account has, or compared with it
+    Catalog(CatalogArgs),
     /// Say what is configured, reachable and permitted, and how to mend what is not
     Doctor(DoctorArgs),
     /// Check a policy, and say what it decides and why

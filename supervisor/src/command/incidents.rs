@@ -15,6 +15,7 @@ use midwatch_policy::IncidentId;
 use serde_json::{Value, json};
 
 use crate::{
+    intake::inbox::Row,
     journal::{Entry, Head, Journal, JournalError, SqliteJournal, default_store, verify_evidence},
     run::Run,
     terminal::{
@@ -27,6 +28,7 @@ use crate::{
 use seals::Seals;
 
 use super::{
+    alarms,
     approvals::hold,
     args::{Format, IncidentsArgs, IncidentsCommand},
     keys::{directory, keys_of},
@@ -40,10 +42,14 @@ pub(super) fn store(path: Option<PathBuf>) -> PathBuf {
 pub(super) async fn run(arguments: IncidentsArgs) -> anyhow::Result<ExitCode> {
     let IncidentsArgs { what, store, format } = arguments;
     match what {
-        IncidentsCommand::List => list(kept(store)?.as_ref(), format).await,
+        IncidentsCommand::List => {
+            let unseen = alarms::unseen(&self::store(store.clone())).await?;
+            list(kept(store)?.as_ref(), &unseen, format).await
+        }
         IncidentsCommand::Show { id, keys } => {
+            let place = self::store(store.clone());
             let (keys, at) = desks_keys(keys.as_deref())?;
-            show(kept(store)?.as_ref(), &id, (keys.as_ref(), &at), format).await
+            show((kept(store)?.as_ref(), &place), &id, (keys.as_ref(), &at), format).await
         }
         IncidentsCommand::Take(whose) => hold(whose, "take", format).await,
         IncidentsCommand::Stop(whose) => hold(whose, "stop", format).await,
@@ -62,7 +68,7 @@ fn kept(path: Option<PathBuf>) -> anyhow::Result<Arc<dyn Journal>> {
     Ok(Arc::new(SqliteJournal::open(&path)?))
 }
 
-async fn list(journal: &dyn Journal, format: Format) -> anyhow::Result<ExitCode> {
+async fn list(journal: &dyn Journal, unseen: &[Row], format: Format) -> anyhow::Result<ExitCode> {
     let mut rows = Vec::new();
     let mut broken = false;
     for head in journal.heads().await? {
@@ -77,7 +83,7 @@ async fn list(journal: &dyn Journal, format: Format) -> anyhow::Result<ExitCode>
     let mut out = anstream::stdout();
     match format {
         Format::Json => {
-            let all = serde_json::to_string_pretty(&json!({ "incidents": rows }))?;
+            let all = serde_json::to_string_pretty(&json!({ "incidents": rows, "not_looked_at": unseen }))?;
             writeln!(out, "{}", escaped(&all))?;
         }
         Format::Text if rows.is_empty() => writeln!(out, "no incidents")?,
@@ -98,6 +104,9 @@ async fn list(journal: &dyn Journal, format: Format) -> anyhow::Result<ExitCode>
                 )?;
             }
         }
+    }
+    if format == Format::Text {
+        alarms::write(&mut out, "Alarms that nobody looks at:", unseen)?;
     }
     Ok(if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -147,18 +156,20 @@ fn desks_keys(named: Option<&Path>) -> anyhow::Result<(Option<KeyFile>, PathBuf)
 }
 
 async fn show(
-    journal: &dyn Journal,
+    (journal, store): (&dyn Journal, &Path),
     wanted: &str,
     keys: (Option<&KeyFile>, &Path),
     format: Format,
 ) -> anyhow::Result<ExitCode> {
     let id = find(journal, wanted).await?;
+    let came_in = alarms::of_incident(store, &id).await?;
     let (entries, pieces) = verified(journal, &id).await?;
     let seals = seals::judge(&id, &entries, keys);
     let ended = if seals.is_wrong() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     if format == Format::Json {
         let out = json!({
-            "incident": id, "chain": "verified", "evidence_verified": pieces, "seals": seals, "entries": entries
+            "incident": id, "chain": "verified", "evidence_verified": pieces, "seals": seals,
+            "entries": entries, "alarms": came_in
         });
         writeln!(anstream::stdout(), "{}", escaped(&serde_json::to_string_pretty(&out)?))?;
         return Ok(ended);
@@ -186,6 +197,7 @@ async fn show(
             entry.hash.chars().take(8).collect::<String>()
         )?;
     }
+    alarms::write(&mut out, "Its alarms:", &came_in)?;
     match reported(&entries) {
         Some(run) => report(&run, Box::new(out)),
         None => writeln!(out, "\nno report yet")?,

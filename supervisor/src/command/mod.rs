@@ -1,10 +1,12 @@
 //! What `midwatch` can be told to do.
 
+mod alarms;
 #[cfg(feature = "demo")]
 mod apart;
 mod approvals;
 mod approvers;
 mod args;
+mod catalog;
 #[cfg(feature = "demo")]
 mod demo;
 mod desk;
@@ -20,6 +22,7 @@ mod policy;
 mod runbook;
 #[cfg(feature = "demo")]
 mod seat;
+mod serve;
 mod spend;
 mod triage;
 #[cfg(feature = "demo")]
@@ -33,6 +36,8 @@ pub use args::{Arguments, Command, Format, ModelChoice};
 pub fn log_filter(arguments: &Arguments) -> String {
     match arguments.command {
         Command::Desk(_) => format!("{},midwatch::audit=info", arguments.log),
+        // A daemon says what it does, unless it is told not to.
+        Command::Serve(_) if arguments.log == "error" => "warn,midwatch=info".to_owned(),
         _ => arguments.log.clone(),
     }
 }
@@ -43,9 +48,11 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         #[cfg(feature = "demo")]
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Triage(triage) => triage::run(triage).await,
+        Command::Serve(arguments) => serve::run(arguments).await,
         #[cfg(feature = "demo")]
         Command::Eval(eval) => eval::run(eval).await,
         Command::Incidents(incidents) => incidents::run(incidents).await,
+        Command::Catalog(arguments) => catalog::run(arguments).await,
         Command::Doctor(doctor) => doctor::run(doctor).await,
         Command::Policy(arguments) => policy::run(&arguments),
         Command::Runbook(arguments) => runbook::run(&arguments),

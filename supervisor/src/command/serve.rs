@@ -1,0 +1,192 @@
+//! `midwatch serve`: the daemon, put together.
+
+use std::{io::Write as _, path::Path, process::ExitCode, sync::Arc};
+
+use anyhow::Context as _;
+use futures::future::BoxFuture;
+use midwatch_mcp::{Aws, Ctx, Remote, SystemClock, connect_in_process};
+use midwatch_policy::{Clock, ServiceName};
+use midwatch_remediation::{RemediationConfig, RemediationServer, SpendStore};
+
+use crate::{
+    approve::AtTheDesk,
+    deliver::outbox_of,
+    desk::{DeskOverHttp, read_secret},
+    intake::inbox::Inbox,
+    journal::{Journal, SqliteJournal},
+    memory::Memory,
+    serve::{self, Config, Maker, Place, SiteError, Start},
+    servers,
+    site::{Hands, Site},
+    terminal::style::{STRONG, WARN},
+};
+
+use super::{
+    args::{ModelChoice, ServeArgs},
+    incidents::store,
+    model::minds,
+    triage::catalog,
+};
+
+/// How the remediation server is called in messages.
+const REMEDIATION: &str = "remediation";
+
+pub(super) async fn run(arguments: ServeArgs) -> anyhow::Result<ExitCode> {
+    let mut config = match &arguments.config {
+        Some(file) => Config::read(file)?,
+        None => Config::default(),
+    };
+    over(&mut config, &arguments);
+    config.check()?;
+    let at = store(config.store.clone());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    if arguments.check {
+        return check(&config).await;
+    }
+    let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(&at)?);
+    let inbox = Inbox::open(&inbox_beside(&at))?;
+    let aws = serve::aws();
+    let maker = Product { journal, memory: Memory::open(&at), clock: Arc::clone(&clock), aws: aws.clone() };
+    let outbox = outbox_of(&at);
+    let start = Start { config, file: arguments.config, inbox, maker: Arc::new(maker), clock, aws, outbox };
+    Box::pin(serve::run(start, |addr| {
+        let _ = writeln!(anstream::stdout(), "{STRONG}serve{STRONG:#}  http://{addr}");
+    }))
+    .await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where what came in is kept, beside the journal.
+pub(super) fn inbox_beside(store: &Path) -> std::path::PathBuf {
+    store.with_extension("inbox.db")
+}
+
+fn over(config: &mut Config, arguments: &ServeArgs) {
+    if let Some(listen) = arguments.listen {
+        config.listen = listen;
+    }
+    for (said, place) in [
+        (&arguments.catalog, &mut config.catalog),
+        (&arguments.runbooks, &mut config.runbooks),
+        (&arguments.store, &mut config.store),
+    ] {
+        if said.is_some() {
+            place.clone_from(said);
+        }
+    }
+    if let Some(model) = arguments.model {
+        config.model = model;
+    }
+}
+
+/// Says that it is good, and what may surprise. What is wrong is an error before.
+async fn check(config: &Config) -> anyhow::Result<ExitCode> {
+    let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::in_memory()?);
+    let product =
+        Product { journal, memory: Memory::default(), clock: Arc::new(SystemClock), aws: serve::aws() };
+    // Nothing is called: what it names on this machine is read.
+    let catalog = product.files(config)?;
+    let mut out = anstream::stdout();
+    writeln!(out, "the configuration is good: {} services", catalog.services().count())?;
+    for (absent, what) in [
+        (
+            config.catalog.is_none(),
+            "no catalog: alarms are grouped by themselves only, and nothing says what a service is",
+        ),
+        (config.notify.is_none(), "no `[notify]`: nobody is told of anything; see docs/notify.md"),
+        (config.desk.is_none(), "no desk: Midwatch reads and reports, and proposes nothing to anybody"),
+        (
+            config.queues.iter().any(|queue| queue.dead_letter.is_none()),
+            "a queue without `dead_letter`: what is no alarm is left to its redrive policy",
+        ),
+    ] {
+        if absent {
+            writeln!(out, "{WARN}{what}{WARN:#}")?;
+        }
+    }
+    for service in catalog.services() {
+        let absent: Vec<&ServiceName> =
+            service.depends_on.iter().filter(|name| catalog.get(name).is_none()).collect();
+        for name in absent {
+            writeln!(out, "`{}` depends on `{name}`, which the catalog does not describe", service.name)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes sites of what this binary has.
+#[derive(Debug)]
+struct Product {
+    journal: Arc<dyn Journal>,
+    memory: Memory,
+    clock: Arc<dyn Clock>,
+    aws: Aws,
+}
+
+impl Product {
+    /// The catalog, with everything else that is a file read once, so that what is wrong is said now.
+    fn files(&self, config: &Config) -> anyhow::Result<midwatch_policy::Catalog> {
+        let services = catalog(config.catalog.as_deref())?;
+        if let Some(directory) = config.runbooks.as_ref().filter(|directory| !directory.is_dir()) {
+            anyhow::bail!(
+                "there is no directory `{}`: give the runbooks' with `runbooks`",
+                directory.display()
+            );
+        }
+        for place in [&config.desk, &config.remediation].into_iter().flatten() {
+            remote(place)?;
+        }
+        minds(ModelChoice::Playbook, None)?;
+        Ok(services)
+    }
+
+    async fn site(&self, config: &Config) -> anyhow::Result<Site> {
+        let services = Arc::new(self.files(config)?);
+        let sdk = match config.model {
+            ModelChoice::Playbook => None,
+            _ => Some(self.aws.base().await.map_err(|e| anyhow::anyhow!("{}; {}", e.message, e.mend))?),
+        };
+        let ctx = Ctx::new(self.aws.clone(), Arc::clone(&services), Arc::clone(&self.clock));
+        let mut tools = servers::readers(&ctx, config.runbooks.clone()).await;
+        let server = match &config.remediation {
+            Some(place) => Box::pin(remote(place)?.connect()).await,
+            None => {
+                // It plans and cannot act: it has neither desk nor keys.
+                let planning = RemediationConfig::planning_only(SpendStore::in_memory()?);
+                Box::pin(connect_in_process(RemediationServer::new(ctx, planning))).await
+            }
+        };
+        servers::attach(&mut tools, REMEDIATION, server).await;
+        let hands = match &config.desk {
+            None => None,
+            Some(place) => {
+                let desk = Arc::new(DeskOverHttp::at(remote(place)?));
+                Some(Hands { desk, channel: Arc::new(AtTheDesk) })
+            }
+        };
+        Ok(Site {
+            catalog: services,
+            clock: Arc::clone(&self.clock),
+            wall: Arc::clone(&self.clock),
+            tools: Arc::new(tools),
+            minds: Arc::new(minds(config.model, sdk.as_ref())?),
+            hands,
+            journal: Arc::clone(&self.journal),
+            memory: self.memory.clone(),
+        })
+    }
+}
+
+impl Maker for Product {
+    fn make<'a>(&'a self, config: &'a Config) -> BoxFuture<'a, Result<Site, SiteError>> {
+        Box::pin(
+            async move { self.site(config).await.map_err(|error| SiteError::Made(format!("{error:#}"))) },
+        )
+    }
+}
+
+fn remote(place: &Place) -> anyhow::Result<Remote> {
+    let token = read_secret(&place.token_file)
+        .with_context(|| format!("the token file `{}`", place.token_file.display()))?;
+    Ok(Remote::new(&place.url, token.trim())?)
+}

@@ -1,0 +1,197 @@
+//! What `midwatch serve` is told: one TOML file, read once into what cannot be wrong.
+//!
+//! INVARIANT: every problem is reported at once, with its line and what to do about it. Secrets do
+//! not stand in the file: it names files of tokens, or holds their SHA-256.
+
+mod parts;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use midwatch_policy::{Fields, Problem};
+
+use crate::{
+    command::ModelChoice,
+    deliver::NotifyConfig,
+    intake::{board::Grouping, quiet::Quiet, sources::sns::Topic},
+};
+
+pub use parts::{Caller, Place, QueueSource, Right};
+
+/// Where it listens unless it is told otherwise.
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8484);
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is not there, or not readable.
+    #[error("cannot read the configuration `{path}`: {source}")]
+    Read {
+        /// Which file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Everything that is wrong with it.
+    #[error("the configuration is wrong:\n  {}", Problem::lines(.0))]
+    Wrong(Vec<Problem>),
+}
+
+/// What `serve` is told.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where incidents are kept; other stores lie beside it.
+    pub store: Option<PathBuf>,
+    /// The services.
+    pub catalog: Option<PathBuf>,
+    /// The directory of runbooks.
+    pub runbooks: Option<PathBuf>,
+    /// Business hours, for whom to tell when.
+    pub calendar: Option<PathBuf>,
+    /// Which model reasons.
+    pub model: ModelChoice,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// TLS ends in front of it.
+    pub behind_tls: bool,
+    /// Names it may be addressed by, besides loopback and `listen`.
+    pub hosts: Vec<String>,
+    /// Who may call.
+    pub callers: Vec<Caller>,
+    /// Topics whose notifications are taken over HTTPS.
+    pub topics: Vec<Topic>,
+    /// Queues that are read.
+    pub queues: Vec<QueueSource>,
+    /// Incidents that are worked on at once.
+    pub at_once: usize,
+    /// Incidents that may wait.
+    pub waiting: usize,
+    /// How long work may take to come to a good place once it is told to stop.
+    pub grace: Duration,
+    /// How alarms are put together.
+    pub grouping: Grouping,
+    /// Maintenance and silences.
+    pub quiet: Quiet,
+    /// Who is told, and how. Without it, nobody is.
+    pub notify: Option<NotifyConfig>,
+    /// Where requests are answered and permits signed. Without it, nothing is ever done.
+    pub desk: Option<Place>,
+    /// Where it is done.
+    pub remediation: Option<Place>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            store: None,
+            catalog: None,
+            runbooks: None,
+            calendar: None,
+            model: ModelChoice::Playbook,
+            listen: LISTEN,
+            behind_tls: false,
+            hosts: Vec::new(),
+            callers: Vec::new(),
+            topics: Vec::new(),
+            queues: Vec::new(),
+            at_once: 8,
+            waiting: 500,
+            grace: Duration::from_secs(30),
+            grouping: Grouping::default(),
+            quiet: Quiet::default(),
+            notify: None,
+            desk: None,
+            remediation: None,
+        }
+    }
+}
+
+impl Config {
+    /// Reads a file; paths in it are relative to where it lies.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.display().to_string(), source })?;
+        Self::parse(&text, path.parent().unwrap_or(Path::new("")))
+    }
+
+    /// Parses a file's text; paths in it are relative to `base`.
+    pub fn parse(text: &str, base: &Path) -> Result<Self, ConfigError> {
+        let mut problems = Vec::new();
+        let mut config = Self::default();
+        if let Some(mut file) = Fields::parse(text, &mut problems) {
+            let p = &mut problems;
+            let mut path = |key: &str, p: &mut Vec<Problem>| {
+                file.take::<PathBuf>(key, "\"…\"", p).map(|given| base.join(given))
+            };
+            config.store = path("store", p);
+            config.catalog = path("catalog", p);
+            config.runbooks = path("runbooks", p);
+            config.calendar = path("calendar", p);
+            if let Some(model) = parts::model(&mut file, p) {
+                config.model = model;
+            }
+            if let Some(table) = file.table("http", p) {
+                parts::http(table, &mut config, p);
+            }
+            config.callers =
+                file.tables("caller", p).into_iter().filter_map(|table| Caller::read(table, p)).collect();
+            parts::twice(&config.callers, p);
+            if let Some(table) = file.table("sns", p) {
+                config.topics = parts::topics(table, p);
+            }
+            config.queues =
+                file.tables("sqs", p).into_iter().filter_map(|table| QueueSource::read(table, p)).collect();
+            if let Some(table) = file.table("work", p) {
+                parts::work(table, &mut config, p);
+            }
+            if let Some(table) = file.table("grouping", p) {
+                config.grouping = parts::grouping(table, p);
+            }
+            config.quiet = Quiet::read(&mut file, p);
+            if file.raw("notify").is_some() {
+                config.notify = parts::notify(text, p);
+            }
+            config.desk = file.table("desk", p).and_then(|table| Place::read(table, base, p));
+            config.remediation = file.table("remediation", p).and_then(|table| Place::read(table, base, p));
+            if config.desk.is_some() && config.remediation.is_none() {
+                p.push(Problem::new(
+                    None,
+                    "there is a desk and no remediation server",
+                    "add `[remediation]`: what is approved has to be done somewhere",
+                ));
+            }
+            file.finish(
+                "store, catalog, runbooks, calendar, model, [notify], [http], [[caller]], [sns], [[sqs]], [work], [grouping], \
+                 [[maintenance]], [[silence]], [desk], [remediation]",
+                p,
+            );
+        }
+        problems.sort_by_key(|problem| problem.line);
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError::Wrong(problems)) }
+    }
+
+    /// What is wrong with it as a whole, once flags and environment are over it.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let mut problems = Vec::new();
+        let mut wrong = |message: &str, remedy: &str| problems.push(Problem::new(None, message, remedy));
+        if !self.listen.ip().is_loopback() && !self.behind_tls {
+            let message = format!("{} is not a loopback address", self.listen);
+            wrong(&message, "put TLS in front of it and say so: `behind_tls = true` in [http]");
+        }
+        if !self.listen.ip().is_loopback() && self.callers.is_empty() && self.topics.is_empty() {
+            wrong(
+                "it listens for others, and nobody is known who may call",
+                "add a `[[caller]]` with the SHA-256 of its token, or `[sns]` topics",
+            );
+        }
+        if self.queues.is_empty() && self.callers.is_empty() && self.topics.is_empty() {
+            wrong("no alarm can come in", "add `[[sqs]]`, `[[caller]]` or `[sns]`; docs/serve.md shows each");
+        }
+        if problems.is_empty() { Ok(()) } else { Err(ConfigError::Wrong(problems)) }
+    }
+}

@@ -1,0 +1,106 @@
+//! What a configuration may say.
+
+use super::*;
+
+const GOOD: &str = r#"
+store = "kept/incidents.db"
+catalog = "catalog.toml"
+model = "bedrock"
+[http]
+listen = "0.0.0.0:8484"
+behind_tls = true
+hosts = ["midwatch.example.com"]
+[[caller]]
+name = "grafana"
+sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+may = ["alarms", "metrics"]
+[sns]
+topics = ["arn:aws:sns:us-east-1:123456789012:alarms"]
+[[sqs]]
+url = "https://sqs.us-east-1.amazonaws.com/123456789012/alarms"
+dead_letter = "https://sqs.us-east-1.amazonaws.com/123456789012/alarms-dead"
+[work]
+at_once = 4
+waiting = 100
+grace = "10s"
+[grouping]
+related = "5m"
+[[silence]]
+id = "canary"
+reason = "known"
+until = 2026-12-01T00:00:00Z
+alarms = ["canary-*"]
+[desk]
+url = "https://desk.example.com"
+token_file = "desk.token"
+[remediation]
+url = "https://remediation.example.com/mcp"
+token_file = "/secrets/remediation.token"
+"#;
+
+#[test]
+fn what_is_said_is_read_and_paths_are_relative_to_the_file() {
+    let config = Config::parse(GOOD, Path::new("/etc/midwatch")).unwrap();
+    config.check().unwrap();
+    assert_eq!(config.store.unwrap(), Path::new("/etc/midwatch/kept/incidents.db"));
+    assert_eq!(config.desk.unwrap().token_file, Path::new("/etc/midwatch/desk.token"));
+    assert_eq!(config.remediation.unwrap().token_file, Path::new("/secrets/remediation.token"));
+    assert_eq!((config.at_once, config.waiting, config.grace), (4, 100, Duration::from_secs(10)));
+    assert_eq!(config.grouping.related.as_secs(), 300);
+    assert_eq!(config.queues[0].name, "alarms");
+    assert!(config.callers[0].knows("test") && !config.callers[0].knows("tset"));
+    assert!(!format!("{:?}", config.callers).contains("test"));
+}
+
+#[test]
+fn every_problem_is_said_at_once_with_its_line_and_its_remedy() {
+    let text = r#"
+catalogue = "x"
+model = "gpt"
+[http]
+listen = "everywhere"
+[[caller]]
+name = "a"
+sha256 = "12"
+[sns]
+topics = ["arn:aws:sqs:x"]
+[[sqs]]
+url = "alarms"
+[work]
+at_once = 0
+grace = "soon"
+[[silence]]
+id = "all"
+reason = "?"
+until = "tomorrow"
+alarms = ["*"]
+[desk]
+url = "https://desk.example.com"
+"#;
+    let error = Config::parse(text, Path::new("")).unwrap_err().to_string();
+    for said in [
+        "line 2: there is no field `catalogue`; known are store",
+        "there is no model `gpt`; write `model",
+        "line 5: [http]: `listen`",
+        "`sha256` is not 64 hexadecimal digits",
+        "`arn:aws:sqs:x` is no topic's ARN",
+        "`alarms` is no URL",
+        "`at_once` is 0",
+        "`grace` is `soon`",
+        "`until` is `tomorrow`",
+        "`*` would silence everything",
+        "there is no `token_file`",
+    ] {
+        assert!(error.contains(said), "{said}\n{error}");
+    }
+}
+
+#[test]
+fn nobody_else_is_listened_to_without_tls_and_a_name() {
+    let alarm = "[http]\nlisten='0.0.0.0:1'\n";
+    let error = Config::parse(alarm, Path::new("")).unwrap().check().unwrap_err().to_string();
+    for said in ["is not a loopback address", "behind_tls = true", "nobody is known", "no alarm can come in"]
+    {
+        assert!(error.contains(said), "{error}");
+    }
+}

@@ -1,0 +1,324 @@
+//! From start to stop.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use midwatch_mcp::{Aws, AwsSettings};
+use midwatch_policy::{Calendar, Clock, IncidentId, Service};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::deliver::{Deliver, DeliverError, Organ};
+use crate::intake::{
+    door::Door,
+    inbox::{Inbox, InboxError},
+    queue::{Queue, Waiting},
+    sources::{
+        sns::{OverHttps, Sns},
+        sqs,
+    },
+};
+
+use super::{
+    config::{Config, QueueSource},
+    crew::Crew,
+    http::{self, Desk, Health},
+    metrics::Metrics,
+    people::People,
+    site::{Maker, SiteError, Sites, orders},
+};
+
+/// Things to tell incidents that may wait.
+const EFFECTS: usize = 4096;
+/// How often a sign of life is given.
+const PULSE: Duration = Duration::from_secs(15);
+/// How long notices may take to arrive once it is told to stop.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Somebody asks for a reload, and wants to know what came of it.
+pub(super) type Reload = oneshot::Sender<Result<(), String>>;
+
+/// Why it does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// What incidents are handled with cannot be made.
+    #[error(transparent)]
+    Site(#[from] SiteError),
+    /// The inbox.
+    #[error(transparent)]
+    Inbox(#[from] InboxError),
+    /// A queue cannot be reached at all.
+    #[error("the queue `{queue}` cannot be read: {why}")]
+    Queue {
+        /// Which.
+        queue: String,
+        /// Why.
+        why: String,
+    },
+    /// People cannot be told.
+    #[error(transparent)]
+    Deliver(#[from] DeliverError),
+    /// The calendar.
+    #[error("the calendar `{path}` cannot be used: {why}")]
+    Calendar {
+        /// Which file.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The address is taken, or not ours.
+    #[error("cannot listen on {addr}")]
+    Bind {
+        /// Where.
+        addr: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Serving ended.
+    #[error("serving failed")]
+    Serve(#[source] std::io::Error),
+    /// Something of the operating system.
+    #[error("{what} cannot be set up")]
+    Setup {
+        /// What.
+        what: &'static str,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// What it is started with.
+#[derive(Debug)]
+pub struct Start {
+    /// What it is told.
+    pub config: Config,
+    /// The file that a reload reads again.
+    pub file: Option<PathBuf>,
+    /// What came in, and what was decided.
+    pub inbox: Inbox,
+    /// Makes what incidents are handled with.
+    pub maker: Arc<dyn Maker>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// AWS, for the queues.
+    pub aws: Aws,
+    /// What leaves, until it has arrived.
+    pub outbox: PathBuf,
+}
+
+/// Runs until SIGTERM or SIGINT. `listening` is told the address once alarms can come in.
+pub async fn run(start: Start, listening: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
+    let Start { config, file, inbox, maker, clock, aws, outbox } = start;
+    let mut signals = Signals::new()?;
+    let bound = http::bind(config.listen).await?;
+    let sites = Arc::new(Sites::open(&config, file, maker).await?);
+    let metrics = Arc::new(Metrics::new(clock.now()));
+    let people = people(&config, &outbox, &clock).await?;
+    let queue = Queue::new(config.at_once, config.waiting);
+    let (effects, told) = mpsc::channel(EFFECTS);
+    let orders = orders(&config, &sites.now());
+    let (door, porter) = Door::build(inbox.clone(), orders, queue, Arc::clone(&clock), effects).await?;
+    resume(&inbox, &door, &sites, &people).await?;
+
+    // Alarms are let in until `closed`; what is at work may then take its time.
+    let closed = CancellationToken::new();
+    let (reload, mut reloads) = mpsc::channel::<Reload>(4);
+    let health = Arc::new(Health::default());
+    let overhttps = OverHttps::new().map_err(|error| setup("the HTTPS client", error))?;
+    let desk = Desk {
+        door: door.clone(),
+        sns: Arc::new(Sns::new(config.topics.clone(), Arc::new(overhttps), Arc::clone(&clock))),
+        metrics: Arc::clone(&metrics),
+        people: people.clone(),
+        health: Arc::clone(&health),
+        callers: config.callers.clone().into(),
+        hosts: http::hosts(&config, bound.addr),
+        open: config.listen.ip().is_loopback(),
+        reload,
+    };
+    let crew = Arc::new(Crew::new(
+        door.clone(),
+        Arc::clone(&sites),
+        Arc::clone(&metrics),
+        Arc::clone(&clock),
+        (inbox.clone(), people.clone()),
+    ));
+    let mut telling = JoinSet::new();
+    telling.spawn(Arc::clone(&crew).tell(told));
+    let shut = CancellationToken::new();
+    let mut keeping = JoinSet::new();
+    keeping.spawn(porter.run(shut.clone()));
+    let mut reading = JoinSet::new();
+    reading.spawn(pulse(
+        door.clone(),
+        Arc::clone(&sites),
+        people.clone(),
+        Arc::clone(&clock),
+        closed.clone(),
+    ));
+    for source in &config.queues {
+        let queue = self::queue(source, &aws).await?;
+        let (door, count) = (door.clone(), Arc::clone(&metrics) as Arc<_>);
+        reading.spawn(queue.run(door, Arc::clone(&clock), count, closed.clone()));
+    }
+    let mut working = JoinSet::new();
+    working.spawn(Arc::clone(&crew).work(closed.clone(), config.grace));
+    let addr = bound.addr;
+    let mut serving = tokio::spawn(bound.run(desk, closed.clone()));
+    health.up.store(true, Ordering::Relaxed);
+    listening(addr);
+
+    let ended = loop {
+        let asked = tokio::select! {
+            _ = signals.terminate.recv() => break Ok(()),
+            _ = signals.interrupt.recv() => break Ok(()),
+            served = &mut serving => break served.unwrap_or(Ok(())),
+            _ = signals.hang_up.recv() => None,
+            asked = reloads.recv() => asked,
+        };
+        let result = reloaded(&sites, &door, &people, &config).await;
+        metrics.reloaded(if result.is_ok() { "good" } else { "bad" });
+        match &result {
+            Ok(()) => tracing::info!("reloaded"),
+            Err(why) => tracing::error!(why, "not reloaded: everything is as it was before"),
+        }
+        if let Some(asked) = asked {
+            let _ = asked.send(result);
+        }
+    };
+    // First nothing more comes in, then work comes to its end, then what it said is written down.
+    health.up.store(false, Ordering::Relaxed);
+    closed.cancel();
+    while reading.join_next().await.is_some() {}
+    while working.join_next().await.is_some() {}
+    if !serving.is_finished() {
+        let _ = serving.await;
+    }
+    shut.cancel();
+    while keeping.join_next().await.is_some() {}
+    while telling.join_next().await.is_some() {}
+    people.drain(LAST_WORDS).await;
+    ended
+}
+
+/// What was opened and has not ended goes before everything else.
+async fn resume(inbox: &Inbox, door: &Door, sites: &Sites, people: &People) -> Result<(), ServeError> {
+    let open = inbox.unfinished().await?;
+    let site = sites.now();
+    for open in open {
+        people.watch(&open.incident, &open.alarm, &site.catalog, open.at).await;
+        let service = crate::intake::service_of(&open.alarm, &site.catalog);
+        let waiting = Waiting::new(open.incident, open.alarm, open.salt, service, open.at);
+        door.queue(|queue| queue.push(Waiting { interrupted: true, ..waiting }));
+    }
+    door.wake();
+    Ok(())
+}
+
+async fn reloaded(sites: &Sites, door: &Door, people: &People, began: &Config) -> Result<(), String> {
+    let (config, fresh) = sites.reload(began).await.map_err(|error| error.to_string())?;
+    let calendar = calendar(&config).map_err(|error| error.to_string())?;
+    if config.notify.is_some() != began.notify.is_some() {
+        return Err("`[notify]` came or went: that needs a restart".to_owned());
+    }
+    door.order(orders(&config, fresh.site())).await.map_err(|error| error.to_string())?;
+    if let Some(notify) = config.notify {
+        people.reload(notify, Arc::new(calendar));
+    }
+    sites.replace(fresh);
+    Ok(())
+}
+
+/// Those who are told; people are told first of what was left too long.
+async fn people(config: &Config, outbox: &Path, clock: &Arc<dyn Clock>) -> Result<People, ServeError> {
+    let deliver = match &config.notify {
+        None => {
+            tracing::warn!("no `[notify]`: nobody is told of anything, and reports lie in the store only");
+            None
+        }
+        Some(notify) => {
+            let calendar = Arc::new(calendar(config)?);
+            Some(Deliver::start(notify.clone(), outbox, Arc::clone(clock), calendar).await?)
+        }
+    };
+    Ok(People::new(deliver, Arc::clone(clock)))
+}
+
+fn calendar(config: &Config) -> Result<Calendar, ServeError> {
+    let Some(path) = &config.calendar else { return Ok(Calendar::default()) };
+    let failed = |why: String| ServeError::Calendar { path: path.display().to_string(), why };
+    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    Calendar::parse(&text).map_err(|error| failed(error.to_string()))
+}
+
+/// Shows that the door answers and the journal can be read, for as long as both are so.
+async fn pulse(
+    door: Door,
+    sites: Arc<Sites>,
+    people: People,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) {
+    let Ok(nobody) = IncidentId::parse("inc-none") else { return };
+    while !stop.is_cancelled() {
+        if door.bring(Vec::new(), "pulse", None).await.is_ok() {
+            people.alive(Organ::Intake);
+        }
+        if sites.now().journal.head(&nobody).await.is_ok() {
+            people.alive(Organ::Journal);
+        }
+        tokio::select! { () = stop.cancelled() => return, () = clock.sleep(PULSE) => {} }
+    }
+}
+
+async fn queue(source: &QueueSource, aws: &Aws) -> Result<sqs::Queue, ServeError> {
+    let failed = |why: String| ServeError::Queue { queue: source.name.clone(), why };
+    let config = match (&source.region, &source.role_arn) {
+        (None, None) => aws.base().await,
+        (region, role) => aws.for_service(&stand_in(region.clone(), role.as_deref()).map_err(failed)?).await,
+    };
+    let config = config.map_err(|error| failed(format!("{}; {}", error.message, error.mend)))?;
+    Ok(sqs::Queue::new(&config, &source.name, source.url.clone(), source.dead_letter.clone()))
+}
+
+/// A service that is nothing but a place, for who asks for clients by service.
+fn stand_in(region: Option<String>, role: Option<&str>) -> Result<Service, String> {
+    let text = "name = \"queue\"\ntier = 0\nenvironment = \"production\"";
+    let service: Service = toml::from_str(text).map_err(|error| error.to_string())?;
+    let role_arn = role.map(str::parse).transpose().map_err(|error| format!("`role_arn`: {error}"))?;
+    Ok(Service { region, role_arn, ..service })
+}
+
+/// The ordinary AWS access of the daemon.
+pub fn aws() -> Aws {
+    Aws::new(AwsSettings { session_name: "midwatch-serve".to_owned(), ..AwsSettings::default() })
+}
+
+fn setup(what: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> ServeError {
+    ServeError::Setup { what, source: Box::new(error) }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, ServeError> {
+        let handler = |kind| signal(kind).map_err(|error| setup("a signal handler", error));
+        Ok(Self {
+            terminate: handler(SignalKind::terminate())?,
+            interrupt: handler(SignalKind::interrupt())?,
+            hang_up: handler(SignalKind::hangup())?,
+        })
+    }
+}

@@ -1,0 +1,144 @@
+//! What `serve` answers over HTTP: alarms, SNS, health, metrics, reload.
+//!
+//! INVARIANTS:
+//! - a 2xx to an alarm means that it is durable; 429 and 503 carry Retry-After;
+//! - nothing is read of a body before the caller's token is good, but of SNS's, whose signature is
+//!   in the body: those are at most 256 KiB;
+//! - no browser may call, and nobody by a name that is not ours.
+
+mod calls;
+mod door;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    routing::{get, post},
+    serve::ListenerExt as _,
+};
+use tokio::{net::TcpListener, sync::mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::intake::{door::Door, sources::sns::Sns};
+
+use super::{
+    config::{Caller, Config},
+    daemon::ServeError,
+    metrics::Metrics,
+    people::People,
+};
+
+/// Longest body; SNS and SQS allow no longer message.
+const BODY: usize = 256 * 1024;
+/// How long calls in flight may take once it is told to stop.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Whether it does its work.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    /// Everything is started, and nothing told to stop.
+    pub(super) up: AtomicBool,
+}
+
+/// What every call can reach.
+#[derive(Debug, Clone)]
+pub(super) struct Desk {
+    pub(super) door: Door,
+    pub(super) sns: Arc<Sns>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) people: People,
+    pub(super) health: Arc<Health>,
+    pub(super) callers: Arc<[Caller]>,
+    pub(super) hosts: Arc<[String]>,
+    /// Metrics need no token.
+    pub(super) open: bool,
+    /// Asks for a reload; answered with what is wrong.
+    pub(super) reload: mpsc::Sender<super::daemon::Reload>,
+}
+
+impl Desk {
+    /// Whether it is ready, and if not, why not.
+    pub(super) async fn troubles(&self) -> Vec<String> {
+        let mut troubles = Vec::new();
+        if !self.health.up.load(Ordering::Relaxed) {
+            troubles.push("it is starting or being stopped".to_owned());
+        }
+        if self.door.queue(|queue| queue.room()) == 0 {
+            troubles.push("no more incidents may wait".to_owned());
+        }
+        troubles.extend(self.metrics.broken_queues());
+        troubles.extend(self.people.troubles().await);
+        self.metrics.set_ready(troubles.is_empty());
+        troubles
+    }
+}
+
+/// The port, taken.
+#[derive(Debug)]
+pub(super) struct Bound {
+    listener: TcpListener,
+    pub(super) addr: SocketAddr,
+}
+
+/// Takes the port.
+pub(super) async fn bind(listen: SocketAddr) -> Result<Bound, ServeError> {
+    let failed = |source| ServeError::Bind { addr: listen, source };
+    let listener = TcpListener::bind(listen).await.map_err(failed)?;
+    let addr = listener.local_addr().map_err(failed)?;
+    Ok(Bound { listener, addr })
+}
+
+/// Names that a call may be for.
+pub(super) fn hosts(config: &Config, addr: SocketAddr) -> Arc<[String]> {
+    let ours = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    let named = config.hosts.iter().map(|host| host.to_ascii_lowercase());
+    named.chain(ours).chain([addr.ip().to_string()]).collect()
+}
+
+impl Bound {
+    /// Answers until `stop`, then lets calls in flight finish.
+    pub(super) async fn run(self, desk: Desk, stop: CancellationToken) -> Result<(), ServeError> {
+        let listener = self.listener.tap_io(|stream| {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "TCP_NODELAY could not be set");
+            }
+        });
+        let told = stop.clone();
+        let serving =
+            axum::serve(listener, router(desk)).with_graceful_shutdown(async move { told.cancelled().await });
+        let late = async {
+            stop.cancelled().await;
+            tokio::time::sleep(GRACE).await;
+        };
+        tokio::select! {
+            served = serving => served.map_err(ServeError::Serve),
+            () = late => Ok(()),
+        }
+    }
+}
+
+fn router(desk: Desk) -> Router {
+    Router::new()
+        .route("/v1/alarms", post(calls::alarms))
+        .route("/v1/sns", post(calls::sns))
+        .route("/v1/reload", post(calls::reload))
+        .route("/live", get(|| async { "ok\n" }))
+        .route("/ready", get(calls::ready))
+        .route("/metrics", get(calls::metrics))
+        .fallback(calls::nothing_here)
+        .method_not_allowed_fallback(calls::nothing_here)
+        .layer(DefaultBodyLimit::max(BODY))
+        .layer(middleware::from_fn_with_state(desk.clone(), door::guard))
+        .with_state(desk)
+}

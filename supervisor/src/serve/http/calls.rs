@@ -1,0 +1,149 @@
+//! The calls.
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{FromRequestParts as _, Request, State, rejection::BytesRejection},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use crate::{
+    alarm,
+    intake::{
+        board::{Decision, Ruling},
+        door::Refusal,
+        sources::sns::Verified,
+    },
+    serve::config::Right,
+};
+
+use super::{
+    Desk,
+    door::{Known, Refused},
+};
+
+const SHAPES: &str = "docs/serve.md has the shapes that are read";
+
+/// Alarms of CloudWatch, Alertmanager, or the plain shape.
+pub(super) async fn alarms(
+    State(desk): State<Desk>,
+    known: Known,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refused> {
+    let known = known.may(Right::Alarms)?;
+    let body = whole(body)?;
+    let source = format!("webhook {}", known.name);
+    let text = std::str::from_utf8(&body).map_err(|_| unreadable(&desk, &source, "it is not UTF-8"))?;
+    let alarms = alarm::parse_all(text).map_err(|error| unreadable(&desk, &source, &error.to_string()))?;
+    let answer = desk.door.knock(alarms, &source, None).await;
+    desk.metrics.brought(&source, &answer);
+    let rulings = answer.map_err(refused)?;
+    let body = Json(json!({ "alarms": rulings.iter().map(said).collect::<Vec<Value>>() }));
+    Ok((StatusCode::ACCEPTED, body).into_response())
+}
+
+/// Notifications of SNS.
+pub(super) async fn sns(
+    State(desk): State<Desk>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<StatusCode, Refused> {
+    const SOURCE: &str = "sns";
+    if !desk.sns.is_configured() {
+        return Err(absent());
+    }
+    let body = whole(body)?;
+    let verified = desk.sns.take(&body).await.map_err(|error| {
+        tracing::warn!(%error, "a message of SNS was not taken");
+        desk.metrics.refuse(SOURCE, if error.is_ours() { "unreachable" } else { "unverified" });
+        let status = if error.is_ours() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::FORBIDDEN };
+        Refused(status, error.to_string(), "docs/serve.md says what SNS needs")
+    })?;
+    match verified {
+        Verified::Notification { id, message, topic } => {
+            let name = topic.rsplit(':').next().unwrap_or_default();
+            let source = format!("sns {name}");
+            let alarms =
+                alarm::parse_all(&message).map_err(|error| unreadable(&desk, &source, &error.to_string()))?;
+            let answer = desk.door.knock(alarms, &source, Some(id)).await;
+            desk.metrics.brought(&source, &answer);
+            answer.map_err(refused)?;
+        }
+        Verified::Confirmed { topic } => tracing::info!(topic, "a subscription was confirmed"),
+        Verified::Unsubscribed { topic } => tracing::warn!(topic, "somebody unsubscribed us from a topic"),
+    }
+    Ok(StatusCode::OK)
+}
+
+/// Catalog, policy, prices and routes, read anew.
+pub(super) async fn reload(State(desk): State<Desk>, known: Known) -> Result<Json<Value>, Refused> {
+    known.may(Right::Reload)?;
+    let (done, answer) = oneshot::channel();
+    let stopping = || refused(Refusal::Stopping);
+    desk.reload.send(done).await.map_err(|_| stopping())?;
+    match answer.await.map_err(|_| stopping())? {
+        Ok(()) => Ok(Json(json!({ "reloaded": true }))),
+        Err(why) => Err(Refused(StatusCode::UNPROCESSABLE_ENTITY, why, "everything is as it was before")),
+    }
+}
+
+/// Whether alarms can be brought here now.
+pub(super) async fn ready(State(desk): State<Desk>) -> Response {
+    let troubles = desk.troubles().await;
+    let status = if troubles.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let (waiting, working) = desk.door.queue(|queue| (queue.waiting(), queue.working()));
+    let body = json!({
+        "ready": troubles.is_empty(), "why": troubles, "incidents": { "waiting": waiting, "working": working }
+    });
+    (status, Json(body)).into_response()
+}
+
+/// For Prometheus; without a token on loopback only.
+pub(super) async fn metrics(State(desk): State<Desk>, request: Request) -> Result<Response, Refused> {
+    if !desk.open {
+        let (mut parts, _) = request.into_parts();
+        Known::from_request_parts(&mut parts, &desk).await?.may(Right::Metrics)?;
+    }
+    // Whether it is ready is one of them.
+    desk.troubles().await;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], desk.metrics.text(&desk.door)).into_response())
+}
+
+pub(super) async fn nothing_here() -> Refused {
+    absent()
+}
+
+fn absent() -> Refused {
+    Refused(StatusCode::NOT_FOUND, "there is nothing here".to_owned(), "docs/serve.md has the paths")
+}
+
+fn whole(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Refused> {
+    body.map_err(|error| Refused(error.status(), error.body_text(), SHAPES))
+}
+
+fn unreadable(desk: &Desk, source: &str, why: &str) -> Refused {
+    tracing::warn!(source, why, "a message is no alarm");
+    desk.metrics.refuse(source, "unreadable");
+    Refused(StatusCode::BAD_REQUEST, why.to_owned(), SHAPES)
+}
+
+fn refused(refusal: Refusal) -> Refused {
+    let status = match refusal {
+        Refusal::Full => StatusCode::TOO_MANY_REQUESTS,
+        Refusal::Unwritten | Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    Refused(status, refusal.to_string(), "the sender's own retry is enough")
+}
+
+fn said(ruling: &Ruling) -> Value {
+    let why = match &ruling.decision {
+        Decision::Joined { how, .. } => Some(how.as_str().to_owned()),
+        Decision::Suppressed { hush } => Some(format!("{}: {}", hush.by, hush.reason)),
+        Decision::Noted { why } => Some(why.clone()),
+        Decision::Opened { .. } | Decision::Updated { .. } | Decision::Duplicate { .. } => None,
+    };
+    json!({ "decision": ruling.decision.kind(), "incident": ruling.decision.incident(), "why": why })
+}

@@ -1,0 +1,144 @@
+//! Who is let in, and what they are told.
+
+use midwatch_mcp::{
+    SystemClock,
+    reqwest::{Client, Response, StatusCode},
+};
+use midwatch_policy::Clock;
+use serde_json::Value;
+
+use super::*;
+use crate::{
+    intake::{board::Orders, inbox::Inbox, queue::Queue, sources::sns::OverHttps},
+    serve::config::Right,
+};
+
+const ALARM: &str = r#"{"name":"a","state":"firing","at":"2026-11-21T02:00:00Z"}"#;
+
+struct Stage {
+    url: String,
+    client: Client,
+    reloads: mpsc::Receiver<super::super::daemon::Reload>,
+    health: Arc<Health>,
+    _effects: mpsc::Receiver<crate::intake::door::Effect>,
+}
+
+async fn stage(waiting: usize, open: bool) -> Stage {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let (sender, effects) = mpsc::channel(64);
+    let inbox = Inbox::in_memory().unwrap();
+    let queue = Queue::new(1, waiting);
+    let (door, porter) =
+        Door::build(inbox, Orders::default(), queue, Arc::clone(&clock), sender).await.unwrap();
+    tokio::spawn(porter.run(CancellationToken::new()));
+    let bound = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let url = format!("http://{}", bound.addr);
+    let (reload, reloads) = mpsc::channel(1);
+    let health = Arc::new(Health::default());
+    health.up.store(true, Ordering::Relaxed);
+    let desk = Desk {
+        door,
+        sns: Arc::new(Sns::new(Vec::new(), Arc::new(OverHttps::new().unwrap()), Arc::clone(&clock))),
+        metrics: Arc::new(Metrics::new(clock.now())),
+        health: Arc::clone(&health),
+        people: crate::serve::people::People::new(None, Arc::clone(&clock)),
+        callers: [
+            Caller::new("sender", "alarm-token", vec![Right::Alarms]),
+            Caller::new("operator", "operator-token", vec![Right::Metrics, Right::Reload]),
+        ]
+        .into(),
+        hosts: hosts(&Config::default(), bound.addr),
+        open,
+        reload,
+    };
+    tokio::spawn(bound.run(desk, CancellationToken::new()));
+    Stage { url, client: Client::new(), reloads, health, _effects: effects }
+}
+
+impl Stage {
+    async fn post(&self, path: &str, token: &str, body: impl Into<String>) -> Response {
+        let asked = self.client.post(format!("{}{path}", self.url)).bearer_auth(token);
+        asked.body(body.into()).send().await.unwrap()
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, String) {
+        let answer = self.client.get(format!("{}{path}", self.url)).send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    }
+}
+
+#[tokio::test]
+async fn an_alarm_is_taken_from_who_is_known_and_says_what_became_of_it() {
+    let stage = stage(10, true).await;
+    let answer = stage.post("/v1/alarms", "alarm-token", ALARM).await;
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    let said: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+    assert_eq!(said["alarms"][0]["decision"], "opened");
+    let again = stage.post("/v1/alarms", "alarm-token", ALARM).await.text().await.unwrap();
+    assert!(again.contains("duplicate"), "{again}");
+    for (token, status) in [("", 401), ("alarm-token2", 401), ("operator-token", 403)] {
+        assert_eq!(stage.post("/v1/alarms", token, ALARM).await.status().as_u16(), status, "{token}");
+    }
+    let unknown = stage.post("/v1/alarms", "alarm-token", "{\"a\":1}").await;
+    assert_eq!(unknown.status(), StatusCode::BAD_REQUEST);
+    assert!(unknown.text().await.unwrap().contains("docs/serve.md"));
+    let long = stage.post("/v1/alarms", "alarm-token", "x".repeat(BODY + 1)).await;
+    assert_eq!(long.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let sns = stage.post("/v1/sns", "", ALARM).await;
+    assert_eq!(sns.status(), StatusCode::NOT_FOUND, "no topic is configured");
+}
+
+#[tokio::test]
+async fn who_brings_too_much_is_told_to_come_again() {
+    let stage = stage(1, true).await;
+    assert!(stage.post("/v1/alarms", "alarm-token", ALARM).await.status().is_success());
+    let (ready, why) = stage.get("/ready").await;
+    assert_eq!(ready, StatusCode::SERVICE_UNAVAILABLE, "{why}");
+    let full = stage.post("/v1/alarms", "alarm-token", ALARM.replace("\"a\"", "\"b\"")).await;
+    assert_eq!(full.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(full.headers()["retry-after"], "5");
+}
+
+#[tokio::test]
+async fn no_browser_and_no_other_host() {
+    let stage = stage(1, true).await;
+    for (header, value) in [("origin", "https://example.com"), ("host", "example.com")] {
+        let asked = stage.client.get(format!("{}/live", stage.url)).header(header, value);
+        assert_eq!(asked.send().await.unwrap().status(), StatusCode::FORBIDDEN, "{header}");
+    }
+    assert_eq!(stage.get("/live").await, (StatusCode::OK, "ok\n".to_owned()));
+}
+
+#[tokio::test]
+async fn health_and_metrics_say_how_it_goes() {
+    let stage = stage(10, true).await;
+    stage.post("/v1/alarms", "alarm-token", ALARM).await;
+    assert_eq!(stage.get("/ready").await.0, StatusCode::OK);
+    let (_, text) = stage.get("/metrics").await;
+    for line in [
+        "midwatch_alarms_total{source=\"webhook sender\",decision=\"opened\"} 1",
+        "midwatch_incidents_waiting 1",
+        "midwatch_ready 1",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    stage.health.up.store(false, Ordering::Relaxed);
+    assert_eq!(stage.get("/ready").await.0, StatusCode::SERVICE_UNAVAILABLE);
+    let wide = self::stage(10, false).await;
+    assert_eq!(wide.get("/metrics").await.0, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_reload_says_what_is_wrong() {
+    let mut stage = stage(1, true).await;
+    assert_eq!(stage.post("/v1/reload", "alarm-token", "").await.status(), StatusCode::FORBIDDEN);
+    let mut reloads = std::mem::replace(&mut stage.reloads, mpsc::channel(1).1);
+    tokio::spawn(async move {
+        reloads.recv().await.unwrap().send(Err("the catalog is wrong".to_owned())).unwrap();
+        reloads.recv().await.unwrap().send(Ok(())).unwrap();
+    });
+    let bad = stage.post("/v1/reload", "operator-token", "").await;
+    assert_eq!(bad.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(bad.text().await.unwrap().contains("the catalog is wrong"));
+    assert_eq!(stage.post("/v1/reload", "operator-token", "").await.status(), StatusCode::OK);
+}

@@ -1,0 +1,21 @@
+//! The daemon: what a team runs for months.
+//!
+//! It takes up what was interrupted, lets alarms in, works on them in order of urgency, and when
+//! it is told to stop it lets go of what it can: whatever is not finished is gone on with at the
+//! next start. `config` is what a file says, `site` what an incident is handled with and is made
+//! anew by a reload, `crew` works, `http` answers, `watch` counts.
+
+mod config;
+mod crew;
+mod daemon;
+mod http;
+mod late;
+mod metrics;
+mod people;
+mod site;
+
+pub use config::{Caller, Config, ConfigError, Place, QueueSource, Right};
+pub use crew::Crew;
+pub use daemon::{ServeError, Start, aws, run};
+pub use metrics::Metrics;
+pub use site::{Maker, SiteError, Sites};

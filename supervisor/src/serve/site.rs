@@ -1,0 +1,100 @@
+//! What incidents are handled with: made from the configuration, and made anew by a reload.
+//!
+//! INVARIANT: all or nothing. What is wrong with the new files leaves everything as it was, and
+//! incidents under way keep what they began with.
+
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use futures::future::BoxFuture;
+
+use crate::{intake::board::Orders, site::Site};
+
+use super::config::{Config, ConfigError};
+
+/// Why there is no site.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Something that it names.
+    #[error("{0}")]
+    Made(String),
+}
+
+/// Makes a site of a configuration; what it names is read anew.
+pub trait Maker: Send + Sync + fmt::Debug {
+    /// Makes it.
+    fn make<'a>(&'a self, config: &'a Config) -> BoxFuture<'a, Result<Site, SiteError>>;
+}
+
+/// The site of today.
+#[derive(Debug)]
+pub struct Sites {
+    maker: Arc<dyn Maker>,
+    /// The file that a reload reads again.
+    file: Option<PathBuf>,
+    now: RwLock<Arc<Site>>,
+}
+
+/// What a configuration orders the door to do.
+pub(super) fn orders(config: &Config, site: &Site) -> Orders {
+    Orders::new(Arc::clone(&site.catalog), config.quiet.clone(), config.grouping)
+}
+
+impl Sites {
+    /// The first one.
+    pub async fn open(
+        config: &Config,
+        file: Option<PathBuf>,
+        maker: Arc<dyn Maker>,
+    ) -> Result<Self, SiteError> {
+        let site = maker.make(config).await?;
+        Ok(Self { maker, file, now: RwLock::new(Arc::new(site)) })
+    }
+
+    /// What an incident that begins now is handled with.
+    pub fn now(&self) -> Arc<Site> {
+        Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads everything anew; `began` is the configuration it was started with, for what flags said.
+    pub async fn reload(&self, began: &Config) -> Result<(Config, Fresh), SiteError> {
+        let mut config = match &self.file {
+            None => began.clone(),
+            Some(file) => Config::read(file)?,
+        };
+        // What the command line said, and what only a restart can change, stays.
+        for (new, old) in [
+            (&mut config.store, &began.store),
+            (&mut config.catalog, &began.catalog),
+            (&mut config.runbooks, &began.runbooks),
+            (&mut config.calendar, &began.calendar),
+        ] {
+            new.clone_from(old);
+        }
+        config.model = began.model;
+        let site = Arc::new(self.maker.make(&config).await?);
+        Ok((config, Fresh(site)))
+    }
+
+    /// Puts a new one in place.
+    pub fn replace(&self, fresh: Fresh) {
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = fresh.0;
+    }
+}
+
+/// A site that is made and not in place yet.
+#[derive(Debug)]
+pub struct Fresh(Arc<Site>);
+
+impl Fresh {
+    /// What it is.
+    pub fn site(&self) -> &Site {
+        &self.0
+    }
+}

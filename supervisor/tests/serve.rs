@@ -1,0 +1,282 @@
+//! The shipped binary as a daemon: against a world in real time, against a queue, and killed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    unreachable_pub,
+    missing_debug_implementations,
+    reason = "a test"
+)]
+#![cfg(feature = "demo")]
+
+#[path = "serve/queue.rs"]
+mod queue;
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use midwatch::{
+    intake::inbox::Inbox,
+    journal::{Journal as _, SqliteJournal},
+    run::Run,
+};
+use midwatch_mcp::{
+    Remote, SystemClock,
+    reqwest::{Method, Response},
+};
+use midwatch_policy::{Clock as _, IncidentId};
+use midwatch_sim::{Scenario, World};
+use serde_json::Value;
+
+const TOKEN: &str = "a-token-of-a-test-and-of-nothing-else";
+/// Longest that an incident may take here.
+const LONGEST: Duration = Duration::from_secs(240);
+
+/// A daemon that is killed with the value.
+struct Daemon {
+    child: Child,
+    remote: Remote,
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Daemon {
+    fn start(dir: &Path, endpoint: &str, more: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_midwatch"));
+        command.args(["serve", "--config"]).arg(dir.join("midwatch.toml"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|n| n.starts_with("AWS_") || n.starts_with("MIDWATCH_")) {
+                command.env_remove(name);
+            }
+        }
+        let nowhere = "/dev/null";
+        for (name, value) in [
+            ("AWS_ENDPOINT_URL", endpoint),
+            ("AWS_ACCESS_KEY_ID", "AKIDLOCAL"),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_CONFIG_FILE", nowhere),
+            ("AWS_SHARED_CREDENTIALS_FILE", nowhere),
+        ]
+        .iter()
+        .chain(more)
+        {
+            command.env(name, value);
+        }
+        let log = std::fs::File::create(dir.join("serve.log")).unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.split_whitespace().last().unwrap_or_else(|| {
+            panic!("it did not start: {}", std::fs::read_to_string(dir.join("serve.log")).unwrap())
+        });
+        Self { remote: Remote::new(url, TOKEN).unwrap(), child }
+    }
+
+    async fn bring(&self, alarm: &str) -> Response {
+        self.remote.request(Method::POST, "/v1/alarms").body(alarm.to_owned()).send().await.unwrap()
+    }
+
+    async fn get(&self, path: &str) -> String {
+        let answer = self.remote.request(Method::GET, path).send().await.unwrap();
+        answer.text().await.unwrap()
+    }
+
+    /// SIGTERM, and how it ended.
+    fn stop(mut self) -> std::process::ExitStatus {
+        let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(told.success());
+        self.child.wait().unwrap()
+    }
+}
+
+fn configure(dir: &Path, more: &str) {
+    use sha2::Digest as _;
+    let sha256 = hex::encode(sha2::Sha256::digest(TOKEN.as_bytes()));
+    let text = format!(
+        "store = 'incidents.db'\n{more}\n[http]\nlisten = '127.0.0.1:0'\n[work]\ngrace = '1s'\n\
+         [[caller]]\nname = 'test'\nsha256 = '{sha256}'\n"
+    );
+    std::fs::write(dir.join("midwatch.toml"), text).unwrap();
+}
+
+async fn reported(dir: &Path, incident: &IncidentId) -> Run {
+    let journal = SqliteJournal::open(&dir.join("incidents.db")).unwrap();
+    let clock = SystemClock;
+    let end = clock.now().checked_add(midwatch_policy::SignedDuration::try_from(LONGEST).unwrap()).unwrap();
+    while clock.now() < end {
+        let entries = journal.read(incident).await.unwrap();
+        if let Some(entry) = entries.iter().find(|entry| entry.kind == "reported") {
+            return serde_json::from_value(entry.body["run"].clone()).unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let log = std::fs::read_to_string(dir.join("serve.log")).unwrap();
+    panic!("no report of {incident}: {log}");
+}
+
+async fn opened(answer: Response) -> IncidentId {
+    assert_eq!(answer.status().as_u16(), 202);
+    let said: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+    assert_eq!(said["alarms"][0]["decision"], "opened", "{said}");
+    IncidentId::parse(said["alarms"][0]["incident"].as_str().unwrap()).unwrap()
+}
+
+async fn world(dir: &Path) -> World {
+    let scenario =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../compose/scenarios/pool-exhaustion-after-deploy");
+    let scenario = Scenario::load(&scenario).unwrap().beginning_at(SystemClock.now()).unwrap();
+    let world = World::start(scenario).await.unwrap();
+    let services: Vec<_> = world
+        .catalog()
+        .services()
+        .cloned()
+        .map(|mut service| {
+            service.role_arn = None;
+            service
+        })
+        .collect();
+    std::fs::write(
+        dir.join("catalog.toml"),
+        toml::to_string(&BTreeMap::from([("service", services)])).unwrap(),
+    )
+    .unwrap();
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alarm_becomes_a_report_though_the_daemon_is_killed_and_its_repeat_joins() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let world = world(at).await;
+    let _pace = world.run_at_real_time();
+    configure(at, &format!("catalog = 'catalog.toml'\nrunbooks = '{}'", world.runbooks().display()));
+    let alarm = world.alarm_event().to_string();
+    let incident = {
+        let daemon = Daemon::start(at, world.endpoint(), &[]);
+        // Killed as soon as it has answered: what was answered is not lost.
+        opened(daemon.bring(&alarm).await).await
+    };
+    let daemon = Daemon::start(at, world.endpoint(), &[]);
+    let again = daemon.bring(&alarm).await.text().await.unwrap();
+    assert!(again.contains("duplicate") && again.contains(incident.as_str()), "{again}");
+    // The same trouble, a minute later.
+    let mut later: Value = serde_json::from_str(&alarm).unwrap();
+    later["detail"]["state"]["timestamp"] =
+        Value::String(SystemClock.now().strftime("%Y-%m-%dT%H:%M:%S.000+0000").to_string());
+    let joined = daemon.bring(&later.to_string()).await.text().await.unwrap();
+    assert!(joined.contains("joined") && joined.contains(incident.as_str()), "{joined}");
+    let run = reported(at, &incident).await;
+    assert!(!run.claims.is_empty() && !run.summary.is_empty(), "{run:?}");
+    let metrics = daemon.get("/metrics").await;
+    assert!(
+        metrics.contains("midwatch_alarms_total{source=\"webhook test\",decision=\"joined\"} 1"),
+        "{metrics}"
+    );
+    assert!(daemon.stop().success());
+    let inbox = Inbox::open(&at.join("incidents.inbox.db")).unwrap();
+    assert_eq!(inbox.unfinished().await.unwrap(), []);
+    let kinds: Vec<String> = SqliteJournal::open(&at.join("incidents.db"))
+        .unwrap()
+        .read(&incident)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|entry| entry.kind)
+        .collect();
+    assert_eq!(kinds.iter().filter(|kind| *kind == "opened").count(), 1);
+    assert_eq!(kinds.iter().filter(|kind| *kind == "reported").count(), 1);
+    assert!(kinds.iter().any(|kind| kind == "joined"), "{kinds:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_is_read_and_what_is_no_alarm_is_buried_with_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let queues = queue::Queues::start().await;
+    let fixture = |name: &str| {
+        let path = format!("{}/tests/fixtures/alarms/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read_to_string(path).unwrap()
+    };
+    queues.put("alarms", &fixture("eventbridge-metric"));
+    queues.put("alarms", &fixture("sns-metric"));
+    queues.put("alarms", "this is no alarm");
+    let url = |name: &str| format!("{}/123456789012/{name}", queues.endpoint());
+    configure(at, "");
+    let text = std::fs::read_to_string(at.join("midwatch.toml")).unwrap();
+    let text = format!("{text}[[sqs]]\nurl = '{}'\ndead_letter = '{}'\n", url("alarms"), url("dead"));
+    std::fs::write(at.join("midwatch.toml"), text).unwrap();
+    // Nothing else of AWS is there.
+    let daemon = Daemon::start(at, "http://127.0.0.1:9", &[("AWS_ENDPOINT_URL_SQS", queues.endpoint())]);
+    let inbox = Inbox::open(&at.join("incidents.inbox.db")).unwrap();
+    for _ in 0..300 {
+        if queues.left("alarms") == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(queues.left("alarms"), 0, "{}", std::fs::read_to_string(at.join("serve.log")).unwrap());
+    let dead = queues.bodies("dead");
+    assert_eq!(dead.len(), 1);
+    assert_eq!(dead[0].0, "this is no alarm");
+    assert!(dead[0].1.contains("not JSON"), "{}", dead[0].1);
+    let rows = inbox.newest(&["opened", "noted", "updated", "joined"], 10).await.unwrap();
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    assert!(rows.iter().all(|row| row.source == "sqs alarms" && row.message.is_some()));
+    drop(daemon);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_catalog_is_discovered_and_compared_with_the_account() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let world = world(at).await;
+    let midwatch = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_midwatch"));
+        for (name, value) in [
+            ("AWS_ENDPOINT_URL", world.endpoint()),
+            ("AWS_ACCESS_KEY_ID", "AKIDLOCAL"),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_CONFIG_FILE", "/dev/null"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+        ] {
+            command.env(name, value);
+        }
+        let output = command.current_dir(at).args(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code(), said + &String::from_utf8_lossy(&output.stderr))
+    };
+    let found = at.join("found.toml");
+    let (code, said) = midwatch(&["catalog", "discover", "--output", "found.toml"]);
+    assert_eq!(code, Some(0), "{said}");
+    let text = std::fs::read_to_string(&found).unwrap();
+    let catalog = midwatch_policy::Catalog::parse(&text).unwrap();
+    let ours = world.catalog().services().filter_map(|service| service.ecs.clone());
+    for ecs in ours {
+        let service = catalog.services().find(|service| service.ecs.as_ref() == Some(&ecs));
+        assert!(
+            !service.unwrap_or_else(|| panic!("{ecs:?} is not in {text}")).log_groups.is_empty(),
+            "{text}"
+        );
+    }
+    let (code, said) = midwatch(&["catalog", "discover", "--output", "found.toml"]);
+    assert!(code == Some(2) && said.contains("is there already"), "{said}");
+    // What is changed is found.
+    let changed = text.replace("log_groups = [\"", "log_groups = [\"/gone\", \"");
+    std::fs::write(&found, changed).unwrap();
+    let (code, said) = midwatch(&["catalog", "check", "found.toml"]);
+    assert!(code == Some(1) && said.contains("there is no log group `/gone`"), "{said}");
+}
