@@ -14,6 +14,7 @@ use crate::{
     desk::{DeskOverHttp, read_secret},
     intake::inbox::Inbox,
     journal::{Journal, SqliteJournal},
+    ledger::Ledger,
     memory::Memory,
     serve::{self, Config, Maker, Place, SiteError, Start},
     servers,
@@ -24,7 +25,7 @@ use crate::{
 use super::{
     args::{ModelChoice, ServeArgs},
     incidents::store,
-    model::minds,
+    model::{config as money, minds},
     triage::catalog,
 };
 
@@ -41,12 +42,15 @@ pub(super) async fn run(arguments: ServeArgs) -> anyhow::Result<ExitCode> {
     let at = store(config.store.clone());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     if arguments.check {
-        return check(&config).await;
+        return check(&config);
     }
     let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(&at)?);
     let inbox = Inbox::open(&inbox_beside(&at))?;
     let aws = serve::aws();
-    let maker = Product { journal, memory: Memory::open(&at), clock: Arc::clone(&clock), aws: aws.clone() };
+    // What models cost has to be kept: without a ledger the daemon does not begin.
+    let ledger = Ledger::open(&Ledger::beside(&at), money()?.ceilings)?;
+    let memory = Memory::open(&at);
+    let maker = Product { journal, memory, ledger, clock: Arc::clone(&clock), aws: aws.clone() };
     let outbox = outbox_of(&at);
     let start = Start { config, file: arguments.config, inbox, maker: Arc::new(maker), clock, aws, outbox };
     Box::pin(serve::run(start, |addr| {
@@ -80,10 +84,11 @@ fn over(config: &mut Config, arguments: &ServeArgs) {
 }
 
 /// Says that it is good, and what may surprise. What is wrong is an error before.
-async fn check(config: &Config) -> anyhow::Result<ExitCode> {
+fn check(config: &Config) -> anyhow::Result<ExitCode> {
     let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::in_memory()?);
-    let product =
-        Product { journal, memory: Memory::default(), clock: Arc::new(SystemClock), aws: serve::aws() };
+    let (clock, aws) = (Arc::new(SystemClock), serve::aws());
+    let ledger = Ledger::in_memory(money()?.ceilings);
+    let product = Product { journal, memory: Memory::default(), ledger, clock, aws };
     // Nothing is called: what it names on this machine is read.
     let catalog = product.files(config)?;
     let mut out = anstream::stdout();
@@ -119,6 +124,7 @@ async fn check(config: &Config) -> anyhow::Result<ExitCode> {
 struct Product {
     journal: Arc<dyn Journal>,
     memory: Memory,
+    ledger: Ledger,
     clock: Arc<dyn Clock>,
     aws: Aws,
 }
@@ -136,25 +142,25 @@ impl Product {
         for place in [&config.desk, &config.remediation].into_iter().flatten() {
             remote(place)?;
         }
-        minds(ModelChoice::Playbook, None)?;
+        minds(ModelChoice::Playbook, None, self.ledger.clone())?;
         Ok(services)
     }
 
     async fn site(&self, config: &Config) -> anyhow::Result<Site> {
         let services = Arc::new(self.files(config)?);
+        self.ledger.set_ceilings(money()?.ceilings);
         let sdk = match config.model {
             ModelChoice::Playbook => None,
             _ => Some(self.aws.base().await.map_err(|e| anyhow::anyhow!("{}; {}", e.message, e.mend))?),
         };
         let ctx = Ctx::new(self.aws.clone(), Arc::clone(&services), Arc::clone(&self.clock));
         let mut tools = servers::readers(&ctx, config.runbooks.clone()).await;
-        let server = match &config.remediation {
-            Some(place) => Box::pin(remote(place)?.connect()).await,
-            None => {
-                // It plans and cannot act: it has neither desk nor keys.
-                let planning = RemediationConfig::planning_only(SpendStore::in_memory()?);
-                Box::pin(connect_in_process(RemediationServer::new(ctx, planning))).await
-            }
+        let server = if let Some(place) = &config.remediation {
+            Box::pin(remote(place)?.connect()).await
+        } else {
+            // It plans and cannot act: it has neither desk nor keys.
+            let planning = RemediationConfig::planning_only(SpendStore::in_memory()?);
+            Box::pin(connect_in_process(RemediationServer::new(ctx, planning))).await
         };
         servers::attach(&mut tools, REMEDIATION, server).await;
         let hands = match &config.desk {
@@ -169,7 +175,7 @@ impl Product {
             clock: Arc::clone(&self.clock),
             wall: Arc::clone(&self.clock),
             tools: Arc::new(tools),
-            minds: Arc::new(minds(config.model, sdk.as_ref())?),
+            minds: Arc::new(minds(config.model, sdk.as_ref(), self.ledger.clone())?),
             hands,
             journal: Arc::clone(&self.journal),
             memory: self.memory.clone(),

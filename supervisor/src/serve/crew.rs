@@ -79,7 +79,7 @@ impl Crew {
         loop {
             while let Some(next) = self.door.queue(|queue| queue.next(self.clock.now())) {
                 let crew = Arc::clone(&self);
-                at_work.spawn(async move { crew.one(next).await });
+                at_work.spawn(async move { Box::pin(crew.one(next)).await });
             }
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -102,7 +102,7 @@ impl Crew {
         let incident = waiting.incident.clone();
         let since = waiting.since;
         let ended = loop {
-            let worked = std::panic::AssertUnwindSafe(self.try_one(&waiting)).catch_unwind().await;
+            let worked = std::panic::AssertUnwindSafe(Box::pin(self.try_one(&waiting))).catch_unwind().await;
             match worked {
                 Ok(Ok(run)) => break (Some(run), None),
                 Ok(Err(Stuck::Ended)) => {
@@ -137,7 +137,7 @@ impl Crew {
     /// Of the end, before it counts as one.
     async fn tell_people(&self, waiting: &Waiting, run: Option<&Run>) {
         let catalog = Arc::clone(&self.sites.now().catalog);
-        let told = self.people.ended(&waiting.incident, &waiting.alarm, &catalog, run).await;
+        let told = Box::pin(self.people.ended(&waiting.incident, &waiting.alarm, &catalog, run)).await;
         if let Err(error) = told {
             // Where it could not be kept it was sent at once; once more would only wake people twice.
             tracing::error!(incident = %waiting.incident, %error, "the end of an incident is not in the outbox");
@@ -169,7 +169,7 @@ impl Crew {
                 Err(error) => tracing::warn!(%error, "what came in earlier is in the inbox only"),
             }
         }
-        Ok(Box::new(ready.run(&site).await))
+        Ok(Box::new(Box::pin(ready.run(&site)).await))
     }
 
     /// Tells incidents what came in for them, until nobody brings anything any more.

@@ -65,19 +65,17 @@ impl Board {
             .or_else(|| self.of_service(alarm, name.as_ref()?, orders))
             .or_else(|| self.of_kin(alarm, name.as_ref()?, orders))
             .or_else(|| self.of_storm(alarm, orders, now));
-        match joined {
-            Some(decision) => ruled(decision),
-            None => {
-                let after = self.troubles.get(&Trouble::of(alarm, name.as_ref().map(ServiceName::as_str)));
-                let recent = after.filter(|id| {
-                    self.groups
-                        .get(*id)
-                        .is_some_and(|group| group.span.distance(alarm.at) <= orders.grouping.flap_window)
-                });
-                let (incident, salt) = self.fresh(alarm, salt)?;
-                ruled(Decision::Opened { incident, salt, after: recent.cloned() })
-            }
+        if let Some(decision) = joined {
+            return ruled(decision);
         }
+        let after = self.troubles.get(&Trouble::of(alarm, name.as_ref().map(ServiceName::as_str)));
+        let recent = after.filter(|id| {
+            self.groups
+                .get(*id)
+                .is_some_and(|group| group.span.distance(alarm.at) <= orders.grouping.flap_window)
+        });
+        let (incident, salt) = self.fresh(alarm, salt)?;
+        ruled(Decision::Opened { incident, salt, after: recent.cloned() })
     }
 
     /// An id that no incident has yet.

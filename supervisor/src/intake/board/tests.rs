@@ -243,8 +243,8 @@ fn maintenance_says_why_and_is_over_when_it_is_over() {
 #[test]
 fn a_storm_is_one_incident() {
     let mut stage = Stage::new();
-    let text: String =
-        (0..30).map(|n| format!("[[service]]\nname='s{n}'\ntier=1\nenvironment='production'\n")).collect();
+    let each = |n| format!("[[service]]\nname='s{n}'\ntier=1\nenvironment='production'");
+    let text = (0..30).map(each).collect::<Vec<_>>().join("\n");
     stage.orders =
         Orders::new(Arc::new(Catalog::parse(&text).unwrap()), Quiet::default(), Grouping::default());
     for n in 0..12 {

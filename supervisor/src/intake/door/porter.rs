@@ -243,17 +243,14 @@ impl Porter {
     /// An incident that is part of another one, and has not been begun, need not be.
     fn absorbed(&mut self, incident: &IncidentId, into: &IncidentId, batch: &mut Batch) {
         let in_batch = batch.waiting.iter().position(|waiting| waiting.incident == *incident);
-        let waits = match in_batch {
-            Some(at) => {
-                batch.waiting.remove(at);
-                true
-            }
-            None => {
-                let withdrawn = self.queue().withdraw(incident);
-                let waits = withdrawn.is_some();
-                batch.withdrawn.extend(withdrawn);
-                waits
-            }
+        let waits = if let Some(at) = in_batch {
+            batch.waiting.remove(at);
+            true
+        } else {
+            let withdrawn = self.queue().withdraw(incident);
+            let waits = withdrawn.is_some();
+            batch.withdrawn.extend(withdrawn);
+            waits
         };
         if waits {
             let why = Some(format!("it is part of {into}"));

@@ -150,7 +150,7 @@ impl Sns {
         let topic =
             self.topics.iter().find(|topic| topic.arn == envelope.topic_arn).ok_or(SnsError::Topic)?;
         let now = self.clock.now();
-        self.timely(&envelope, now)?;
+        Self::timely(&envelope, now)?;
         let certificate = self.certificates.get(&envelope.certificate, &topic.region, now).await?;
         signature::check(&envelope, &certificate, now)?;
         let topic_arn = envelope.topic_arn.clone();
@@ -170,7 +170,7 @@ impl Sns {
         }
     }
 
-    fn timely(&self, envelope: &Envelope, now: Timestamp) -> Result<(), SnsError> {
+    fn timely(envelope: &Envelope, now: Timestamp) -> Result<(), SnsError> {
         let at: Timestamp = envelope.timestamp.parse().map_err(|_| SnsError::Time)?;
         let age = now.duration_since(at);
         if age > OLDEST || age < -AHEAD { Err(SnsError::Time) } else { Ok(()) }

@@ -115,7 +115,7 @@ impl QueueSource {
         table.finish("url, region, role_arn, dead_letter", p);
         let url = url?;
         let name = url.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
-        Some(Self { name, url, region, role_arn, dead_letter })
+        Some(Self { url, name, region, role_arn, dead_letter })
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) async fn alarms(
     let alarms = alarm::parse_all(text).map_err(|error| unreadable(&desk, &source, &error.to_string()))?;
     let answer = desk.door.knock(alarms, &source, None).await;
     desk.metrics.brought(&source, &answer);
-    let rulings = answer.map_err(refused)?;
+    let rulings = answer.map_err(|refusal| refused(&refusal))?;
     let body = Json(json!({ "alarms": rulings.iter().map(said).collect::<Vec<Value>>() }));
     Ok((StatusCode::ACCEPTED, body).into_response())
 }
@@ -69,7 +69,7 @@ pub(super) async fn sns(
                 alarm::parse_all(&message).map_err(|error| unreadable(&desk, &source, &error.to_string()))?;
             let answer = desk.door.knock(alarms, &source, Some(id)).await;
             desk.metrics.brought(&source, &answer);
-            answer.map_err(refused)?;
+            answer.map_err(|refusal| refused(&refusal))?;
         }
         Verified::Confirmed { topic } => tracing::info!(topic, "a subscription was confirmed"),
         Verified::Unsubscribed { topic } => tracing::warn!(topic, "somebody unsubscribed us from a topic"),
@@ -81,7 +81,7 @@ pub(super) async fn sns(
 pub(super) async fn reload(State(desk): State<Desk>, known: Known) -> Result<Json<Value>, Refused> {
     known.may(Right::Reload)?;
     let (done, answer) = oneshot::channel();
-    let stopping = || refused(Refusal::Stopping);
+    let stopping = || refused(&Refusal::Stopping);
     desk.reload.send(done).await.map_err(|_| stopping())?;
     match answer.await.map_err(|_| stopping())? {
         Ok(()) => Ok(Json(json!({ "reloaded": true }))),
@@ -130,7 +130,7 @@ fn unreadable(desk: &Desk, source: &str, why: &str) -> Refused {
     Refused(StatusCode::BAD_REQUEST, why.to_owned(), SHAPES)
 }
 
-fn refused(refusal: Refusal) -> Refused {
+fn refused(refusal: &Refusal) -> Refused {
     let status = match refusal {
         Refusal::Full => StatusCode::TOO_MANY_REQUESTS,
         Refusal::Unwritten | Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,

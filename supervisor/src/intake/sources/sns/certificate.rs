@@ -67,8 +67,11 @@ impl Fetch for OverHttps {
 pub struct Certificates {
     fetch: Arc<dyn Fetch>,
     /// INVARIANT: never locked across an await.
-    known: Mutex<BTreeMap<String, (Timestamp, Arc<[u8]>)>>,
+    known: Mutex<Known>,
 }
+
+/// When each was fetched, and its bytes, by its address.
+type Known = BTreeMap<String, (Timestamp, Arc<[u8]>)>;
 
 impl Certificates {
     /// None yet.
@@ -106,7 +109,7 @@ impl Certificates {
         self.fetch.get(url).await.map(drop).map_err(SnsError::Unconfirmed)
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, (Timestamp, Arc<[u8]>)>> {
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
