@@ -37,7 +37,7 @@ use serde_json::Value;
 
 const TOKEN: &str = "a-token-of-a-test-and-of-nothing-else";
 /// Longest that an incident may take here.
-const LONGEST: Duration = Duration::from_secs(240);
+const LONGEST: Duration = Duration::from_mins(4);
 
 /// A daemon that is killed with the value.
 struct Daemon {
