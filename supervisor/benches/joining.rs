@@ -24,11 +24,13 @@ const SEEDS: u64 = 100;
 
 fn main() {
     println!(
-        "| related | same service | sibling | alarms | troubles | incidents | precision | recall | worst precision | worst recall |"
+        "| days | related | same service | sibling | alarms | troubles | incidents | precision | recall | worst precision | worst recall |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|");
     let usual = Grouping::default();
-    row(usual);
+    for days in [3, 7, 14, 28, 56] {
+        row(days, usual);
+    }
     for (related, same_service, sibling) in [
         (10, 20, 3),
         (8, 20, 3),
@@ -40,25 +42,28 @@ fn main() {
         (6, 20, 0),
         (5, 15, 2),
     ] {
-        row(Grouping {
-            related: SignedDuration::from_mins(related),
-            same_service: SignedDuration::from_mins(same_service),
-            sibling: SignedDuration::from_mins(sibling),
-            ..usual
-        });
+        row(
+            7,
+            Grouping {
+                related: SignedDuration::from_mins(related),
+                same_service: SignedDuration::from_mins(same_service),
+                sibling: SignedDuration::from_mins(sibling),
+                ..usual
+            },
+        );
     }
 }
 
-fn row(grouping: Grouping) {
+fn row(days: i64, grouping: Grouping) {
     let (mut all, mut worst) = (Score::default(), (1.0_f64, 1.0_f64));
     for seed in 0..SEEDS {
-        let score = play(&Stream::new(seed), seed, grouping);
+        let score = play(&Stream::new(seed, days), seed, grouping);
         worst = (worst.0.min(score.precision()), worst.1.min(score.recall()));
         all.add(&score);
     }
     let minutes = |span: SignedDuration| span.as_mins();
     println!(
-        "| {} m | {} m | {} m | {} | {} | {} | {:.4} | {:.4} | {:.4} | {:.4} |",
+        "| {days} | {} m | {} m | {} m | {} | {} | {} | {:.4} | {:.4} | {:.4} | {:.4} |",
         minutes(grouping.related),
         minutes(grouping.same_service),
         minutes(grouping.sibling),

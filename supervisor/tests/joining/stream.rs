@@ -24,8 +24,8 @@ use rand::{Rng as _, RngExt as _, SeedableRng as _, rngs::StdRng};
 const SERVICES: usize = 60;
 /// Troubles of a stream, besides those that begin with another one.
 const TROUBLES: usize = 40;
-/// Length of a stream in seconds.
-const LONG: i64 = 7 * 24 * 3600;
+/// A day, in seconds.
+const DAY: i64 = 24 * 3600;
 
 /// One alarm of a stream.
 #[derive(Debug, Clone)]
@@ -59,8 +59,10 @@ fn at(second: i64) -> Timestamp {
 }
 
 impl Stream {
-    /// The stream of a seed.
-    pub fn new(seed: u64) -> Self {
+    /// The stream of a seed, over so many days. The fewer they are, the more troubles of related
+    /// services meet by chance, which nobody could tell from one trouble by times and names.
+    pub fn new(seed: u64, days: i64) -> Self {
+        let long = days * DAY;
         let mut maker = Maker {
             random: StdRng::seed_from_u64(seed),
             calls: Vec::new(),
@@ -70,7 +72,7 @@ impl Stream {
         };
         let catalog = Arc::new(maker.catalog());
         for _ in 0..TROUBLES {
-            let begins = maker.random.random_range(0..LONG);
+            let begins = maker.random.random_range(0..long);
             let root = maker.random.random_range(0..SERVICES);
             let hit = maker.go_wrong(root, begins);
             if maker.random.random_bool(0.3) {
@@ -87,7 +89,7 @@ impl Stream {
             }
         }
         if seed.is_multiple_of(5) {
-            let begins = maker.random.random_range(0..LONG);
+            let begins = maker.random.random_range(0..long);
             maker.storm(begins);
         }
         let Maker { mut sent, trouble, .. } = maker;
