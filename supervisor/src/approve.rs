@@ -123,7 +123,7 @@ fn over(case: &Case, view: &RequestView) -> bool {
 /// The desk has not been heard of since before the request's end: nobody's answer is known.
 fn lost(request: RequestView, why: &str) -> Ended {
     let note = Some(format!("the desk does not answer: {why}"));
-    let event = Event::Answered { answer: Answer::Expired, by: None, channel: None, note };
+    let event = Event::Answered { answer: Answer::Expired, by: None, channel: None, note, partly: false };
     Ended { answer: Answer::Expired, request, event }
 }
 
@@ -136,6 +136,7 @@ fn partly(case: &Case, before: &RequestView, now: &RequestView) {
             by: Some(approver.name.clone()),
             channel: Some(approver.channel.clone()),
             note: Some(format!("still to approve: {}", in_words(&now.wanted))),
+            partly: true,
         });
     }
 }
@@ -161,7 +162,7 @@ fn answered(state: &RequestState, answer: Answer) -> Event {
         RequestState::Withdrawn { why, .. } => (None, None, Some(why.clone())),
         RequestState::Open { .. } | RequestState::Expired { .. } => (None, None, None),
     };
-    Event::Answered { answer, by, channel, note }
+    Event::Answered { answer, by, channel, note, partly: false }
 }
 
 /// Whom it waits for, in words.

@@ -228,6 +228,9 @@ pub enum Event {
         channel: Option<String>,
         /// What they said.
         note: Option<String>,
+        /// Others still have to approve as well: the request stays open.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        partly: bool,
     },
     /// The desk signed a permit.
     Permitted {
@@ -366,6 +369,9 @@ pub struct Noted {
 pub trait View: Send {
     /// Shows one.
     fn show(&mut self, noted: &Noted);
+
+    /// Shows one that was journaled before an interruption, and may not have been shown.
+    fn again(&mut self, _: &Noted) {}
 }
 
 /// Shows nothing.

@@ -90,6 +90,16 @@ pub enum ModelsError {
         /// Why.
         problem: String,
     },
+    /// Prices go by name: one name at two places would cost at both what it costs at one.
+    #[error("model `{model}` is named at `{one}` and at `{other}`: give one of them another name there")]
+    OneName {
+        /// The model.
+        model: String,
+        /// A place.
+        one: String,
+        /// Another.
+        other: String,
+    },
     /// An endpoint that cannot be used.
     #[error("model `{model}`")]
     OpenAi {
@@ -119,7 +129,8 @@ impl MoneyConfig {
     /// Builds the chains. An empty chain is the playbook.
     pub fn build(&self, aws: Option<&SdkConfig>, prices: Prices) -> Result<Models, ModelsError> {
         let switch = Arc::new(ModelSwitch::new(self.switch_file.clone()));
-        let mut building = Building { config: self, aws, prices, switch, gates: BTreeMap::new() };
+        let mut building =
+            Building { config: self, aws, prices, switch, gates: BTreeMap::new(), places: BTreeMap::new() };
         let small = building.chain(&self.small)?;
         let large = building.chain(&self.large)?;
         let Building { prices, switch, gates, .. } = building;
@@ -133,6 +144,8 @@ struct Building<'a> {
     prices: Prices,
     switch: Arc<ModelSwitch>,
     gates: BTreeMap<String, Arc<Gate>>,
+    /// Where each model of an endpoint is.
+    places: BTreeMap<String, String>,
 }
 
 impl Building<'_> {
@@ -160,6 +173,11 @@ impl Building<'_> {
                 (format!("{place} {model}"), Arc::new(BedrockModel::new(&aws, model)), limits, price)
             }
             Rung::OpenAi { model, base_url, key_env, key_file, calling, plain_http, limits, price } => {
+                let one = self.places.entry(model.clone()).or_insert_with(|| base_url.clone());
+                if one != base_url {
+                    let (model, one, other) = (model.clone(), one.clone(), base_url.clone());
+                    return Err(ModelsError::OneName { model, one, other });
+                }
                 let config = OpenAiConfig {
                     base_url: base_url.clone(),
                     model: model.clone(),

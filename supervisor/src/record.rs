@@ -35,6 +35,8 @@ pub struct RecordError(String);
 
 enum Message {
     Event(Box<Noted>, Option<oneshot::Sender<Result<(), RecordError>>>),
+    /// It is in the journal already; whoever views it may not have seen it.
+    Again(Box<Noted>),
     Flush(oneshot::Sender<()>),
     Head(oneshot::Sender<Option<Head>>),
 }
@@ -129,10 +131,10 @@ impl Recorder {
     /// Notes an event without waiting for it to be written; not again if the journal of an
     /// interrupted incident has it already.
     pub fn note(&self, event: Event) {
-        if self.replay.was_noted(&event) {
-            return;
-        }
-        if self.sender.try_send(Message::Event(self.stamps.on(event), None)).is_err() {
+        let was_noted = self.replay.was_noted(&event);
+        let noted = self.stamps.on(event);
+        let message = if was_noted { Message::Again(noted) } else { Message::Event(noted, None) };
+        if self.sender.try_send(message).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -217,7 +219,7 @@ async fn write(
     while receiver.recv_many(&mut batch, BATCH).await > 0 {
         let drafts = batch.iter().filter_map(|message| match message {
             Message::Event(noted, _) => Some(draft(noted)),
-            Message::Flush(_) | Message::Head(_) => None,
+            Message::Again(_) | Message::Flush(_) | Message::Head(_) => None,
         });
         let drafts: Result<Vec<Draft>, serde_json::Error> = drafts.collect();
         if written.problem.is_none() {
@@ -241,6 +243,7 @@ async fn write(
                         let _ = done.send(written.problem.clone().map_or(Ok(()), |p| Err(RecordError(p))));
                     }
                 }
+                Message::Again(noted) => view.again(&noted),
                 Message::Flush(done) => {
                     let _ = done.send(());
                 }

@@ -33,8 +33,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Replay {
     past: Mutex<Past>,
-    /// The request whose act was begun last, and what is known of it.
-    begun: Option<Begun>,
+    /// Acts that were begun, by their requests, and what is known of them.
+    begun: BTreeMap<String, Begun>,
 }
 
 #[derive(Debug, Default)]
@@ -52,8 +52,6 @@ struct Past {
 /// An act that was begun before the interruption.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Begun {
-    /// The request that was approved.
-    pub request: String,
     /// When its intent was written down.
     pub at: Timestamp,
     /// What was answered, if that was written down.
@@ -75,7 +73,9 @@ impl Replay {
     /// What these entries hold, in their order.
     pub fn of(entries: &[Entry]) -> Self {
         let mut past = Past { at: entries.first().map(|entry| entry.at), ..Past::default() };
-        let mut begun: Option<Begun> = None;
+        let mut begun: BTreeMap<String, Begun> = BTreeMap::new();
+        // Of several acts, each is answered before the next one is begun.
+        let mut last = String::new();
         for entry in entries {
             match event_of(entry) {
                 Some(Event::StepDone { step, output }) => {
@@ -84,12 +84,15 @@ impl Replay {
                 Some(event) => {
                     match &event {
                         Event::Intended { request, .. } => {
-                            begun = Some(Begun { request: request.clone(), at: entry.at, answer: None });
+                            last.clone_from(request);
+                            begun.insert(request.clone(), Begun { at: entry.at, answer: None });
                         }
                         Event::Acted { outcome, detail, permit_id } => {
                             let (outcome, detail) = (outcome.clone(), detail.clone());
                             let answer = Answered { outcome, detail, permit_id: permit_id.clone() };
-                            begun = begun.map(|begun| Begun { answer: Some(answer), ..begun });
+                            if let Some(begun) = begun.get_mut(&last) {
+                                begun.answer = Some(answer);
+                            }
                         }
                         _ => {}
                     }
@@ -116,9 +119,8 @@ impl Replay {
     pub fn done(&self, step: &str) -> Option<Value> {
         let mut past = self.past();
         let (at, output) = past.done.remove(step)?;
-        if past.at.is_some() {
-            past.at = Some(at);
-        }
+        // Steps that were done side by side are gone through in another order.
+        past.at = past.at.map(|before| before.max(at));
         Some(output)
     }
 
@@ -148,7 +150,7 @@ impl Replay {
 
     /// The act for this request, if it was begun before the interruption.
     pub fn begun(&self, request: &str) -> Option<&Begun> {
-        self.begun.as_ref().filter(|begun| begun.request == request)
+        self.begun.get(request)
     }
 
     fn past(&self) -> MutexGuard<'_, Past> {
@@ -218,4 +220,72 @@ pub async fn book(journal: &dyn Journal, entries: &[Entry]) -> Result<EvidenceBo
         pieces.insert(number, Evidence { id, reference, origin, value, sha256 });
     }
     Ok(EvidenceBook::restored(pieces.into_values()))
+}
+
+#[cfg(test)]
+mod tests {
+    use midwatch_policy::{Action, IncidentId, ServiceName};
+
+    use super::*;
+
+    fn entries(events: &[Event]) -> Vec<Entry> {
+        let entry = |(seq, event): (u32, &Event)| Entry {
+            incident: IncidentId::parse("inc-1").unwrap(),
+            seq,
+            at: Timestamp::from_second(1_795_000_000 + i64::from(seq)).unwrap(),
+            kind: event.kind().to_owned(),
+            body: serde_json::to_value(event).unwrap(),
+            prev: String::new(),
+            hash: String::new(),
+        };
+        (1..).zip(events).map(entry).collect()
+    }
+
+    fn at(seq: u32) -> Timestamp {
+        Timestamp::from_second(1_795_000_000 + i64::from(seq)).unwrap()
+    }
+
+    fn done(step: &str) -> Event {
+        Event::StepDone { step: step.to_owned(), output: Value::from(step) }
+    }
+
+    #[test]
+    fn steps_that_are_done_give_their_outcome_once_and_time_does_not_go_back() {
+        let replay = Replay::of(&entries(&[done("sweep"), done("b"), done("a"), done("hold#2")]));
+        assert_eq!(replay.at(), Some(at(1)));
+        for (name, step, seq) in [("sweep", "sweep", 1), ("a", "a", 3), ("b", "b", 3)] {
+            assert_eq!(replay.name(name), step);
+            assert_eq!(replay.done(step), Some(Value::from(step)));
+            assert_eq!(replay.at(), Some(at(seq)));
+        }
+        assert_eq!((replay.name("hold"), replay.name("hold")), ("hold".to_owned(), "hold#2".to_owned()));
+        assert_eq!(replay.done("hold"), None);
+        replay.live();
+        assert_eq!(replay.done("hold#2"), Some(Value::from("hold#2")));
+        assert_eq!(replay.at(), None);
+    }
+
+    #[test]
+    fn what_was_noted_is_recognised_as_often_as_it_was_noted() {
+        let note = || Event::NothingProposed { why: "so".to_owned() };
+        let replay = Replay::of(&entries(&[note(), note(), done("a")]));
+        assert!(replay.was_noted(&note()) && replay.was_noted(&note()));
+        assert!(!replay.was_noted(&note()));
+        let replay = Replay::of(&entries(&[note()]));
+        assert!(!replay.was_noted(&Event::NothingProposed { why: "other".to_owned() }));
+        replay.live();
+        assert!(!replay.was_noted(&note()));
+    }
+
+    #[test]
+    fn every_act_that_was_begun_is_known_with_its_own_answer() {
+        let action = Action::RestartService { service: ServiceName::parse("a").unwrap() };
+        let intended =
+            |request: &str| Event::Intended { action: action.clone(), request: request.to_owned() };
+        let acted = Event::Acted { outcome: "done".to_owned(), detail: String::new(), permit_id: None };
+        let replay = Replay::of(&entries(&[intended("r1"), acted, intended("r2")]));
+        assert_eq!(replay.begun("r1").unwrap().answer.as_ref().unwrap().outcome, "done");
+        assert_eq!(replay.begun("r2"), Some(&Begun { at: at(3), answer: None }));
+        assert_eq!(replay.begun("r3"), None);
+    }
 }

@@ -183,6 +183,11 @@ impl<'r, 'a> Asker<'r, 'a> {
         let budget = self.specialist.token_budget;
         let held = self.ctx.spend.reserve(started, model.id(), name, budget, tokens);
         let held = held.await.map_err(|why| self.refused(&why))?;
+        // The wait for a quota may have used the time up; nobody is asked then, and nobody has failed.
+        if self.ctx.clock.now() >= self.ctx.deadline {
+            held.release();
+            return Err(Failed::end(Ended::Deadline));
+        }
         self.stats.model_calls += 1;
         let limits =
             CallLimits { timeout: time_left(self.ctx, started), cancel: self.ctx.cancel.child_token() };
@@ -199,7 +204,10 @@ impl<'r, 'a> Asker<'r, 'a> {
             Ok(Err(_elapsed)) => {
                 let cost = held.settle(None);
                 self.failed(turn, "timeout: no answer in time".to_owned(), cost);
-                (Ok(Err((ModelErrorKind::Timeout, None))), Seen::Failed, cost)
+                // Where the run's own time was shorter than a call's, the provider is not to blame.
+                let its_own = limits.timeout < self.ctx.call_timeout;
+                let seen = if its_own { Seen::Nothing } else { Seen::Failed };
+                (Ok(Err((ModelErrorKind::Timeout, None))), seen, cost)
             }
             Ok(Ok(Err(error))) => {
                 let usage = (!error.usage_unknown()).then(Usage::default);
@@ -232,9 +240,7 @@ impl<'r, 'a> Asker<'r, 'a> {
     /// Leave from the model's gate, and a turn within the account's quota.
     async fn leave(&self, model: &'r dyn Model, tokens: u64) -> Result<Option<Admitted<'r>>, Failed> {
         let Some(gate) = model.gate() else { return Ok(None) };
-        let (leave, changed) = gate.admit(self.ctx.clock.now());
-        self.changed(changed);
-        let leave = leave.map_err(|closed| Failed::gate(&closed))?;
+        let mut leave = self.admitted(gate)?;
         let waited = tokio::select! {
             biased;
             () = self.ctx.cancel.cancelled() => return Err(Failed::end(Ended::Cancelled)),
@@ -244,8 +250,17 @@ impl<'r, 'a> Asker<'r, 'a> {
             let (specialist, model) = (self.specialist.name.clone(), gate.name().to_owned());
             let ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
             self.ctx.events.event(AgentEvent::Waited { specialist, model, ms });
+            // Meanwhile the breaker may have opened, or somebody stopped all use of models.
+            drop(leave);
+            leave = self.admitted(gate)?;
         }
         Ok(Some(leave))
+    }
+
+    fn admitted(&self, gate: &'r Gate) -> Result<Admitted<'r>, Failed> {
+        let (leave, changed) = gate.admit(self.ctx.clock.now());
+        self.changed(changed);
+        leave.map_err(|closed| Failed::gate(&closed))
     }
 
     fn changed(&self, change: Option<Transition>) {

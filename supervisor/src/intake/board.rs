@@ -228,6 +228,8 @@ struct Track {
     rises: Vec<Timestamp>,
     /// The incident it belongs to.
     incident: Option<IncidentId>,
+    /// What came in when it began to fire, while it does.
+    fired: Option<Box<Alarm>>,
     /// To be looked at again then, if it still fires.
     held: Option<(Box<Alarm>, Timestamp)>,
     /// When something last came in, by our clock.

@@ -40,8 +40,11 @@ const SETTLED: i64 = 1;
 /// Settled in full by the start after a crash.
 const LEFT: i64 = 2;
 
+/// More than any provider could mean, and few enough that sums of it fit a column.
+const MOST: u64 = 1 << 50;
+
 pub(super) fn whole(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
+    i64::try_from(number.min(MOST)).unwrap_or(i64::MAX)
 }
 
 pub(super) fn count(number: i64) -> u64 {

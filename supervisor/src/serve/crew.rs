@@ -22,6 +22,7 @@ use crate::{
         inbox::Inbox,
         queue::Waiting,
     },
+    journal::JournalError,
     record::SideDoor,
     run::{Outcome, Run},
 };
@@ -152,7 +153,10 @@ impl Crew {
         let ready = if begun {
             incident::resume(&waiting.incident, &site, view).await.map_err(|error| match error {
                 ResumeError::Ended(_) => Stuck::Ended,
-                ResumeError::Headless(_) => Stuck::Never(error.to_string()),
+                // What was altered does not mend itself.
+                ResumeError::Headless(_) | ResumeError::Journal(JournalError::Broken { .. }) => {
+                    Stuck::Never(error.to_string())
+                }
                 ResumeError::Journal(_) => Stuck::Later(error.to_string()),
             })?
         } else {

@@ -5,10 +5,10 @@
 //! - an incident counts as ended only after what people are to hear of its end is in the outbox;
 //!   what is handed over twice leaves once.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use midwatch_policy::{Calendar, Catalog, Clock, IncidentId, Timestamp};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     alarm::Alarm,
@@ -18,58 +18,73 @@ use crate::{
     run::Run,
 };
 
-/// Events that may wait to be told. The end of an incident tells once more what matters.
-const WAITING: usize = 1024;
-
 /// Those who are told. Without a configuration for it, nobody is.
 #[derive(Debug, Clone)]
 pub struct People {
     deliver: Option<Deliver>,
     clock: Arc<dyn Clock>,
-    sender: mpsc::Sender<(About, Event, Timestamp)>,
+    sender: mpsc::UnboundedSender<Heard>,
+}
+
+/// What heralds bring. Not bounded here: an incident at work brings a handful.
+#[derive(Debug)]
+enum Heard {
+    Event(Box<(About, Event, Timestamp)>),
+    /// Everything before it has been told.
+    Told(oneshot::Sender<()>),
 }
 
 /// Shows what happens in an incident to those who are told of it.
 #[derive(Debug)]
 struct Herald {
     about: About,
-    sender: mpsc::Sender<(About, Event, Timestamp)>,
+    sender: mpsc::UnboundedSender<Heard>,
 }
 
 impl View for Herald {
     fn show(&mut self, noted: &Noted) {
         let tells =
             matches!(noted.event, Event::Escalated { .. } | Event::Asked { .. } | Event::Answered { .. });
-        if tells && self.sender.try_send((self.about.clone(), noted.event.clone(), noted.at)).is_err() {
+        let heard = || Heard::Event(Box::new((self.about.clone(), noted.event.clone(), noted.at)));
+        if tells && self.sender.send(heard()).is_err() {
             tracing::warn!("people are told at the end of the incident only");
         }
+    }
+
+    /// A crash may have come between the journal and the outbox; what is there already leaves once.
+    fn again(&mut self, noted: &Noted) {
+        self.show(noted);
     }
 }
 
 impl People {
     /// Those that `deliver` reaches.
     pub fn new(deliver: Option<Deliver>, clock: Arc<dyn Clock>) -> Self {
-        let (sender, mut events) = mpsc::channel::<(About, Event, Timestamp)>(WAITING);
+        let (sender, mut heard) = mpsc::unbounded_channel::<Heard>();
         if let Some(deliver) = deliver.clone() {
             tokio::spawn(async move {
                 // The request that was asked last, by incident, until it is answered.
-                let mut asked = std::collections::BTreeMap::new();
-                while let Some((about, event, at)) = events.recv().await {
-                    if let Event::Asked { request, .. } = &event {
-                        asked.insert(about.incident.clone(), request.clone());
-                    }
-                    if matches!(event, Event::Answered { .. })
-                        && let Some(request) = asked.remove(&about.incident)
-                    {
-                        told(deliver.answered(&about.incident, &request).await.map(drop));
-                    }
-                    if let Some(notice) = Notice::of_event(about, &event, None, at) {
-                        told(deliver.notify(notice).await.map(drop));
+                let mut asked = BTreeMap::new();
+                while let Some(heard) = heard.recv().await {
+                    match heard {
+                        Heard::Event(event) => Box::pin(tell(&deliver, *event, &mut asked)).await,
+                        Heard::Told(done) => {
+                            let _ = done.send(());
+                        }
                     }
                 }
             });
         }
         Self { deliver, clock, sender }
+    }
+
+    /// Waits until everything that heralds brought so far is in the outbox.
+    async fn told(&self) {
+        let (done, told) = oneshot::channel();
+        if self.sender.send(Heard::Told(done)).is_ok() {
+            // Without anybody to tell, nobody answers.
+            let _ = told.await;
+        }
     }
 
     /// What shows an incident as it happens.
@@ -92,6 +107,8 @@ impl People {
         run: Option<&Run>,
     ) -> Result<(), DeliverError> {
         let Some(deliver) = &self.deliver else { return Ok(()) };
+        // The end is the last thing that is said.
+        self.told().await;
         let about = about(incident, alarm, catalog);
         let now = self.clock.now();
         let Some(run) = run else {
@@ -100,13 +117,14 @@ impl People {
             deliver.notify(Notice::raw_alarm(about, alarm, why, now)).await?;
             return deliver.settle(incident).await;
         };
-        if let Some(escalation) = &run.escalation {
-            deliver.notify(Notice::escalation(about.clone(), escalation, now)).await?;
-        } else if !run.outcome.needs_a_person() {
+        // Whoever was paged early hears that it is over.
+        if !run.outcome.needs_a_person() {
             let closed = Event::Closed { outcome: run.outcome };
             if let Some(notice) = Notice::of_event(about.clone(), &closed, None, now) {
                 deliver.notify(notice).await?;
             }
+        } else if let Some(escalation) = &run.escalation {
+            deliver.notify(Notice::escalation(about.clone(), escalation, now)).await?;
         }
         deliver.notify(Notice::report(about, run, now)).await?;
         deliver.settle(incident).await
@@ -129,6 +147,9 @@ impl People {
     /// Lets what is on its way arrive.
     pub async fn drain(&self, grace: Duration) {
         if let Some(deliver) = &self.deliver {
+            if tokio::time::timeout(grace, self.told()).await.is_err() {
+                tracing::warn!("not everything that people are to hear is in the outbox yet");
+            }
             deliver.drain(grace).await;
         }
     }
@@ -146,6 +167,25 @@ impl People {
             troubles.push(format!("{} notices should have left some time ago", health.stuck));
         }
         troubles
+    }
+}
+
+async fn tell(
+    deliver: &Deliver,
+    (about, event, at): (About, Event, Timestamp),
+    asked: &mut BTreeMap<IncidentId, String>,
+) {
+    if let Event::Asked { request, .. } = &event {
+        asked.insert(about.incident.clone(), request.clone());
+    }
+    // Where others still have to approve, they still have to hear of it.
+    if matches!(event, Event::Answered { partly: false, .. })
+        && let Some(request) = asked.remove(&about.incident)
+    {
+        told(deliver.answered(&about.incident, &request).await.map(drop));
+    }
+    if let Some(notice) = Notice::of_event(about, &event, None, at) {
+        told(deliver.notify(notice).await.map(drop));
     }
 }
 

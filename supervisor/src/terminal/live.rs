@@ -164,7 +164,7 @@ impl View for Live {
                 let rest = format!("{whom}, until {}; no answer means declined", clock(*expires_at));
                 self.page.heading(&at, "APPROVE?", &rest);
             }
-            Event::Answered { answer, by, channel, note } => {
+            Event::Answered { answer, by, channel, note, .. } => {
                 let colour = if *answer == Answer::Approved { GOOD } else { WARN };
                 let by = by.as_deref().map(|who| format!(" by {}", clean(who))).unwrap_or_default();
                 let simulated = if channel.as_deref() == Some("simulated") {

@@ -18,6 +18,8 @@ use super::{
 const SEEN: usize = 32;
 /// How long an alarm or an incident that nothing comes in for is remembered.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(48);
+/// How long an alarm may fire on after its incident is over before it is looked at again.
+const LINGERS: SignedDuration = SignedDuration::from_mins(5);
 
 impl Board {
     /// Makes the board what it is after a decision.
@@ -79,10 +81,23 @@ impl Board {
     }
 
     /// An incident has come to its end. `with_a_person`: more of the same still belongs to it.
+    /// Otherwise it is over, and an alarm of it that fires on for a while is looked at again:
+    /// nothing more comes in for it by itself.
     pub fn finish(&mut self, incident: &IncidentId, with_a_person: bool, now: Timestamp) {
-        if let Some(group) = self.groups.get_mut(incident) {
-            group.finished = Some(Finished { at: now, with_a_person });
-            group.touched = now;
+        let Some(group) = self.groups.get_mut(incident) else { return };
+        group.finished = Some(Finished { at: now, with_a_person });
+        group.touched = now;
+        if with_a_person {
+            return;
+        }
+        let until = now.saturating_add(LINGERS).unwrap_or(now);
+        for key in &group.firing {
+            if let Some(track) = self.tracks.get_mut(key)
+                && track.state == AlarmState::Alarm
+                && track.held.is_none()
+            {
+                track.held = track.fired.clone().map(|alarm| (alarm, until));
+            }
         }
     }
 
@@ -111,6 +126,7 @@ impl Board {
             rises: Vec::new(),
             incident: None,
             held: None,
+            fired: None,
             touched: now,
         });
         track.touched = now;
@@ -128,6 +144,7 @@ impl Board {
         }
         if alarm.at >= track.at {
             (track.at, track.state) = change;
+            track.fired = (alarm.state == AlarmState::Alarm).then(|| Box::new(alarm.clone()));
         }
         if alarm.state == AlarmState::Alarm {
             track.rises.push(alarm.at);

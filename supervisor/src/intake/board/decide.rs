@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-use super::{Board, Decision, How, Orders, Ruling, Track};
+use super::{Board, Decision, How, Orders, Ruling, Track, group::Incoming};
 
 /// How long an incident takes its own alarms again that never stopped, or while it is at work.
 const STILL: SignedDuration = SignedDuration::from_hours(24);
@@ -60,11 +60,12 @@ impl Board {
         if !due && let Some(decision) = self.flaps(alarm, track, orders) {
             return ruled(decision);
         }
+        let incoming = Incoming { alarm, key: AlarmKey::of(alarm), due };
         let joined = self
-            .repeats(alarm, name.as_ref(), track, orders)
-            .or_else(|| self.of_service(alarm, name.as_ref()?, orders))
-            .or_else(|| self.of_kin(alarm, name.as_ref()?, orders))
-            .or_else(|| self.of_storm(alarm, orders, now));
+            .repeats(&incoming, name.as_ref(), track, orders)
+            .or_else(|| self.of_service(&incoming, name.as_ref()?, orders))
+            .or_else(|| self.of_kin(&incoming, name.as_ref()?, orders))
+            .or_else(|| self.of_storm(&incoming, orders, now));
         if let Some(decision) = joined {
             return ruled(decision);
         }
@@ -118,26 +119,32 @@ impl Board {
 
     fn repeats(
         &self,
-        alarm: &Alarm,
+        incoming: &Incoming<'_>,
         service: Option<&ServiceName>,
         track: Option<&Track>,
         orders: &Orders,
     ) -> Option<Decision> {
+        let alarm = incoming.alarm;
         let incident = self.troubles.get(&Trouble::of(alarm, service.map(ServiceName::as_str)))?;
         let group = self.groups.get(incident)?;
         // It never stopped: what fires is what the incident is about, however long ago it began.
         let still = track.is_some_and(|track| track.state == AlarmState::Alarm);
         let window = if still || !group.is_finished() { STILL } else { orders.grouping.same_service };
         let near = group.span.distance(alarm.at) <= window;
-        (group.takes(alarm.at) && near).then(|| joined(incident, How::Repeat))
+        (group.takes(incoming) && near).then(|| joined(incident, How::Repeat))
     }
 
-    fn of_service(&self, alarm: &Alarm, service: &ServiceName, orders: &Orders) -> Option<Decision> {
-        let (incident, _) = self.nearest(service, alarm, orders.grouping.same_service)?;
+    fn of_service(
+        &self,
+        incoming: &Incoming<'_>,
+        service: &ServiceName,
+        orders: &Orders,
+    ) -> Option<Decision> {
+        let (incident, _) = self.nearest(service, incoming, orders.grouping.same_service)?;
         Some(joined(incident, How::Service))
     }
 
-    fn of_kin(&self, alarm: &Alarm, service: &ServiceName, orders: &Orders) -> Option<Decision> {
+    fn of_kin(&self, incoming: &Incoming<'_>, service: &ServiceName, orders: &Orders) -> Option<Decision> {
         let grouping = &orders.grouping;
         let mut found: Vec<(Kinship, SignedDuration, &IncidentId)> = orders
             .relations
@@ -147,7 +154,7 @@ impl Board {
                     Kinship::Sibling => grouping.sibling,
                     Kinship::Deployment | Kinship::Dependency | Kinship::Dependent => grouping.related,
                 };
-                let (incident, distance) = self.nearest(other, alarm, window)?;
+                let (incident, distance) = self.nearest(other, incoming, window)?;
                 let group = self.groups.get(incident)?;
                 // Whoever is related to any of many services is related to everybody: it has to be
                 // the one that the incident is about, or something that one of them calls.
@@ -177,14 +184,15 @@ impl Board {
         Some(Decision::Joined { incident, how, leads, absorbs })
     }
 
-    fn of_storm(&self, alarm: &Alarm, orders: &Orders, now: Timestamp) -> Option<Decision> {
+    fn of_storm(&self, incoming: &Incoming<'_>, orders: &Orders, now: Timestamp) -> Option<Decision> {
+        let alarm = incoming.alarm;
         let grouping = &orders.grouping;
         let place = (alarm.account.clone(), alarm.region.clone());
         let lately = now.saturating_sub(grouping.storm_window.saturating_add(grouping.same_service)).ok()?;
         let mut near: Vec<_> = self
             .groups
             .iter()
-            .filter(|(_, group)| group.touched >= lately && group.place == place && group.takes(alarm.at))
+            .filter(|(_, group)| group.touched >= lately && group.place == place && group.takes(incoming))
             .filter(|(_, group)| group.span.distance(alarm.at) <= grouping.storm_window)
             .collect();
         if let Some((incident, _)) = near.iter().find(|(_, group)| group.storm) {
@@ -204,15 +212,15 @@ impl Board {
     fn nearest(
         &self,
         service: &ServiceName,
-        alarm: &Alarm,
+        incoming: &Incoming<'_>,
         window: SignedDuration,
     ) -> Option<(&IncidentId, SignedDuration)> {
         let incidents = self.by_service.get(service)?;
         incidents
             .iter()
             .filter_map(|id| {
-                let group = self.groups.get(id).filter(|group| group.takes(alarm.at))?;
-                let distance = group.distance(service, alarm.at)?;
+                let group = self.groups.get(id).filter(|group| group.takes(incoming))?;
+                let distance = group.distance(service, incoming.alarm.at)?;
                 // Everything is in a storm: only what is near in time is part of it.
                 let window = if group.storm { window.min(SHORT) } else { window };
                 (distance <= window).then_some((id, distance))

@@ -4,7 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use midwatch_policy::{ServiceName, SignedDuration, Timestamp};
 
-use crate::intake::identity::AlarmKey;
+use crate::{alarm::Alarm, intake::identity::AlarmKey};
+
+/// An alarm that comes in.
+#[derive(Debug)]
+pub(super) struct Incoming<'a> {
+    pub(super) alarm: &'a Alarm,
+    pub(super) key: AlarmKey,
+    /// It came in before, was put off, and still fires.
+    pub(super) due: bool,
+}
 
 /// When alarms fired, by their own time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,9 +88,13 @@ impl Group {
         self.finished.is_some()
     }
 
-    /// Whether an alarm that fired then can still be part of it.
-    pub(super) fn takes(&self, at: Timestamp) -> bool {
-        self.finished.is_none_or(|finished| finished.with_a_person || at <= finished.at)
+    /// Whether an alarm can still be part of it. Of what is over, only what it was about: an alarm
+    /// that fires on is looked at again, and a stranger that comes late was not looked at with it.
+    pub(super) fn takes(&self, incoming: &Incoming<'_>) -> bool {
+        self.finished.is_none_or(|finished| {
+            let known = !incoming.due && self.members.contains(&incoming.key);
+            finished.with_a_person || (known && incoming.alarm.at <= finished.at)
+        })
     }
 
     /// How far away its alarms of a service are from a moment.

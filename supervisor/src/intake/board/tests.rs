@@ -223,6 +223,36 @@ fn what_flaps_is_counted_and_looked_at_again_once_it_stays() {
 }
 
 #[test]
+fn an_alarm_that_fires_on_after_its_incident_is_over_is_looked_at_again() {
+    let mut stage = Stage::new();
+    let incident = stage.opens(fires("cart", "errors", 0));
+    assert_eq!(joins(stage.comes(fires("cart", "latency", 60))).0, incident);
+    stage.comes(ok("cart", "errors", 200));
+    stage.board.finish(&incident, false, at(300));
+    assert!(stage.board.due(at(599)).is_empty());
+    let due = stage.board.due(at(600));
+    assert_eq!(due.iter().map(|alarm| alarm.name.as_str()).collect::<Vec<_>>(), ["cart-latency"]);
+    let again = stage.comes_at(due[0].clone(), at(600));
+    let Decision::Opened { incident: another, after, .. } = again else { panic!("{again:?}") };
+    assert_ne!(another, incident);
+    assert_eq!(after, Some(incident));
+    assert!(stage.board.due(at(9_000)).is_empty());
+}
+
+#[test]
+fn a_stranger_that_comes_late_is_no_part_of_what_is_over() {
+    let mut stage = Stage::new();
+    let incident = stage.opens(fires("cart", "errors", 0));
+    stage.comes(ok("cart", "errors", 200));
+    stage.board.finish(&incident, false, at(300));
+    let late = stage.comes_at(fires("cart", "latency", 60), at(310));
+    assert!(matches!(late, Decision::Opened { .. }), "{late:?}");
+    // What it was about is no stranger.
+    let again = stage.comes_at(fires("cart", "errors", 20), at(320));
+    assert_eq!(joins(again).0, incident);
+}
+
+#[test]
 fn maintenance_says_why_and_is_over_when_it_is_over() {
     let mut stage = Stage::quiet(
         "[[maintenance]]\nid='db'\nreason='upgrade'\nfrom=2027-01-15T07:00:00Z\nto=2027-01-15T09:00:00Z\n\
