@@ -109,19 +109,38 @@ fn refusal(plan: Plan<'_>, bytes: f64, bound: f64) -> ToolError {
     };
     ToolError::refused(
         format!(
-            "`{}` would have {:.1} GB scanned (about ${:.2}), allowed are {:.1} GB",
+            "`{}` would have {} scanned (about {}), allowed are {}",
             plan.groups.join("`, `"),
-            bytes / 1e9,
-            bytes / 1e9 * 0.005,
-            bound / 1e9
+            amount(bytes),
+            dollars(bytes / 1e9 * 0.005),
+            amount(bound)
         ),
         mend,
     )
 }
 
+/// Bytes as people read them.
+fn amount(bytes: f64) -> String {
+    match bytes {
+        b if b >= 1e8 => format!("{:.1} GB", b / 1e9),
+        b if b >= 1e5 => format!("{:.1} MB", b / 1e6),
+        b => format!("{b:.0} bytes"),
+    }
+}
+
+fn dollars(amount: f64) -> String {
+    if amount < 0.005 { "less than a cent".to_owned() } else { format!("${amount:.2}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn small_amounts_are_not_rounded_to_nothing() {
+        assert_eq!([20e9, 3.2e6, 1000.0].map(amount), ["20.0 GB", "3.2 MB", "1000 bytes"]);
+        assert_eq!([0.1, 0.004].map(dollars), ["$0.10", "less than a cent"]);
+    }
 
     #[test]
     fn prices_are_whole_millionths_rounded_up() {
