@@ -6,6 +6,7 @@
 pub mod act;
 pub mod alarm;
 pub mod approve;
+pub mod calls;
 pub mod case;
 pub mod command;
 pub mod decide;

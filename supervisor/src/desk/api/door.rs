@@ -6,7 +6,7 @@ use axum::{
     Json,
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Request, State},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -14,9 +14,12 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::Site;
-use crate::desk::{
-    error::{DeskError, Trouble},
-    principal::Principal,
+use crate::{
+    calls::{is_ours, token},
+    desk::{
+        error::{DeskError, Trouble},
+        principal::Principal,
+    },
 };
 
 /// Longest that one call may take, waiting for a change and planning included.
@@ -74,28 +77,12 @@ pub(super) async fn guard(State(site): State<Site>, request: Request, next: Next
     if request.headers().contains_key(header::ORIGIN) {
         return refuse("the desk is not called from a browser");
     }
-    if !is_ours(&request, &site.hosts) {
+    if !is_ours(request.headers(), &site.hosts) {
         return refuse("the call is for another host");
     }
     tokio::time::timeout(LONGEST, next.run(request))
         .await
         .unwrap_or_else(|_| Refused(DeskError::internal("the call took too long")).into_response())
-}
-
-fn is_ours(request: &Request, hosts: &[String]) -> bool {
-    let mut named = request.headers().get_all(header::HOST).iter();
-    let (Some(host), None) = (named.next(), named.next()) else { return false };
-    let host = host.to_str().unwrap_or_default();
-    let Ok(authority) = axum::http::uri::Authority::try_from(host) else { return false };
-    let bare = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-    !host.contains('@') && hosts.contains(&bare)
-}
-
-fn token(headers: &HeaderMap) -> Option<&str> {
-    let mut all = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(value), None) = (all.next(), all.next()) else { return None };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 impl FromRequestParts<Site> for Caller {

@@ -5,13 +5,17 @@ use std::time::Duration;
 use axum::{
     Json,
     extract::{FromRequestParts, Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderValue, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde_json::json;
 
-use crate::{intake::door::AGAIN, serve::config::Right};
+use crate::{
+    calls::{is_ours, token},
+    intake::door::AGAIN,
+    serve::config::Right,
+};
 
 use super::Desk;
 
@@ -57,22 +61,6 @@ pub(super) async fn guard(State(desk): State<Desk>, request: Request, next: Next
         Refused(StatusCode::SERVICE_UNAVAILABLE, "the call took too long".to_owned(), "send it again")
             .into_response()
     })
-}
-
-fn is_ours(headers: &HeaderMap, hosts: &[String]) -> bool {
-    let mut named = headers.get_all(header::HOST).iter();
-    let (Some(host), None) = (named.next(), named.next()) else { return false };
-    let host = host.to_str().unwrap_or_default();
-    let Ok(authority) = axum::http::uri::Authority::try_from(host) else { return false };
-    let bare = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-    !host.contains('@') && hosts.contains(&bare)
-}
-
-fn token(headers: &HeaderMap) -> Option<&str> {
-    let mut all = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(value), None) = (all.next(), all.next()) else { return None };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// Whoever calls, by their token.
