@@ -26,9 +26,13 @@ use crate::{
 
 /// Real time that the call may take.
 const ACT_TIMEOUT: Duration = Duration::from_mins(3);
-/// How often and how many times the target is read to settle an unknown outcome.
+/// How often the target is read to settle an unknown outcome, and how long after the call began at
+/// least: until then it may still be under way. Of what was begun long ago it is read some times.
 const SETTLE_EVERY: Duration = Duration::from_secs(20);
+const SETTLE_FOR: SignedDuration = SignedDuration::from_secs(ACT_TIMEOUT.as_secs().cast_signed() + 20);
 const SETTLE_LOOKS: u32 = 4;
+/// And not more often, whatever the clock does.
+const SETTLE_MOST: u32 = 20;
 /// Deadline of one look.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -123,14 +127,17 @@ async fn settle(case: &Case, hands: &Hands, shown: &Shown, begun: Timestamp) -> 
     if let Err(error) = hands.desk.withdraw(&shown.request, "it is not known whether it was done").await {
         tracing::debug!(%error, "the permit of an act in doubt was not taken back");
     }
-    let mut settled = Settled::Unknown;
-    for _ in 0..SETTLE_LOOKS {
+    let mut looks = 0;
+    let settled = loop {
         case.clock.sleep(SETTLE_EVERY).await;
-        settled = look(case, &shown.plan, begun).await;
-        if settled == Settled::TookEffect {
-            break;
+        let settled = look(case, &shown.plan, begun).await;
+        looks += 1;
+        let late = case.now().duration_since(begun) >= SETTLE_FOR;
+        let over = (looks >= SETTLE_LOOKS && late) || looks >= SETTLE_MOST;
+        if over || settled == Settled::TookEffect {
+            break settled;
         }
-    }
+    };
     let text = match settled {
         Settled::TookEffect => "the target shows that it took effect",
         Settled::NoEffect => "the target shows that it did not take effect",

@@ -147,6 +147,29 @@ pub enum Event {
         /// Why it belongs here.
         why: String,
     },
+    /// An alarm of this incident changed its state.
+    StateChanged {
+        /// The alarm's name.
+        alarm: String,
+        /// The state it has now.
+        state: AlarmState,
+        /// Since when, by the alarm's own time.
+        since: Timestamp,
+        /// Whether nothing of this incident fires any more.
+        all_clear: bool,
+    },
+    /// A person has seen it and looks after it; Midwatch works on.
+    Acknowledged {
+        /// Who.
+        by: String,
+    },
+    /// A person said something about it.
+    Remarked {
+        /// Who.
+        by: String,
+        /// What.
+        text: String,
+    },
     /// The first useful summary.
     FirstSummary {
         /// Its lines.
@@ -326,6 +349,9 @@ impl Event {
             Self::StepDone { .. } => "step_done",
             Self::Resumed { .. } => "resumed",
             Self::Joined { .. } => "joined",
+            Self::StateChanged { .. } => "state_changed",
+            Self::Acknowledged { .. } => "acknowledged",
+            Self::Remarked { .. } => "remarked",
             Self::FirstSummary { .. } => "first_summary",
             Self::Routed { .. } => "routed",
             Self::ClosingChecked { .. } => "closing_checked",

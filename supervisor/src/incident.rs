@@ -9,7 +9,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures::FutureExt as _;
 use midwatch_agents::{budget::Total, evidence::EvidenceBook, route::Route, signals::Signals};
-use midwatch_policy::{Action, CauseKind, IncidentId, RunbookContract, Service, Timestamp, Verdict};
+use midwatch_policy::{Action, CauseKind, Digest, IncidentId, RunbookContract, Service, Timestamp, Verdict};
 use tokio::task::JoinHandle;
 
 use crate::{
@@ -21,12 +21,12 @@ use crate::{
     investigate,
     journal::JournalError,
     memory::Signature,
-    record::{RecordError, Recorder, SideDoor, Since, Written},
+    record::{self, RecordError, Recorder, SideDoor, Since, Written},
     replay::{self, Replay, event_of},
     report::{self, Story},
     route,
     run::{Escalation, Outcome, Run},
-    site::Site,
+    site::{Hands, Site},
     sweep,
 };
 
@@ -101,7 +101,7 @@ pub async fn resume(id: &IncidentId, site: &Site, view: Box<dyn View>) -> Result
 /// Handles one alarm from beginning to end.
 pub async fn handle(alarm: Alarm, site: &Site, view: Box<dyn View>, salt: u32) -> Result<Run, OpenError> {
     let ready = open(alarm, site, view, salt).await?;
-    Ok(ready.run(site).await)
+    Ok(ready.run(site).await.run)
 }
 
 /// What an incident begins with.
@@ -157,7 +157,7 @@ impl Ready {
     }
 
     /// Takes it to its report. May be dropped at any moment, and gone on with by [`resume`].
-    pub async fn run(self, site: &Site) -> Run {
+    pub async fn run(self, site: &Site) -> Ended {
         let Self { case, writer, .. } = self;
         let mut incident = Incident { case, site, story: Story::default() };
         let outcome = Box::pin(incident.run()).await;
@@ -171,9 +171,11 @@ impl Ready {
         }
         case.recorder.note(Event::Closed { outcome });
         let mut run = report::report(&case, &story, outcome);
-        case.recorder.note(Event::Reported { run: Box::new(run.clone()) });
+        // An incident without its report in the journal has not ended: it is gone on with.
+        let reported = case.recorder.commit(Event::Reported { run: Box::new(run.clone()) }).await;
         site.minds.ledger.closed(&run, case.spend.total(), case.now());
         if let Some(hands) = &site.hands
+            && reported.is_ok()
             && let Some(problem) = pursue::seal(&case, hands).await
         {
             run.problems.push(problem);
@@ -186,8 +188,39 @@ impl Ready {
             }
             Err(error) => run.problems.push(format!("the journal's writer ended: {error}")),
         }
-        run
+        Ended { run, journal: reported }
     }
+}
+
+/// What became of an incident, and whether its journal says so too.
+#[derive(Debug)]
+pub struct Ended {
+    /// What it came to.
+    pub run: Run,
+    /// Whether its report is durable; where it is not, the incident is to be gone on with.
+    pub journal: Result<(), RecordError>,
+}
+
+/// Has the desk sign the end of an incident that has its report, where a crash came between the
+/// two. What cannot be signed now is said in the log: the report was durable before.
+pub async fn seal_end(id: &IncidentId, site: &Site) {
+    let Some(hands) = &site.hands else { return };
+    if let Err(why) = try_seal_end(id, site, hands).await {
+        tracing::warn!(incident = %id, why, "the end of a journal is not signed");
+    }
+}
+
+async fn try_seal_end(id: &IncidentId, site: &Site, hands: &Hands) -> Result<(), String> {
+    let entries = site.journal.read(id).await.map_err(|error| error.to_string())?;
+    let after = entries.iter().rev().take_while(|entry| entry.kind != "reported");
+    let Some(last) = entries.last().filter(|_| !after.into_iter().any(|entry| entry.kind == "sealed")) else {
+        return Ok(());
+    };
+    let hash = Digest::parse(&last.hash).map_err(|error| error.to_string())?;
+    let signature = hands.desk.seal(id, last.seq, hash).await.map_err(|error| error.to_string())?;
+    let sealed = Event::Sealed { entries: last.seq, head: last.hash.clone(), signature };
+    let draft = record::draft(&sealed, site.clock.now()).map_err(|error| error.to_string())?;
+    site.journal.append(id, last.seq, vec![draft]).await.map(drop).map_err(|error| error.to_string())
 }
 
 struct Incident<'a> {

@@ -1,6 +1,8 @@
 //! Which models are asked, in which order, and what may be spent on them: the `[money]` part of a
 //! configuration, and what is built from it.
 
+mod choice;
+
 use std::{collections::BTreeMap, num::NonZeroU32, path::PathBuf, sync::Arc};
 
 use aws_config::{Region, SdkConfig};
@@ -17,6 +19,8 @@ use midwatch_agents::{
     switch::ModelSwitch,
 };
 use serde::Deserialize;
+
+pub use choice::ModelChoice;
 
 /// Money and models, as they are configured. Everything has a default but the chains.
 #[derive(Debug, Clone, Default, Deserialize)]

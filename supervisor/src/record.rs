@@ -2,12 +2,17 @@
 //!
 //! One task owns the incident's version; everybody else sends. INVARIANT: `commit` returns only
 //! after its event, and everything noted before it, is durable. What must not happen without
-//! having been written down first (an intent to act) is committed, not noted. When the store
-//! fails, the incident goes on for its readers, and every later `commit` fails.
+//! having been written down first (an intent to act) is committed, not noted. A store that fails is
+//! tried again for about two minutes, and the incident waits. After that it goes on for its
+//! readers, every later `commit` fails, and its journal counts as not complete: whoever runs the
+//! incident goes on with it once the store is back.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use midwatch_policy::{Clock, IncidentId, Timestamp};
@@ -19,7 +24,7 @@ use tokio::{
 
 use crate::{
     event::{Event, Noted, View},
-    journal::{Draft, Head, Journal},
+    journal::{Draft, Head, Journal, JournalError},
     replay::Replay,
 };
 
@@ -27,6 +32,8 @@ use crate::{
 const WAITING: usize = 4096;
 /// Events that are written in one transaction at most.
 const BATCH: usize = 256;
+/// The pauses after which a store that failed is tried again, in seconds of the wall's clock.
+const PAUSES_S: [u64; 8] = [1, 2, 4, 8, 15, 30, 30, 30];
 
 /// Why an event is not durable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -109,7 +116,8 @@ impl Recorder {
     ) -> (Self, JoinHandle<Written>) {
         let (sender, receiver) = mpsc::channel(WAITING);
         let entries = since.map_or(0, |since| since.entries);
-        let writer = tokio::spawn(write(incident, entries, journal, receiver, view));
+        let ink = Ink { incident, journal, wall: Arc::clone(&wall) };
+        let writer = tokio::spawn(write(ink, entries, receiver, view));
         let opened = since.map_or_else(|| clock.now(), |since| since.opened);
         // Before an interruption both clocks are taken to have gone alike.
         let passed = clock.now().duration_since(opened);
@@ -207,32 +215,69 @@ pub fn millis_between(from: Timestamp, to: Timestamp) -> u64 {
     u64::try_from(to.duration_since(from).as_millis()).unwrap_or(0)
 }
 
-async fn write(
+/// What is written with.
+struct Ink {
     incident: IncidentId,
-    entries: u32,
     journal: Arc<dyn Journal>,
+    wall: Arc<dyn Clock>,
+}
+
+impl Ink {
+    /// Appends the events of a batch, and tries again for a while where the store fails.
+    async fn append(&self, entries: u32, batch: &[Message]) -> Result<u32, String> {
+        let mut pauses = PAUSES_S.into_iter();
+        loop {
+            let drafts = batch.iter().filter_map(Message::draft).collect::<Result<Vec<Draft>, _>>();
+            let drafts = drafts.map_err(|error| error.to_string())?;
+            if drafts.is_empty() {
+                return Ok(entries);
+            }
+            let error = match self.journal.append(&self.incident, entries, drafts).await {
+                Ok(entries) => return Ok(entries),
+                Err(error @ JournalError::Store { .. }) => error,
+                // Of an append that failed it is not known that nothing was written.
+                Err(error @ JournalError::Conflict { found, .. }) if pauses.len() < PAUSES_S.len() => {
+                    return if self.is_written(entries, found, batch).await {
+                        Ok(found)
+                    } else {
+                        Err(error.to_string())
+                    };
+                }
+                Err(error) => return Err(error.to_string()),
+            };
+            let Some(pause) = pauses.next() else { return Err(error.to_string()) };
+            tracing::warn!(incident = %self.incident, %error, "the journal cannot be written: tried again");
+            self.wall.sleep(Duration::from_secs(pause)).await;
+        }
+    }
+
+    /// Whether what stands in the journal after `entries` is this batch.
+    async fn is_written(&self, entries: u32, found: u32, batch: &[Message]) -> bool {
+        let Ok(all) = self.journal.read(&self.incident).await else { return false };
+        let there = all.iter().filter(|entry| entry.seq > entries);
+        let there = there.map(|entry| (entry.at, entry.kind.clone(), entry.body.clone()));
+        let ours = batch.iter().filter_map(Message::draft).filter_map(Result::ok);
+        let ours = ours.map(|draft| (draft.at, draft.kind, draft.body));
+        u32::try_from(all.len()).is_ok_and(|count| count == found) && there.eq(ours)
+    }
+}
+
+async fn write(
+    ink: Ink,
+    entries: u32,
     mut receiver: mpsc::Receiver<Message>,
     mut view: Box<dyn View>,
 ) -> Written {
     let mut written = Written { entries, problem: None };
     let mut batch = Vec::with_capacity(BATCH);
     while receiver.recv_many(&mut batch, BATCH).await > 0 {
-        let drafts = batch.iter().filter_map(|message| match message {
-            Message::Event(noted, _) => Some(draft(noted)),
-            Message::Again(_) | Message::Flush(_) | Message::Head(_) => None,
-        });
-        let drafts: Result<Vec<Draft>, serde_json::Error> = drafts.collect();
         if written.problem.is_none() {
-            match drafts {
-                Ok(drafts) if drafts.is_empty() => {}
-                Ok(drafts) => match journal.append(&incident, written.entries, drafts).await {
-                    Ok(entries) => written.entries = entries,
-                    Err(error) => written.problem = Some(error.to_string()),
-                },
-                Err(error) => written.problem = Some(error.to_string()),
-            }
-            if let Some(problem) = &written.problem {
-                tracing::error!(%incident, problem, "journal cannot be written");
+            match ink.append(written.entries, &batch).await {
+                Ok(entries) => written.entries = entries,
+                Err(problem) => {
+                    tracing::error!(incident = %ink.incident, problem, "the journal cannot be written");
+                    written.problem = Some(problem);
+                }
             }
         }
         for message in batch.drain(..) {
@@ -249,7 +294,8 @@ async fn write(
                 }
                 Message::Head(done) => {
                     let whole = written.problem.is_none();
-                    let head = if whole { journal.head(&incident).await.ok().flatten() } else { None };
+                    let head =
+                        if whole { ink.journal.head(&ink.incident).await.ok().flatten() } else { None };
                     let _ = done.send(head);
                 }
             }
@@ -258,11 +304,24 @@ async fn write(
     written
 }
 
-fn draft(noted: &Noted) -> Result<Draft, serde_json::Error> {
-    let mut body = serde_json::to_value(&noted.event)?;
-    if let serde_json::Value::Object(map) = &mut body {
-        map.insert("since_ms".to_owned(), noted.since_ms.into());
-        map.insert("wall_ms".to_owned(), noted.wall_ms.into());
+impl Message {
+    /// What it adds to the journal, if anything.
+    fn draft(&self) -> Option<Result<Draft, serde_json::Error>> {
+        let Self::Event(noted, _) = self else { return None };
+        Some(draft(&noted.event, noted.at).map(|mut draft| {
+            if let serde_json::Value::Object(map) = &mut draft.body {
+                map.insert("since_ms".to_owned(), noted.since_ms.into());
+                map.insert("wall_ms".to_owned(), noted.wall_ms.into());
+            }
+            draft
+        }))
     }
-    Ok(Draft { at: noted.at, kind: noted.event.kind().to_owned(), body })
 }
+
+/// An event as it is appended.
+pub fn draft(event: &Event, at: Timestamp) -> Result<Draft, serde_json::Error> {
+    Ok(Draft { at, kind: event.kind().to_owned(), body: serde_json::to_value(event)? })
+}
+
+#[cfg(test)]
+mod tests;

@@ -165,7 +165,7 @@ pub fn event_of(entry: &Entry) -> Option<Event> {
 }
 
 /// What makes two events the same: all of them but when they were.
-fn key_of(event: &Event) -> Option<String> {
+pub fn key_of(event: &Event) -> Option<String> {
     serde_json_canonicalizer::to_string(event).ok()
 }
 

@@ -21,6 +21,8 @@ pub(super) use serve::ServeArgs;
 use super::{catalog::CatalogArgs, policy::PolicyArgs, runbook::RunbookArgs};
 use crate::ledger::By;
 
+pub(super) use crate::models::ModelChoice;
+
 const EXAMPLES: &str = "\
 Examples:
   midwatch demo                          play an incident and be asked, nothing to set up
@@ -119,18 +121,6 @@ pub enum Format {
     Text,
     /// For programs.
     Json,
-}
-
-/// Which model reasons.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ModelChoice {
-    /// Rules, for no tokens.
-    Playbook,
-    /// Amazon Bedrock.
-    Bedrock,
-    /// An endpoint that speaks OpenAI's chat completions (MIDWATCH_OPENAI_*).
-    #[value(name = "openai")]
-    OpenAi,
 }
 
 /// Arguments of `demo`.

@@ -30,7 +30,7 @@ mod world;
 
 use std::process::ExitCode;
 
-pub use args::{Arguments, Command, Format, ModelChoice};
+pub use args::{Arguments, Command, Format};
 
 /// What is logged. The desk's audit lines are, whatever else is asked for.
 pub fn log_filter(arguments: &Arguments) -> String {

@@ -4,6 +4,7 @@
 //! shown by doing the work, not by a flag that somebody once set: what hangs stops the heartbeat.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -17,6 +18,7 @@ use aws_sdk_cloudwatch::{
     primitives::DateTime,
     types::{MetricDatum, StandardUnit},
 };
+use futures::FutureExt as _;
 use midwatch_policy::{Clock, Timestamp};
 use serde_json::json;
 use tokio::sync::OnceCell;
@@ -152,7 +154,9 @@ impl Metric {
 pub(super) async fn run(beats: Beats, http: Http, pulse: Pulse, end: CancellationToken) {
     let clock = Arc::clone(&pulse.clock);
     loop {
-        beat(&beats, &http, &pulse, clock.now()).await;
+        if AssertUnwindSafe(beat(&beats, &http, &pulse, clock.now())).catch_unwind().await.is_err() {
+            tracing::error!("a defect in Midwatch: a heartbeat broke off");
+        }
         tokio::select! {
             () = end.cancelled() => return,
             () = clock.sleep(beats.every) => {}

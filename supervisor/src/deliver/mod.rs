@@ -138,18 +138,18 @@ struct Inner {
 }
 
 impl Deliver {
-    /// Starts. `outbox` is the file that it keeps to itself; see [`outbox_of`]. Returns once people
-    /// were told, durably, of incidents that were left too long meanwhile.
-    pub async fn start(
+    /// Opens. `outbox` is the file that it keeps to itself; see [`outbox_of`]. Nothing leaves before
+    /// [`Deliver::begin`].
+    pub async fn open(
         config: NotifyConfig,
         outbox: &Path,
         clock: Arc<dyn Clock>,
         calendar: Arc<Calendar>,
     ) -> Result<Self, DeliverError> {
-        Self::start_with(config, outbox, clock, calendar, Http::new()?).await
+        Self::open_with(config, outbox, clock, calendar, Http::new()?).await
     }
 
-    async fn start_with(
+    async fn open_with(
         config: NotifyConfig,
         outbox: &Path,
         clock: Arc<dyn Clock>,
@@ -157,7 +157,6 @@ impl Deliver {
         http: Http,
     ) -> Result<Self, DeliverError> {
         let outbox = Outbox::open(outbox)?;
-        let heartbeat = config.heartbeat.clone();
         let inner = Arc::new(Inner {
             outbox,
             http,
@@ -170,14 +169,26 @@ impl Deliver {
             problem: RwLock::default(),
         });
         inner.outbox.restart(inner.clock.now()).await?;
+        Ok(Self(inner))
+    }
+
+    /// Begins. Returns once people were told, durably, of incidents that were left too long
+    /// meanwhile.
+    pub async fn begin(&self) -> Result<(), DeliverError> {
+        let inner = &self.0;
         inner.outbox.pass(inner.clock.now()).await?;
         inner.overdue("Midwatch was not running, or did not get to it").await?;
-        if let Some(beats) = heartbeat {
+        if let Some(beats) = inner.setup().config.heartbeat.clone() {
             let (http, pulse, stop) = (inner.http.clone(), inner.pulse.clone(), inner.stop.clone());
             inner.tasks.spawn(heartbeat::run(beats, http, pulse, stop));
         }
-        inner.tasks.spawn(pump::run(Arc::clone(&inner)));
-        Ok(Self(inner))
+        inner.tasks.spawn(pump::run(Arc::clone(inner)));
+        Ok(())
+    }
+
+    /// Incidents whose outcome is waited for.
+    pub async fn watched(&self) -> Result<Vec<IncidentId>, DeliverError> {
+        Ok(self.0.outbox.watched().await?)
     }
 
     /// Hands a notice over. When this returns it is on disk, and will be sent.

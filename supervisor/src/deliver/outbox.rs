@@ -60,6 +60,7 @@ impl Outbox {
         self.write(move |tx| {
             let old = now.as_millisecond().saturating_sub(KEPT_MS);
             tx.execute("DELETE FROM deliveries WHERE ended_ms < ?1 AND phase <> 'failed'", [old])?;
+            tx.execute("DELETE FROM acknowledged WHERE at_ms < ?1", [old])?;
             for mut row in rows::select(tx, "flight IS NOT NULL OR phase = 'sending'", [])? {
                 row.flight = None;
                 rows::step(tx, row, Input::Restarted, now)?;
@@ -169,6 +170,11 @@ impl Outbox {
                 ended += 1;
             }
             watch::forget(tx, &incident)?;
+            // Also for what is not known yet: the alarm may still be on its way here.
+            tx.execute(
+                "INSERT INTO acknowledged VALUES (?1, ?2, ?3) ON CONFLICT (incident) DO NOTHING",
+                params![incident.as_str(), by, now.as_millisecond()],
+            )?;
             if let Some(about) = about {
                 put(tx, &Notice::acknowledged(about, &by, now), Vec::new(), now)?;
             }
@@ -197,6 +203,21 @@ impl Outbox {
     /// Begins to wait for an outcome.
     pub(super) async fn arm(&self, watch: Watch) -> Result<(), OutboxError> {
         self.write(move |tx| watch::arm(tx, &watch)).await
+    }
+
+    /// Incidents whose outcome is waited for.
+    pub(super) async fn watched(&self) -> Result<Vec<IncidentId>, OutboxError> {
+        self.write(watch::all).await
+    }
+
+    /// Shows that it can be written, by writing.
+    pub(super) async fn touch(&self, now: Timestamp) -> Result<(), OutboxError> {
+        self.write(move |tx| {
+            let sql = "INSERT INTO pulse VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET at_ms = ?1";
+            tx.execute(sql, [now.as_millisecond()])?;
+            Ok(())
+        })
+        .await
     }
 
     /// There is an outcome.

@@ -7,6 +7,7 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
+use midwatch_policy::{SignedDuration, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
@@ -23,13 +24,16 @@ const LONGEST: Duration = Duration::from_secs(2);
 const SHORTEST: Duration = Duration::from_millis(200);
 /// How long an outbox that does not work is left alone.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How often it is tried whether the outbox can be written.
+const TOUCH: SignedDuration = SignedDuration::from_secs(15);
 /// Deadline of an attempt, beyond the channel's own: the last resort.
 const LAST_RESORT: Duration = DEADLINE.saturating_mul(3);
 
 /// Pumps until it is told to stop.
 pub(super) async fn run(inner: Arc<Inner>) {
+    let mut touched = Timestamp::UNIX_EPOCH;
     while !inner.stop.is_cancelled() {
-        let sleep = match AssertUnwindSafe(turn(&inner)).catch_unwind().await {
+        let sleep = match AssertUnwindSafe(turn(&inner, &mut touched)).catch_unwind().await {
             Ok(Ok(sleep)) => {
                 inner.well();
                 inner.pulse.beat(Organ::Outbox);
@@ -53,7 +57,13 @@ pub(super) async fn run(inner: Arc<Inner>) {
 }
 
 /// One turn; says how long to sleep after it.
-async fn turn(inner: &Arc<Inner>) -> Result<Duration, OutboxError> {
+async fn turn(inner: &Arc<Inner>, touched: &mut Timestamp) -> Result<Duration, OutboxError> {
+    let now = inner.clock.now();
+    // A turn may find nothing to write; that there is room for what comes is shown all the same.
+    if now.duration_since(*touched).abs() >= TOUCH {
+        inner.outbox.touch(now).await?;
+        *touched = now;
+    }
     inner.outbox.pass(inner.clock.now()).await?;
     inner.overdue("Midwatch has not come to one, or is stuck").await?;
     let setup = inner.setup();

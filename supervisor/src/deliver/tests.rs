@@ -46,9 +46,11 @@ impl Place {
 
     async fn start(&self, config: NotifyConfig) -> Deliver {
         let http = Http::within(Duration::from_millis(500)).unwrap();
-        Deliver::start_with(config, &self.outbox(), Arc::new(self.clock.clone()), Arc::default(), http)
-            .await
-            .unwrap()
+        let clock = Arc::new(self.clock.clone());
+        let opened = Deliver::open_with(config, &self.outbox(), clock, Arc::default(), http).await;
+        let deliver = opened.unwrap();
+        deliver.begin().await.unwrap();
+        deliver
     }
 
     /// Moves the clock until it holds, in steps that a real one would take as well.
@@ -258,7 +260,8 @@ async fn killed() {
     );
     let config = NotifyConfig::parse(&text, &AwsSettings::default(), &|_| Some(KEY.to_owned())).unwrap();
     let deliver =
-        Deliver::start(config, &PathBuf::from(path), Arc::new(SystemClock), Arc::default()).await.unwrap();
+        Deliver::open(config, &PathBuf::from(path), Arc::new(SystemClock), Arc::default()).await.unwrap();
+    deliver.begin().await.unwrap();
     for number in 0_u32.. {
         deliver.notify(escalation(&format!("inc-{number}"), &SystemClock)).await.unwrap();
         // Said only once it is durable; whoever listens holds us to it.
@@ -303,7 +306,8 @@ async fn what_a_killed_process_left_is_sent_by_the_next() {
     );
     let config = NotifyConfig::parse(&text, &AwsSettings::default(), &|_| Some(KEY.to_owned())).unwrap();
     double.then(ok());
-    let deliver = Deliver::start(config, &path, Arc::new(SystemClock), Arc::default()).await.unwrap();
+    let deliver = Deliver::open(config, &path, Arc::new(SystemClock), Arc::default()).await.unwrap();
+    deliver.begin().await.unwrap();
     let heard = |double: &Double| -> BTreeSet<String> {
         double.came().iter().filter_map(|c| c.json()["incident"].as_str().map(str::to_owned)).collect()
     };
@@ -337,4 +341,56 @@ async fn a_trial_says_of_each_channel_whether_it_works() {
     assert_eq!(tried[1].problem.as_deref(), Some("HTTP 403"));
     assert_eq!(good.came()[0].json()["kind"], "test");
     assert!(try_route(&config, "none", &id("trial-1"), &clock).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn what_a_person_has_is_not_waited_for_again_and_what_has_ended_is_settled_before_a_start() {
+    let double = Double::that(ok()).await;
+    let place = Place::new();
+    let routes = "[[notify.route]]\nname='all'\nsteps=[{channel='pager'}]";
+    let deliver = place.start(config(&[("pager", &double)], routes)).await;
+    deliver.watch(about("inc-1"), &alarm(), place.clock.now()).await.unwrap();
+    deliver.acknowledge(&id("inc-1"), "first-on-call").await.unwrap();
+    // As after a restart, when all that is open is watched.
+    deliver.watch(about("inc-1"), &alarm(), place.clock.now()).await.unwrap();
+    deliver.acknowledge(&id("inc-2"), "first-on-call").await.unwrap();
+    deliver.watch(about("inc-2"), &alarm(), place.clock.now()).await.unwrap();
+    assert_eq!(deliver.watched().await.unwrap(), []);
+    deliver.watch(about("inc-3"), &alarm(), place.clock.now()).await.unwrap();
+    deliver.drain(Duration::from_secs(5)).await;
+    drop(deliver);
+    place.clock.step(3600);
+    let http = Http::within(Duration::from_millis(500)).unwrap();
+    let clock = Arc::new(place.clock.clone());
+    let config = config(&[("pager", &double)], routes);
+    let deliver = Deliver::open_with(config, &place.outbox(), clock, Arc::default(), http).await.unwrap();
+    assert_eq!(deliver.watched().await.unwrap(), [id("inc-3")]);
+    deliver.settle(&id("inc-3")).await.unwrap();
+    deliver.begin().await.unwrap();
+    deliver.drain(Duration::from_secs(5)).await;
+    assert_eq!(double.came().len(), 0);
+}
+
+#[tokio::test]
+async fn an_outbox_that_cannot_be_written_gives_no_sign_of_life() {
+    let double = Double::that(ok()).await;
+    let place = Place::new();
+    let routes = "[[notify.route]]\nname='all'\nsteps=[{channel='pager'}]";
+    let deliver = place.start(config(&[("pager", &double)], routes)).await;
+    let pulse = deliver.pulse();
+    for _ in 0..100 {
+        if !pulse.silent().contains(&"outbox") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(!pulse.silent().contains(&"outbox"));
+    let reader = rusqlite::Connection::open(place.outbox()).unwrap();
+    reader.execute_batch("DROP TABLE pulse").unwrap();
+    for _ in 0..60 {
+        place.clock.step(5);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(pulse.silent().contains(&"outbox"), "nothing was due, and nothing can be written");
+    assert!(!deliver.health().await.ok);
 }

@@ -295,12 +295,13 @@ impl Incident<'_> {
             way_back.as_ref().map(|back| format!(". The way back: {}", back.summary)).unwrap_or_default();
         self.escalate(contract, &format!("{tried}{summary}"));
         if let Some(back) = way_back.and_then(|back| back.action) {
-            let proposal = self.story.proposal.take();
+            // People were told; what becomes of the way back does not change why.
+            let (proposal, escalation) = (self.story.proposal.take(), self.story.escalation.clone());
             let back = Pursuit { action: &back, contract: None, ..*pursuit };
             Box::pin(self.carry_out(hands, &back)).await;
             self.story.undo = self.story.proposal.take();
             self.story.proposal = proposal;
-            self.escalate(contract, &format!("{tried}{summary}"));
+            self.story.escalation = escalation;
         }
         Some(Outcome::Escalated)
     }

@@ -11,7 +11,10 @@ mod porter;
 mod tests;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,9 +24,10 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::{alarm::Alarm, run::Outcome};
 
 use super::{
-    board::{Board, How, Orders, Ruling},
+    board::{Board, Orders, Ruling},
     inbox::{Inbox, InboxError},
     queue::Queue,
+    refused::Refused,
 };
 
 pub use porter::Porter;
@@ -65,10 +69,8 @@ pub enum Effect {
         incident: IncidentId,
         /// The alarm.
         alarm: Box<Alarm>,
-        /// Why it belongs there, or what changed.
-        why: String,
-        /// Whether nothing of the incident fires any more.
-        all_clear: bool,
+        /// What was decided about it.
+        ruling: Ruling,
     },
     /// An incident is part of another one.
     Absorbed {
@@ -76,7 +78,28 @@ pub enum Effect {
         incident: IncidentId,
         /// Part of which.
         into: IncidentId,
+        /// Whether it had been begun.
+        begun: Begun,
     },
+}
+
+/// Whether an incident that turns out to be part of another one had been begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begun {
+    /// It goes on by itself, to its own end.
+    Yes,
+    /// It has ended with this.
+    No,
+}
+
+/// How the door stands: what those before it and behind it both know.
+#[derive(Debug)]
+struct Standing {
+    queue: Mutex<Queue>,
+    wake: Notify,
+    /// What was written last could be.
+    writable: AtomicBool,
+    refused: Mutex<Refused>,
 }
 
 /// What came in.
@@ -112,8 +135,7 @@ impl std::fmt::Debug for Message {
 #[derive(Debug, Clone)]
 pub struct Door {
     sender: mpsc::Sender<Message>,
-    queue: Arc<Mutex<Queue>>,
-    wake: Arc<Notify>,
+    standing: Arc<Standing>,
 }
 
 impl Door {
@@ -127,17 +149,23 @@ impl Door {
         effects: mpsc::Sender<Effect>,
     ) -> Result<(Self, Porter), InboxError> {
         let (sender, receiver) = mpsc::channel(WAITING);
-        let door = Self { sender, queue: Arc::new(Mutex::new(queue)), wake: Arc::default() };
+        let standing = Arc::new(Standing {
+            queue: Mutex::new(queue),
+            wake: Notify::new(),
+            writable: AtomicBool::new(true),
+            refused: Mutex::default(),
+        });
+        let door = Self { sender, standing: Arc::clone(&standing) };
         let mut porter = Porter {
             board: Board::default(),
             inbox,
             orders,
             clock,
             receiver,
-            queue: Arc::clone(&door.queue),
-            wake: Arc::clone(&door.wake),
+            standing,
             effects,
             stale: false,
+            busy: false,
         };
         porter.remember().await?;
         Ok((door, porter))
@@ -195,27 +223,36 @@ impl Door {
 
     /// Looks at, or changes, who waits for work.
     pub fn queue<T>(&self, look: impl FnOnce(&mut Queue) -> T) -> T {
-        look(&mut self.queue.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut self.standing.queue.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How many incidents may be brought now; none while nothing can be written down.
+    pub fn room(&self) -> usize {
+        if self.standing.writable.load(Ordering::Relaxed) { self.queue(|queue| queue.room()) } else { 0 }
+    }
+
+    /// Somebody tried whether the inbox can be written.
+    pub fn tried(&self, result: &Result<(), InboxError>) {
+        self.standing.writable.store(result.is_ok(), Ordering::Relaxed);
+    }
+
+    /// Alarms that could not be taken for too long, each once, with the time since when.
+    pub fn left_out(&self, now: Timestamp) -> Vec<(Alarm, Timestamp)> {
+        self.standing.refused.lock().unwrap_or_else(PoisonError::into_inner).due(now)
     }
 
     /// Resolves when something was put into the queue.
     pub async fn woken(&self) {
-        self.wake.notified().await;
+        self.standing.wake.notified().await;
     }
 
     /// Wakes whoever waits for the queue.
     pub fn wake(&self) {
-        self.wake.notify_one();
+        self.standing.wake.notify_one();
     }
 
     /// How many messages wait to be decided about.
     pub fn waiting(&self) -> usize {
         self.sender.max_capacity() - self.sender.capacity()
     }
-}
-
-/// How an alarm came to an incident, in words for its journal.
-fn because(how: How, leads: bool) -> String {
-    let lead = if leads { "; the incident is about this one from now on" } else { "" };
-    format!("{}{lead}", how.as_str())
 }

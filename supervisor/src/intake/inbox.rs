@@ -23,16 +23,24 @@ use crate::{alarm::Alarm, run::Outcome};
 
 use super::board::Ruling;
 
-const SCHEMA_VERSION: i64 = 1;
-const SCHEMA: &str = "
+const SCHEMA_VERSION: i64 = 2;
+/// What each version adds to the one before.
+const SCHEMA: [&str; 2] = [
+    "
     CREATE TABLE intake (
         seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, source TEXT NOT NULL, message TEXT,
         kind TEXT NOT NULL, incident TEXT, ruling TEXT NOT NULL
     );
     CREATE INDEX intake_incident ON intake (incident, kind);
-    CREATE INDEX intake_at ON intake (at);
-    PRAGMA user_version = 1;
-";
+    CREATE INDEX intake_at ON intake (at);",
+    "
+    CREATE TABLE pulse (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL);
+    CREATE TABLE said (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, incident TEXT NOT NULL,
+        said TEXT NOT NULL, journaled INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE INDEX said_open ON said (seq) WHERE journaled = 0;",
+];
 
 /// Why the inbox did not do it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -80,7 +88,71 @@ pub enum Noted {
     },
 }
 
+/// Longest note, in characters.
+const NOTE: usize = 2000;
+
+/// What a person says: one to two thousand characters, without control characters but line ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remark(String);
+
+/// Why something cannot be said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a note has 1 to {NOTE} characters")]
+pub struct RemarkError;
+
+impl Remark {
+    /// Parses it.
+    pub fn parse(text: &str) -> Result<Self, RemarkError> {
+        let text: String = text.chars().filter(|c| !c.is_control() || *c == '\n').collect();
+        let length = text.chars().count();
+        if text.trim().is_empty() || length > NOTE { Err(RemarkError) } else { Ok(Self(text)) }
+    }
+}
+
+impl From<Remark> for String {
+    fn from(remark: Remark) -> Self {
+        remark.0
+    }
+}
+
+/// What a person said of an incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Said {
+    /// They look after it.
+    Acknowledged {
+        /// Who.
+        by: String,
+    },
+    /// This.
+    Note {
+        /// Who.
+        by: String,
+        /// What.
+        text: String,
+    },
+}
+
+/// What a person said, until it is in the journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heard {
+    /// Its place in the inbox.
+    pub seq: i64,
+    /// The incident.
+    pub incident: IncidentId,
+    /// What.
+    pub said: Said,
+}
+
 impl Noted {
+    /// The incident it is about.
+    pub const fn incident(&self) -> Option<&IncidentId> {
+        match self {
+            Self::Alarm { ruling, .. } => ruling.decision.incident(),
+            Self::Finished { incident, .. } => Some(incident),
+        }
+    }
+
     /// Whether an incident that ended so is with a person.
     pub fn with_a_person(outcome: Option<Outcome>) -> bool {
         outcome.is_none_or(Outcome::needs_a_person)
@@ -148,8 +220,9 @@ impl Inbox {
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "FULL")?;
             let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-            if version == 0 {
-                connection.execute_batch(&format!("BEGIN IMMEDIATE;{SCHEMA}COMMIT;"))?;
+            for (step, sql) in (1_i64..).zip(SCHEMA).filter(|(step, _)| *step > version) {
+                let sql = format!("BEGIN IMMEDIATE;{sql}PRAGMA user_version = {step};COMMIT;");
+                connection.execute_batch(&sql)?;
             }
             Ok(version)
         };
@@ -165,15 +238,21 @@ impl Inbox {
     }
 
     /// Adds rows, all or none of them. Durable when it returns.
-    pub async fn append(&self, rows: Vec<Row>) -> Result<(), InboxError> {
+    pub async fn append(&self, rows: impl Into<Arc<[Row]>>) -> Result<(), InboxError> {
+        let rows = rows.into();
         self.on_store(move |connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            for row in &rows {
+            for row in rows.iter() {
                 rows::insert(&transaction, row)?;
             }
             Ok(transaction.commit()?)
         })
         .await
+    }
+
+    /// Shows that it can be written, by writing.
+    pub async fn touch(&self, now: Timestamp) -> Result<(), InboxError> {
+        self.on_store(move |connection| Ok(rows::touch(connection, now)?)).await
     }
 
     /// What the board is made of: everything since then, and everything about incidents that have
@@ -195,6 +274,27 @@ impl Inbox {
     /// The newest rows of some kinds (see `Decision::kind`, and `finished`), newest first.
     pub async fn newest(&self, kinds: &'static [&'static str], most: u32) -> Result<Vec<Row>, InboxError> {
         self.on_store(move |connection| rows::newest(connection, kinds, most)).await
+    }
+
+    /// Keeps what a person said of an incident, for whoever writes its journal. Durable when it
+    /// returns.
+    pub async fn say(&self, incident: IncidentId, said: Said, now: Timestamp) -> Result<(), InboxError> {
+        self.on_store(move |connection| rows::say(connection, &incident, &said, now)).await
+    }
+
+    /// What people said and is not in a journal yet, oldest first.
+    pub async fn unheard(&self, most: usize) -> Result<Vec<Heard>, InboxError> {
+        self.on_store(move |connection| rows::unheard(connection, most)).await
+    }
+
+    /// Something that a person said is in the journal.
+    pub async fn heard(&self, seq: i64) -> Result<(), InboxError> {
+        self.on_store(move |connection| Ok(rows::heard(connection, seq)?)).await
+    }
+
+    /// Which of these incidents have ended.
+    pub async fn ended_among(&self, incidents: Vec<IncidentId>) -> Result<Vec<IncidentId>, InboxError> {
+        self.on_store(move |connection| Ok(rows::ended_among(connection, incidents)?)).await
     }
 
     /// Takes away what is older and not about an incident that has not ended; returns how many rows.

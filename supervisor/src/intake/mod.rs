@@ -13,6 +13,7 @@ pub mod identity;
 pub mod inbox;
 pub mod queue;
 pub mod quiet;
+pub mod refused;
 pub mod relations;
 pub mod sources;
 

@@ -3,7 +3,11 @@
 //! Tier and severity first; of equals, the service with the fewest incidents at work; of those,
 //! the one that waits longest. Waiting makes more urgent, so that nothing waits for ever.
 //!
-//! INVARIANT: it never holds more than its limit. Whoever brings more is told to come again.
+//! INVARIANTS:
+//! - it never holds more than its limit: whoever brings more is told to come again;
+//! - who waits for people holds no place: what follows an answer is one call and a watch, so that
+//!   one that has asked gives its place up for good. Taking a place again for that was rejected:
+//!   eight incidents that are watched would stop the next alarm as eight that are asked about.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +19,8 @@ use crate::alarm::{Alarm, Severity};
 const AGING: SignedDuration = SignedDuration::from_mins(5);
 /// The tier of a service that the catalog does not know: nothing says that it does not matter.
 const UNKNOWN_TIER: i64 = 1;
+/// Most that may be parked: each still holds a task and its evidence. Beyond that they hold places.
+const PARKED: usize = 2_000;
 
 /// An incident that waits, or is at work.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,11 +67,26 @@ impl Waiting {
     }
 }
 
+/// One at work.
+#[derive(Debug)]
+struct Work {
+    service: Option<ServiceName>,
+    place: Place,
+}
+
+/// Whether one at work holds a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Held,
+    GivenUp,
+}
+
 /// Those that wait, and how many are at work for whom.
 #[derive(Debug)]
 pub struct Queue {
     waiting: Vec<Waiting>,
-    working: BTreeMap<IncidentId, Option<ServiceName>>,
+    working: BTreeMap<IncidentId, Work>,
+    parked: usize,
     at_once: usize,
     most: usize,
 }
@@ -73,7 +94,7 @@ pub struct Queue {
 impl Queue {
     /// One that lets `at_once` incidents be at work and at most `most` wait.
     pub const fn new(at_once: usize, most: usize) -> Self {
-        Self { waiting: Vec::new(), working: BTreeMap::new(), at_once, most }
+        Self { waiting: Vec::new(), working: BTreeMap::new(), parked: 0, at_once, most }
     }
 
     /// How many more may be brought.
@@ -86,9 +107,14 @@ impl Queue {
         self.waiting.len()
     }
 
-    /// How many are at work.
+    /// How many are at work and hold a place.
     pub fn working(&self) -> usize {
-        self.working.len()
+        self.working.len().saturating_sub(self.parked)
+    }
+
+    /// How many have asked people, and hold no place any more.
+    pub const fn parked(&self) -> usize {
+        self.parked
     }
 
     /// Whether it waits.
@@ -115,23 +141,42 @@ impl Queue {
 
     /// The next one to be worked on, if another one may be.
     pub fn next(&mut self, now: Timestamp) -> Option<Waiting> {
-        if self.working.len() >= self.at_once {
+        if self.working() >= self.at_once {
             return None;
         }
-        let busy = |service: &Option<ServiceName>| self.working.values().filter(|at| *at == service).count();
+        let held = |work: &&Work| work.place == Place::Held;
+        let busy = |service: &Option<ServiceName>| {
+            self.working.values().filter(held).filter(|work| work.service == *service).count()
+        };
         let (at, _) = self
             .waiting
             .iter()
             .enumerate()
             .min_by_key(|(_, waiting)| (waiting.rank(now), busy(&waiting.service), waiting.since))?;
         let next = self.waiting.remove(at);
-        self.working.insert(next.incident.clone(), next.service.clone());
+        let work = Work { service: next.service.clone(), place: Place::Held };
+        self.working.insert(next.incident.clone(), work);
         Some(next)
     }
 
     /// One is not at work any more.
     pub fn done(&mut self, incident: &IncidentId) {
-        self.working.remove(incident);
+        let gone = self.working.remove(incident);
+        if gone.is_some_and(|work| work.place == Place::GivenUp) {
+            self.parked = self.parked.saturating_sub(1);
+        }
+    }
+
+    /// One at work asks people, and gives its place up. Says whether there is one more place.
+    pub fn park(&mut self, incident: &IncidentId) -> bool {
+        match self.working.get_mut(incident) {
+            Some(work) if work.place == Place::Held && self.parked < PARKED => {
+                work.place = Place::GivenUp;
+                self.parked += 1;
+                true
+            }
+            _ => false,
+        }
     }
 }
 
@@ -185,6 +230,26 @@ mod tests {
         assert_eq!(queue.next(at(1800)), None);
         queue.done(&IncidentId::parse("inc-1").unwrap());
         assert_eq!(queue.next(at(1800)).unwrap().incident.as_str(), "inc-2");
+    }
+
+    #[test]
+    fn who_waits_for_people_does_not_stop_the_next_one() {
+        let mut queue = Queue::new(1, 9);
+        let id = |n: u32| IncidentId::parse(format!("inc-{n}")).unwrap();
+        for n in 1..=3 {
+            queue.push(waiting(n, "shop", 5, i64::from(n)));
+        }
+        assert_eq!(queue.next(at(10)).unwrap().incident, id(1));
+        assert_eq!(queue.next(at(10)), None);
+        assert!(queue.park(&id(1)) && !queue.park(&id(1)), "once");
+        assert_eq!(queue.next(at(10)).unwrap().incident, id(2));
+        assert_eq!((queue.next(at(10)), queue.working(), queue.parked()), (None, 1, 1));
+        assert!(!queue.has_ended(&id(1)), "it still has a writer");
+        queue.done(&id(1));
+        assert_eq!((queue.next(at(10)), queue.parked()), (None, 0), "its place was given up before");
+        queue.done(&id(2));
+        assert_eq!(queue.next(at(10)).unwrap().incident, id(3));
+        assert!(!queue.park(&id(9)), "nobody knows it");
     }
 
     #[test]

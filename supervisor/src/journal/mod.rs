@@ -113,6 +113,9 @@ pub trait Journal: Send + Sync + std::fmt::Debug {
         drafts: Vec<Draft>,
     ) -> JournalFuture<'a, u32>;
 
+    /// Shows that it can be written, by writing.
+    fn touch(&self, now: Timestamp) -> JournalFuture<'_, ()>;
+
     /// All entries of an incident in order, with the chain verified.
     fn read<'a>(&'a self, incident: &'a IncidentId) -> JournalFuture<'a, Vec<Entry>>;
 

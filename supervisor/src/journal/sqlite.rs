@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use midwatch_policy::IncidentId;
+use midwatch_policy::{IncidentId, Timestamp};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use tokio::sync::oneshot;
 
@@ -22,9 +22,9 @@ use super::{Draft, Entry, Head, Journal, JournalError, JournalFuture, digest};
 use rows::{head_of, read};
 use writer::{Write, write_all};
 
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 /// What each version adds to the one before.
-const SCHEMA: [&str; 2] = [
+const SCHEMA: [&str; 3] = [
     "CREATE TABLE entries (
         incident TEXT NOT NULL, seq INTEGER NOT NULL, at TEXT NOT NULL, kind TEXT NOT NULL,
         body TEXT NOT NULL, prev TEXT NOT NULL, hash TEXT NOT NULL,
@@ -35,6 +35,8 @@ const SCHEMA: [&str; 2] = [
     ) WITHOUT ROWID;
     CREATE TABLE blobs (digest TEXT PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID;",
     "CREATE INDEX ends ON entries (kind, incident) WHERE kind = 'reported';",
+    "CREATE TABLE pulse (one INTEGER PRIMARY KEY CHECK (one = 1), at TEXT NOT NULL);
+    CREATE INDEX evidence ON entries (json_extract(body, '$.sha256')) WHERE kind = 'evidence_kept';",
 ];
 /// Appends that may wait for the writer.
 const WAITING: usize = 1024;
@@ -194,6 +196,11 @@ impl Journal for SqliteJournal {
         let (done, written) = oneshot::channel();
         let append = Write::Append { incident: incident.clone(), expected, drafts, done };
         Box::pin(self.write(append, written))
+    }
+
+    fn touch(&self, now: Timestamp) -> JournalFuture<'_, ()> {
+        let (done, written) = oneshot::channel();
+        Box::pin(self.write(Write::Touch { now, done }, written))
     }
 
     fn read<'a>(&'a self, incident: &'a IncidentId) -> JournalFuture<'a, Vec<Entry>> {

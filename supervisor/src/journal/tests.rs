@@ -176,7 +176,9 @@ async fn a_store_of_the_first_version_is_read_and_gone_on_with() {
         journal.append(&id, 0, vec![draft("opened", json!({}))]).await.unwrap();
     }
     let before = rusqlite::Connection::open(&path).unwrap();
-    before.execute_batch("DROP INDEX ends; PRAGMA user_version = 1;").unwrap();
+    before
+        .execute_batch("DROP INDEX ends; DROP INDEX evidence; DROP TABLE pulse; PRAGMA user_version = 1;")
+        .unwrap();
     drop(before);
     let journal = SqliteJournal::open(&path).unwrap();
     assert_eq!(journal.append(&id, 1, vec![draft("reported", json!({}))]).await.unwrap(), 2);

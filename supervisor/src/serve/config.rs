@@ -16,9 +16,9 @@ use std::{
 use midwatch_policy::{Fields, Problem};
 
 use crate::{
-    command::ModelChoice,
     deliver::NotifyConfig,
     intake::{board::Grouping, quiet::Quiet, sources::sns::Topic},
+    models::ModelChoice,
 };
 
 pub use parts::{Caller, Place, QueueSource, Right};

@@ -1,24 +1,27 @@
 //! Works on incidents: so many at once, the most urgent first.
 //!
 //! INVARIANT: an incident that was opened is worked on until it has ended or the process has: one
-//! that cannot be begun is tried again, one that fails ends with a person. What is cut off when
-//! the process stops is gone on with at the next start, from its journal.
+//! that cannot be begun is tried again, one whose journal could not be written to its end is gone
+//! on with, one that fails ends with a person. What is cut off when the process stops is gone on
+//! with at the next start, from its journal.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use futures::FutureExt as _;
 use midwatch_policy::{Clock, IncidentId};
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    event::{Event, Noted, View},
     incident::{self, OpenError, ResumeError},
     intake::{
-        door::{AGAIN, Door, Effect, Refusal},
+        door::{AGAIN, Door, Refusal},
         inbox::Inbox,
         queue::Waiting,
     },
@@ -27,25 +30,20 @@ use crate::{
     run::{Outcome, Run},
 };
 
-use super::{late, metrics::Metrics, people::People, site::Sites};
+use super::{health::Health, late, metrics::Metrics, people::People, site::Sites};
 
-/// Things to tell incidents that are dealt with at once.
-const BATCH: usize = 64;
-/// How often, and after how long, an incident is told again that is just being begun or ended.
-const TRIES: u32 = 20;
-const SOON: Duration = Duration::from_millis(100);
-
-/// Everybody who works.
+/// Everybody who works, and what they have in common.
 #[derive(Debug)]
-pub struct Crew {
-    door: Door,
-    sites: Arc<Sites>,
-    metrics: Arc<Metrics>,
-    clock: Arc<dyn Clock>,
-    inbox: Inbox,
-    people: People,
+pub(super) struct Crew {
+    pub(super) door: Door,
+    pub(super) sites: Arc<Sites>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) health: Arc<Health>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) inbox: Inbox,
+    pub(super) people: People,
     /// Ways into the journals of incidents at work. INVARIANT: never locked across an await.
-    doors: Mutex<BTreeMap<IncidentId, SideDoor>>,
+    pub(super) sides: Mutex<BTreeMap<IncidentId, SideDoor>>,
 }
 
 /// Why an incident could not be begun or gone on with.
@@ -62,25 +60,41 @@ enum Stuck {
     Never(String),
 }
 
-impl Crew {
-    /// A crew without work.
-    pub fn new(
-        door: Door,
-        sites: Arc<Sites>,
-        metrics: Arc<Metrics>,
-        clock: Arc<dyn Clock>,
-        (inbox, people): (Inbox, People),
-    ) -> Self {
-        Self { door, sites, metrics, clock, inbox, people, doors: Mutex::default() }
+/// Shows what happens, and lets go of the incident's place once it asks people.
+struct GivesWay {
+    view: Box<dyn View>,
+    door: Door,
+    incident: IncidentId,
+}
+
+impl GivesWay {
+    fn look(&self, noted: &Noted) {
+        if matches!(noted.event, Event::Asked { .. }) && self.door.queue(|queue| queue.park(&self.incident)) {
+            self.door.wake();
+        }
+    }
+}
+
+impl View for GivesWay {
+    fn show(&mut self, noted: &Noted) {
+        self.look(noted);
+        self.view.show(noted);
     }
 
+    fn again(&mut self, noted: &Noted) {
+        self.look(noted);
+        self.view.again(noted);
+    }
+}
+
+impl Crew {
     /// Works until it is told to stop, and then at most `grace` longer.
-    pub async fn work(self: Arc<Self>, stop: CancellationToken, grace: Duration) {
+    pub(super) async fn work(self: Arc<Self>, stop: &CancellationToken, grace: Duration) {
         let mut at_work = JoinSet::new();
         loop {
             while let Some(next) = self.door.queue(|queue| queue.next(self.clock.now())) {
                 let crew = Arc::clone(&self);
-                at_work.spawn(async move { Box::pin(crew.one(next)).await });
+                at_work.spawn(async move { crew.until_it_ends(next).await });
             }
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -98,16 +112,33 @@ impl Crew {
         at_work.shutdown().await;
     }
 
+    /// Whatever breaks off is seen, and begun anew: what was done before is done.
+    async fn until_it_ends(&self, waiting: Waiting) {
+        while AssertUnwindSafe(Box::pin(self.one(&waiting))).catch_unwind().await.is_err() {
+            tracing::error!(incident = %waiting.incident, "a defect in Midwatch: the end of an incident broke off");
+            let why = "a defect in Midwatch: the end of an incident broke off; see the log".to_owned();
+            self.health.broke("incidents", why, self.clock.now());
+            self.clock.sleep(AGAIN).await;
+        }
+    }
+
     /// One incident, until it has ended.
-    async fn one(&self, waiting: Waiting) {
-        let incident = waiting.incident.clone();
-        let since = waiting.since;
-        let ended = loop {
-            let worked = std::panic::AssertUnwindSafe(Box::pin(self.try_one(&waiting))).catch_unwind().await;
+    async fn one(&self, waiting: &Waiting) {
+        let incident = &waiting.incident;
+        let (run, why) = loop {
+            let worked = AssertUnwindSafe(Box::pin(self.try_one(waiting))).catch_unwind().await;
             match worked {
                 Ok(Ok(run)) => break (Some(run), None),
                 Ok(Err(Stuck::Ended)) => {
-                    break (late::run(self.sites.now().journal.as_ref(), &incident).await, None);
+                    let site = self.sites.now();
+                    incident::seal_end(incident, &site).await;
+                    match late::run(site.journal.as_ref(), incident).await {
+                        Ok(run) => break (run, None),
+                        Err(error) => {
+                            tracing::error!(%incident, %error, "a report cannot be read yet");
+                            self.clock.sleep(AGAIN).await;
+                        }
+                    }
                 }
                 Ok(Err(Stuck::Never(why))) => break (None, Some(why)),
                 Ok(Err(Stuck::Later(why))) => {
@@ -117,14 +148,13 @@ impl Crew {
                 Err(_) => break (None, Some("a defect in Midwatch: its work broke off".to_owned())),
             }
         };
-        self.doors().remove(&incident);
-        let (run, why) = ended;
+        self.sides().remove(incident);
         let outcome = run.as_ref().map(|run| run.outcome);
         if let Some(why) = &why {
             tracing::error!(%incident, why, "an incident has ended without a report");
         }
-        self.tell_people(&waiting, run.as_deref()).await;
-        let seconds = self.clock.now().duration_since(since).as_secs_f64();
+        self.tell_people(waiting, run.as_deref()).await;
+        let seconds = self.clock.now().duration_since(waiting.since).as_secs_f64();
         self.metrics.ended(named(outcome), seconds.max(0.0));
         while let Err(refusal) = self.door.finished(incident.clone(), outcome, why.clone()).await {
             if refusal == Refusal::Stopping {
@@ -132,7 +162,10 @@ impl Crew {
             }
             self.clock.sleep(AGAIN).await;
         }
-        self.door.queue(|queue| queue.done(&incident));
+        self.door.queue(|queue| queue.done(incident));
+        self.door.wake();
+        // Whoever began to wait for its outcome only now need not.
+        self.people.settle(incident).await;
     }
 
     /// Of the end, before it counts as one.
@@ -146,12 +179,16 @@ impl Crew {
     }
 
     async fn try_one(&self, waiting: &Waiting) -> Result<Box<Run>, Stuck> {
-        let site = self.sites.now();
-        let begun = site.journal.head(&waiting.incident).await;
-        let begun = begun.map_err(|error| Stuck::Later(error.to_string()))?.is_some();
-        let view = self.people.herald(&waiting.incident, &waiting.alarm, &site.catalog);
+        let (incident, site) = (&waiting.incident, self.sites.now());
+        let later = |error: JournalError| Stuck::Later(error.to_string());
+        let begun = site.journal.head(incident).await.map_err(later)?.is_some();
+        let view = Box::new(GivesWay {
+            view: self.people.herald(incident, &waiting.alarm, &site.catalog),
+            door: self.door.clone(),
+            incident: incident.clone(),
+        });
         let ready = if begun {
-            incident::resume(&waiting.incident, &site, view).await.map_err(|error| match error {
+            incident::resume(incident, &site, view).await.map_err(|error| match error {
                 ResumeError::Ended(_) => Stuck::Ended,
                 // What was altered does not mend itself.
                 ResumeError::Headless(_) | ResumeError::Journal(JournalError::Broken { .. }) => {
@@ -165,73 +202,37 @@ impl Crew {
         };
         ready.durable().map_err(|error| Stuck::Later(error.to_string()))?;
         let side = ready.side_door();
-        self.doors().insert(waiting.incident.clone(), side.clone());
-        if !begun {
-            // What came in while it waited.
-            match self.inbox.of_incident(waiting.incident.clone()).await {
-                Ok(rows) => drop(late::through(&side, late::before(rows)).await),
-                Err(error) => tracing::warn!(%error, "what came in earlier is in the inbox only"),
-            }
+        // What came in while it waited, or a crash kept from its journal. Before others have the
+        // side door: what they bring is not missing.
+        match self.came_in(incident, &site).await {
+            Ok(events) => drop(late::through(&side, events).await),
+            Err(why) => tracing::warn!(%incident, why, "what came in earlier is in the inbox only"),
         }
-        Ok(Box::new(Box::pin(ready.run(&site)).await))
+        self.sides().insert(incident.clone(), side);
+        let ended = Box::pin(ready.run(&site)).await;
+        ended.journal.map_err(|error| Stuck::Later(error.to_string()))?;
+        Ok(Box::new(ended.run))
     }
 
-    /// Tells incidents what came in for them, until nobody brings anything any more.
-    pub async fn tell(self: Arc<Self>, mut effects: mpsc::Receiver<Effect>) {
-        let mut batch = Vec::with_capacity(BATCH);
-        while effects.recv_many(&mut batch, BATCH).await > 0 {
-            let mut told: BTreeMap<IncidentId, Vec<Effect>> = BTreeMap::new();
-            for effect in batch.drain(..) {
-                match &effect {
-                    Effect::Tell { incident, .. } => told.entry(incident.clone()).or_default().push(effect),
-                    Effect::Opened { incident, alarm, at } => {
-                        let catalog = Arc::clone(&self.sites.now().catalog);
-                        self.people.watch(incident, alarm, &catalog, *at).await;
-                    }
-                    Effect::Absorbed { incident, into } => {
-                        tracing::info!(%incident, %into, "an incident is part of another one");
-                    }
-                }
-            }
-            for (incident, effects) in told {
-                self.tell_one(&incident, effects).await;
-            }
-        }
+    /// What came in for an incident and is not in its journal.
+    pub(super) async fn came_in(
+        &self,
+        incident: &IncidentId,
+        site: &crate::site::Site,
+    ) -> Result<Vec<Event>, String> {
+        let rows = self.inbox.of_incident(incident.clone()).await.map_err(|error| error.to_string())?;
+        let entries = site.journal.read(incident).await.map_err(|error| error.to_string())?;
+        Ok(late::missing(&rows, &entries))
     }
 
-    /// An incident at work is told through its side door; one that has ended has its journal
-    /// added to; one that waits is not begun. Nobody else writes into a journal that has a writer.
-    async fn tell_one(&self, incident: &IncidentId, effects: Vec<Effect>) {
-        let mut events = late::events(effects);
-        for _ in 0..TRIES {
-            let side = self.doors().get(incident).cloned();
-            if let Some(side) = side {
-                events = late::through(&side, events).await;
-            } else if self.door.queue(|queue| queue.has_ended(incident)) {
-                let journal = Arc::clone(&self.sites.now().journal);
-                late::add(journal.as_ref(), incident, &events, self.clock.now()).await;
-                return;
-            }
-            if events.is_empty() || self.door.queue(|queue| queue.waits(incident)) {
-                return;
-            }
-            self.clock.sleep(SOON).await;
-        }
-        tracing::warn!(%incident, "what came in later is in the inbox only");
-    }
-
-    fn doors(&self) -> std::sync::MutexGuard<'_, BTreeMap<IncidentId, SideDoor>> {
-        self.doors.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn sides(&self) -> MutexGuard<'_, BTreeMap<IncidentId, SideDoor>> {
+        self.sides.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 const fn named(outcome: Option<Outcome>) -> &'static str {
     match outcome {
         None => "without_report",
-        Some(Outcome::ClosedTransient) => "closed_transient",
-        Some(Outcome::Resolved) => "resolved",
-        Some(Outcome::Recovered) => "recovered",
-        Some(Outcome::Escalated) => "escalated",
-        Some(Outcome::TakenOver) => "taken_over",
+        Some(outcome) => outcome.as_str(),
     }
 }

@@ -3,12 +3,12 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use midwatch_mcp::{Aws, AwsSettings};
-use midwatch_policy::{Calendar, Clock, IncidentId, Service};
+use midwatch_policy::{Calendar, Clock, Service};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot},
@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::deliver::{Deliver, DeliverError, Organ};
+use crate::deliver::{Deliver, DeliverError};
 use crate::intake::{
     door::Door,
     inbox::{Inbox, InboxError},
@@ -30,16 +30,18 @@ use crate::intake::{
 use super::{
     config::{Config, QueueSource},
     crew::Crew,
-    http::{self, Desk, Health},
+    health::Health,
+    http::{self, Desk},
     metrics::Metrics,
+    outage::Outage,
     people::People,
+    pulse::Pulse,
     site::{Maker, SiteError, Sites, orders},
+    upkeep::Upkeep,
 };
 
 /// Things to tell incidents that may wait.
 const EFFECTS: usize = 4096;
-/// How often a sign of life is given.
-const PULSE: Duration = Duration::from_secs(15);
 /// How long notices may take to arrive once it is told to stop.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -121,7 +123,7 @@ pub async fn run(start: Start, listening: impl FnOnce(SocketAddr)) -> Result<(),
     let bound = http::bind(config.listen).await?;
     let sites = Arc::new(Sites::open(&config, file, maker).await?);
     let metrics = Arc::new(Metrics::new(clock.now()));
-    let people = people(&config, &outbox, &clock).await?;
+    let people = people(&config, &outbox, &clock, &inbox).await?;
     let queue = Queue::new(config.at_once, config.waiting);
     let (effects, told) = mpsc::channel(EFFECTS);
     let orders = orders(&config, &sites.now());
@@ -131,10 +133,13 @@ pub async fn run(start: Start, listening: impl FnOnce(SocketAddr)) -> Result<(),
     // Alarms are let in until `closed`; what is at work may then take its time.
     let closed = CancellationToken::new();
     let (reload, mut reloads) = mpsc::channel::<Reload>(4);
-    let health = Arc::new(Health::default());
+    let health = Arc::new(Health::new(clock.now()));
+    let upkeep = Upkeep { health: Arc::clone(&health), clock: Arc::clone(&clock) };
     let overhttps = OverHttps::new().map_err(|error| setup("the HTTPS client", error))?;
     let desk = Desk {
         door: door.clone(),
+        inbox: inbox.clone(),
+        clock: Arc::clone(&clock),
         sns: Arc::new(Sns::new(config.topics.clone(), Arc::new(overhttps), Arc::clone(&clock))),
         metrics: Arc::clone(&metrics),
         people: people.clone(),
@@ -144,43 +149,72 @@ pub async fn run(start: Start, listening: impl FnOnce(SocketAddr)) -> Result<(),
         open: config.listen.ip().is_loopback(),
         reload,
     };
-    let crew = Arc::new(Crew::new(
-        door.clone(),
-        Arc::clone(&sites),
-        Arc::clone(&metrics),
-        Arc::clone(&clock),
-        (inbox.clone(), people.clone()),
-    ));
-    let mut telling = JoinSet::new();
-    telling.spawn(Arc::clone(&crew).tell(told));
+    let crew = Arc::new(Crew {
+        door: door.clone(),
+        sites: Arc::clone(&sites),
+        metrics: Arc::clone(&metrics),
+        health: Arc::clone(&health),
+        clock: Arc::clone(&clock),
+        inbox: inbox.clone(),
+        people: people.clone(),
+        sides: Mutex::default(),
+    });
     let shut = CancellationToken::new();
+    let mut telling = JoinSet::new();
+    let state = (Arc::clone(&crew), told);
+    telling.spawn(
+        upkeep
+            .clone()
+            .keep("telling incidents", shut.clone(), state, |(crew, told)| Box::pin(crew.tell(told))),
+    );
     let mut keeping = JoinSet::new();
-    keeping.spawn(porter.run(shut.clone()));
+    let state = (porter, shut.clone());
+    keeping.spawn(
+        upkeep.clone().keep("the door", shut.clone(), state, |(porter, shut)| Box::pin(porter.run(shut))),
+    );
     let mut reading = JoinSet::new();
-    reading.spawn(pulse(
-        door.clone(),
-        Arc::clone(&sites),
-        people.clone(),
-        Arc::clone(&clock),
-        closed.clone(),
-    ));
+    let pulse = Pulse {
+        door: door.clone(),
+        inbox: inbox.clone(),
+        sites: Arc::clone(&sites),
+        people: people.clone(),
+        health: Arc::clone(&health),
+        metrics: Arc::clone(&metrics),
+        clock: Arc::clone(&clock),
+        outage: Outage::default(),
+    };
+    let state = (pulse, closed.clone());
+    reading.spawn(
+        upkeep
+            .clone()
+            .keep("the pulse", closed.clone(), state, |(pulse, closed)| Box::pin(pulse.run(closed))),
+    );
     for source in &config.queues {
         let queue = self::queue(source, &aws).await?;
-        let (door, count) = (door.clone(), Arc::clone(&metrics) as Arc<_>);
-        reading.spawn(queue.run(door, Arc::clone(&clock), count, closed.clone()));
+        let state = (queue, door.clone(), Arc::clone(&clock), Arc::clone(&metrics), closed.clone());
+        reading.spawn(upkeep.clone().keep("reading a queue", closed.clone(), state, |state| {
+            let (queue, door, clock, count, closed) = state;
+            Box::pin(queue.run(door, clock, &**count, closed))
+        }));
     }
     let mut working = JoinSet::new();
-    working.spawn(Arc::clone(&crew).work(closed.clone(), config.grace));
+    let state = (crew, closed.clone(), config.grace);
+    working.spawn(upkeep.keep("work", closed.clone(), state, |(crew, closed, grace)| {
+        Box::pin(Arc::clone(crew).work(closed, *grace))
+    }));
     let addr = bound.addr;
     let mut serving = tokio::spawn(bound.run(desk, closed.clone()));
-    health.up.store(true, Ordering::Relaxed);
+    health.set_up(true);
     listening(addr);
 
     let ended = loop {
         let asked = tokio::select! {
             _ = signals.terminate.recv() => break Ok(()),
             _ = signals.interrupt.recv() => break Ok(()),
-            served = &mut serving => break served.unwrap_or(Ok(())),
+            served = &mut serving => {
+                let broke = |error| Err(ServeError::Serve(std::io::Error::other(error)));
+                break served.unwrap_or_else(broke);
+            }
             _ = signals.hang_up.recv() => None,
             asked = reloads.recv() => asked,
         };
@@ -195,7 +229,7 @@ pub async fn run(start: Start, listening: impl FnOnce(SocketAddr)) -> Result<(),
         }
     };
     // First nothing more comes in, then work comes to its end, then what it said is written down.
-    health.up.store(false, Ordering::Relaxed);
+    health.set_up(false);
     closed.cancel();
     while reading.join_next().await.is_some() {}
     while working.join_next().await.is_some() {}
@@ -238,7 +272,12 @@ async fn reloaded(sites: &Sites, door: &Door, people: &People, began: &Config) -
 }
 
 /// Those who are told; people are told first of what was left too long.
-async fn people(config: &Config, outbox: &Path, clock: &Arc<dyn Clock>) -> Result<People, ServeError> {
+async fn people(
+    config: &Config,
+    outbox: &Path,
+    clock: &Arc<dyn Clock>,
+    inbox: &Inbox,
+) -> Result<People, ServeError> {
     let deliver = match &config.notify {
         None => {
             tracing::warn!("no `[notify]`: nobody is told of anything, and reports lie in the store only");
@@ -246,10 +285,15 @@ async fn people(config: &Config, outbox: &Path, clock: &Arc<dyn Clock>) -> Resul
         }
         Some(notify) => {
             let calendar = Arc::new(calendar(config)?);
-            Some(Deliver::start(notify.clone(), outbox, Arc::clone(clock), calendar).await?)
+            Some(Deliver::open(notify.clone(), outbox, Arc::clone(clock), calendar).await?)
         }
     };
-    Ok(People::new(deliver, Arc::clone(clock)))
+    let people = People::new(deliver.clone(), Arc::clone(clock));
+    people.settle_ended(inbox).await?;
+    if let Some(deliver) = deliver {
+        deliver.begin().await?;
+    }
+    Ok(people)
 }
 
 fn calendar(config: &Config) -> Result<Calendar, ServeError> {
@@ -257,26 +301,6 @@ fn calendar(config: &Config) -> Result<Calendar, ServeError> {
     let failed = |why: String| ServeError::Calendar { path: path.display().to_string(), why };
     let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
     Calendar::parse(&text).map_err(|error| failed(error.to_string()))
-}
-
-/// Shows that the door answers and the journal can be read, for as long as both are so.
-async fn pulse(
-    door: Door,
-    sites: Arc<Sites>,
-    people: People,
-    clock: Arc<dyn Clock>,
-    stop: CancellationToken,
-) {
-    let Ok(nobody) = IncidentId::parse("inc-none") else { return };
-    while !stop.is_cancelled() {
-        if door.bring(Vec::new(), "pulse", None).await.is_ok() {
-            people.alive(Organ::Intake);
-        }
-        if sites.now().journal.head(&nobody).await.is_ok() {
-            people.alive(Organ::Journal);
-        }
-        tokio::select! { () = stop.cancelled() => return, () = clock.sleep(PULSE) => {} }
-    }
 }
 
 async fn queue(source: &QueueSource, aws: &Aws) -> Result<sqs::Queue, ServeError> {

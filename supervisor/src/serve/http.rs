@@ -11,14 +11,7 @@ mod door;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -30,11 +23,14 @@ use axum::{
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::intake::{door::Door, sources::sns::Sns};
+use midwatch_policy::Clock;
+
+use crate::intake::{door::Door, inbox::Inbox, sources::sns::Sns};
 
 use super::{
     config::{Caller, Config},
     daemon::ServeError,
+    health::Health,
     metrics::Metrics,
     people::People,
 };
@@ -44,17 +40,12 @@ const BODY: usize = 256 * 1024;
 /// How long calls in flight may take once it is told to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Whether it does its work.
-#[derive(Debug, Default)]
-pub(super) struct Health {
-    /// Everything is started, and nothing told to stop.
-    pub(super) up: AtomicBool,
-}
-
 /// What every call can reach.
 #[derive(Debug, Clone)]
 pub(super) struct Desk {
     pub(super) door: Door,
+    pub(super) inbox: Inbox,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) sns: Arc<Sns>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) people: People,
@@ -70,12 +61,12 @@ pub(super) struct Desk {
 impl Desk {
     /// Whether it is ready, and if not, why not.
     pub(super) async fn troubles(&self) -> Vec<String> {
-        let mut troubles = Vec::new();
-        if !self.health.up.load(Ordering::Relaxed) {
+        let mut troubles = self.health.troubles(self.clock.now());
+        if !self.health.is_up() {
             troubles.push("it is starting or being stopped".to_owned());
         }
-        if self.door.queue(|queue| queue.room()) == 0 {
-            troubles.push("no more incidents may wait".to_owned());
+        if self.door.room() == 0 && troubles.is_empty() {
+            troubles.push("no more incidents may wait, or nothing can be written down".to_owned());
         }
         troubles.extend(self.metrics.broken_queues());
         troubles.extend(self.people.troubles().await);
@@ -133,7 +124,9 @@ fn router(desk: Desk) -> Router {
         .route("/v1/alarms", post(calls::alarms))
         .route("/v1/sns", post(calls::sns))
         .route("/v1/reload", post(calls::reload))
-        .route("/live", get(|| async { "ok\n" }))
+        .route("/v1/incidents/{id}/note", post(calls::note))
+        .route("/v1/incidents/{id}/acknowledge", post(calls::acknowledge))
+        .route("/live", get(calls::live))
         .route("/ready", get(calls::ready))
         .route("/metrics", get(calls::metrics))
         .fallback(calls::nothing_here)

@@ -1,17 +1,20 @@
-//! What comes in for an incident later, into its journal.
+//! What comes in for an incident later, and what people say of it, into its journal.
+
+use std::collections::HashMap;
 
 use futures::future::join_all;
 use midwatch_policy::{IncidentId, Timestamp};
 
 use crate::{
+    alarm::Alarm,
     event::Event,
     intake::{
-        board::Decision,
-        door::Effect,
-        inbox::{Noted, Row},
+        board::{Decision, Ruling},
+        inbox::{Noted, Row, Said},
     },
-    journal::{Draft, Journal, JournalError},
-    record::{SideDoor, StillAtWork},
+    journal::{Draft, Entry, Journal, JournalError},
+    record::{SideDoor, StillAtWork, draft},
+    replay::{event_of, key_of},
     run::Run,
 };
 
@@ -19,33 +22,60 @@ use crate::{
 const TRIES: u32 = 5;
 
 /// The report of an incident that has one.
-pub(super) async fn run(journal: &dyn Journal, incident: &IncidentId) -> Option<Box<Run>> {
-    let entries = journal.read(incident).await.ok()?;
-    let reported = entries.iter().rev().find(|entry| entry.kind == "reported")?;
-    serde_json::from_value(reported.body.get("run")?.clone()).ok()
+pub(super) async fn run(
+    journal: &dyn Journal,
+    incident: &IncidentId,
+) -> Result<Option<Box<Run>>, JournalError> {
+    let entries = journal.read(incident).await?;
+    let reported = entries.iter().rev().find(|entry| entry.kind == "reported");
+    let run = reported.and_then(|entry| serde_json::from_value(entry.body.get("run")?.clone()).ok());
+    Ok(run)
 }
 
-/// What is written down of what came in.
-pub(super) fn events(effects: Vec<Effect>) -> Vec<Event> {
-    let event = |effect| match effect {
-        Effect::Tell { alarm, why, .. } => Some(Event::Joined { alarm: *alarm, why }),
-        Effect::Opened { .. } | Effect::Absorbed { .. } => None,
-    };
-    effects.into_iter().filter_map(event).collect()
+/// What stands in an incident's journal of an alarm that came in for it.
+pub(super) fn event(alarm: &Alarm, ruling: &Ruling) -> Option<Event> {
+    match &ruling.decision {
+        Decision::Joined { how, leads, .. } => {
+            let lead = if *leads { "; the incident is about this one from now on" } else { "" };
+            Some(Event::Joined { alarm: alarm.clone(), why: format!("{}{lead}", how.as_str()) })
+        }
+        Decision::Updated { state, all_clear, .. } => Some(Event::StateChanged {
+            alarm: alarm.name.clone(),
+            state: *state,
+            since: alarm.at,
+            all_clear: *all_clear,
+        }),
+        _ => None,
+    }
 }
 
-/// What joined an incident before it was begun.
-pub(super) fn before(rows: Vec<Row>) -> Vec<Event> {
-    let joined = rows.into_iter().filter_map(|row| match row.noted {
-        Noted::Alarm { alarm, ruling } => match ruling.decision {
-            Decision::Joined { how, .. } => {
-                Some(Event::Joined { alarm: *alarm, why: how.as_str().to_owned() })
-            }
-            _ => None,
-        },
+/// What people say.
+pub(super) fn by_people(said: Said) -> Event {
+    match said {
+        Said::Acknowledged { by } => Event::Acknowledged { by },
+        Said::Note { by, text } => Event::Remarked { by, text },
+    }
+}
+
+/// What came in for an incident and does not stand in its journal.
+pub(super) fn missing(rows: &[Row], entries: &[Entry]) -> Vec<Event> {
+    let mut there: HashMap<String, u32> = HashMap::new();
+    for entry in entries.iter().filter(|entry| matches!(entry.kind.as_str(), "joined" | "state_changed")) {
+        if let Some(key) = event_of(entry).as_ref().and_then(key_of) {
+            *there.entry(key).or_default() += 1;
+        }
+    }
+    let came = rows.iter().filter_map(|row| match &row.noted {
+        Noted::Alarm { alarm, ruling } => event(alarm, ruling),
         Noted::Finished { .. } => None,
     });
-    joined.collect()
+    let absent = came.filter(|event| {
+        let Some(count) = key_of(event).and_then(|key| there.get_mut(&key)) else { return true };
+        let is_there = *count > 0;
+        *count = count.saturating_sub(1);
+        !is_there
+    });
+    absent.collect()
 }
 
 /// Through the side door of an incident at work; what it did not take is returned.
@@ -53,25 +83,26 @@ pub(super) async fn through(side: &SideDoor, events: Vec<Event>) -> Vec<Event> {
     // All at once: the writer takes what waits in one commit.
     let noted = join_all(events.iter().map(|event| side.commit(event.clone()))).await;
     let zipped = events.into_iter().zip(noted);
-    zipped.filter(|(_, noted)| matches!(noted, Ok(StillAtWork::No))).map(|(event, _)| event).collect()
+    zipped.filter(|(_, noted)| !matches!(noted, Ok(StillAtWork::Yes))).map(|(event, _)| event).collect()
 }
 
-/// At the end of the journal of an incident that has ended. What cannot be written there is in the
-/// inbox all the same.
-pub(super) async fn add(journal: &dyn Journal, incident: &IncidentId, events: &[Event], now: Timestamp) {
-    for _ in 0..TRIES {
+/// At the end of the journal of an incident that has ended; nothing if it has none: it ended
+/// before it was begun.
+pub(super) async fn add(
+    journal: &dyn Journal,
+    incident: &IncidentId,
+    events: &[Event],
+    now: Timestamp,
+) -> Result<(), JournalError> {
+    let mut tried = 0;
+    loop {
         match append(journal, incident, events, now).await {
-            Ok(()) => return,
-            Err(JournalError::Conflict { .. }) => {}
-            Err(error) => {
-                tracing::warn!(%incident, %error, "what came in later is in the inbox only");
-                return;
-            }
+            Err(JournalError::Conflict { .. }) if tried < TRIES => tried += 1,
+            done => return done,
         }
     }
 }
 
-/// Appends, if there is a journal: an incident that ended before it was begun has none.
 async fn append(
     journal: &dyn Journal,
     incident: &IncidentId,
@@ -79,9 +110,49 @@ async fn append(
     now: Timestamp,
 ) -> Result<(), JournalError> {
     let Some(head) = journal.head(incident).await? else { return Ok(()) };
-    let drafts: Result<Vec<Draft>, serde_json::Error> = events
-        .iter()
-        .map(|event| Ok(Draft { at: now, kind: event.kind().to_owned(), body: serde_json::to_value(event)? }))
-        .collect();
-    journal.append(incident, head.entries, drafts.map_err(JournalError::Canonical)?).await.map(drop)
+    let drafts: Result<Vec<Draft>, _> = events.iter().map(|event| draft(event, now)).collect();
+    let drafts = drafts.map_err(JournalError::Canonical)?;
+    journal.append(incident, head.entries, drafts).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{alarm, alarm::AlarmState, intake::board::How, journal::SqliteJournal};
+
+    fn row(name: &str, decision: Decision) -> Row {
+        let text = format!(r#"{{"name":"{name}","state":"firing","at":"2026-11-21T02:00:00Z"}}"#);
+        let alarm = Box::new(alarm::parse_all(&text).unwrap().remove(0));
+        let noted = Noted::Alarm { alarm, ruling: Ruling { service: None, decision } };
+        Row { at: Timestamp::UNIX_EPOCH, source: "test".to_owned(), message: None, noted }
+    }
+
+    #[tokio::test]
+    async fn what_a_crash_kept_from_the_journal_is_found_and_nothing_is_noted_twice() {
+        let incident = IncidentId::parse("inc-1").unwrap();
+        let joined = || Decision::Joined {
+            incident: incident.clone(),
+            how: How::Repeat,
+            leads: false,
+            absorbs: Vec::new(),
+        };
+        let ok = Decision::Updated { incident: incident.clone(), state: AlarmState::Ok, all_clear: true };
+        let rows = [row("a", joined()), row("a", joined()), row("b", joined()), row("a", ok)];
+        let journal = SqliteJournal::in_memory().unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        let all = missing(&rows, &[]);
+        assert_eq!(
+            all.iter().map(Event::kind).collect::<Vec<_>>(),
+            ["joined", "joined", "joined", "state_changed"]
+        );
+        // No journal: nothing to add to.
+        add(&journal, &incident, &all, now).await.unwrap();
+        assert_eq!(journal.read(&incident).await.unwrap(), []);
+        let first = draft(all.first().unwrap(), now).unwrap();
+        journal.append(&incident, 0, vec![first]).await.unwrap();
+        let missing_now = missing(&rows, &journal.read(&incident).await.unwrap());
+        assert_eq!(missing_now.len(), 3, "one of the two alike is there");
+        add(&journal, &incident, &missing_now, now).await.unwrap();
+        assert_eq!(missing(&rows, &journal.read(&incident).await.unwrap()), []);
+    }
 }

@@ -32,6 +32,7 @@ pub struct Metrics {
     seconds: Histogram,
     waiting: Gauge,
     working: Gauge,
+    asking: Gauge,
     at_the_door: Gauge,
     ready: Gauge,
     started: Gauge,
@@ -52,6 +53,7 @@ impl Metrics {
             seconds: Histogram::new([1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0]),
             waiting: Gauge::default(),
             working: Gauge::default(),
+            asking: Gauge::default(),
             at_the_door: Gauge::default(),
             ready: Gauge::default(),
             started: Gauge::default(),
@@ -75,6 +77,7 @@ impl Metrics {
         );
         registry.register("incidents_waiting", "Incidents that wait for work", metrics.waiting.clone());
         registry.register("incidents_working", "Incidents at work", metrics.working.clone());
+        registry.register("incidents_asking", "Incidents that have asked people", metrics.asking.clone());
         registry.register(
             "door_waiting",
             "Messages that wait to be decided about",
@@ -136,10 +139,14 @@ impl Metrics {
 
     /// All of it, as Prometheus reads it.
     pub fn text(&self, door: &Door) -> String {
-        let (waiting, working) = door.queue(|queue| (queue.waiting(), queue.working()));
-        for (gauge, value) in
-            [(&self.waiting, waiting), (&self.working, working), (&self.at_the_door, door.waiting())]
-        {
+        let (waiting, working, asking) =
+            door.queue(|queue| (queue.waiting(), queue.working(), queue.parked()));
+        for (gauge, value) in [
+            (&self.waiting, waiting),
+            (&self.working, working),
+            (&self.asking, asking),
+            (&self.at_the_door, door.waiting()),
+        ] {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         }
         let mut text = String::new();

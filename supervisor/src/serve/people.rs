@@ -5,8 +5,17 @@
 //! - an incident counts as ended only after what people are to hear of its end is in the outbox;
 //!   what is handed over twice leaves once.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
+use futures::FutureExt as _;
 use midwatch_policy::{Calendar, Catalog, Clock, IncidentId, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
@@ -14,16 +23,22 @@ use crate::{
     alarm::Alarm,
     deliver::{About, Deliver, DeliverError, Notice, NotifyConfig, Organ},
     event::{Event, Noted, View},
-    intake::service_of,
+    intake::{inbox::Inbox, service_of},
+    record::millis_between,
     run::Run,
+    terminal::text::took,
 };
+
+use super::outage::Say;
 
 /// Those who are told. Without a configuration for it, nobody is.
 #[derive(Debug, Clone)]
-pub struct People {
+pub(super) struct People {
     deliver: Option<Deliver>,
     clock: Arc<dyn Clock>,
     sender: mpsc::UnboundedSender<Heard>,
+    /// What was not told because telling broke off.
+    untold: Arc<AtomicU64>,
 }
 
 /// What heralds bring. Not bounded here: an incident at work brings a handful.
@@ -59,15 +74,23 @@ impl View for Herald {
 
 impl People {
     /// Those that `deliver` reaches.
-    pub fn new(deliver: Option<Deliver>, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(deliver: Option<Deliver>, clock: Arc<dyn Clock>) -> Self {
         let (sender, mut heard) = mpsc::unbounded_channel::<Heard>();
+        let untold = Arc::<AtomicU64>::default();
+        let lost = Arc::clone(&untold);
         if let Some(deliver) = deliver.clone() {
             tokio::spawn(async move {
                 // The request that was asked last, by incident, until it is answered.
                 let mut asked = BTreeMap::new();
                 while let Some(heard) = heard.recv().await {
                     match heard {
-                        Heard::Event(event) => Box::pin(tell(&deliver, *event, &mut asked)).await,
+                        Heard::Event(event) => {
+                            let telling = Box::pin(tell(&deliver, *event, &mut asked));
+                            if AssertUnwindSafe(telling).catch_unwind().await.is_err() {
+                                tracing::error!("a defect in Midwatch: telling people broke off");
+                                lost.fetch_add(1, Ordering::Relaxed);
+                            }
+                        }
                         Heard::Told(done) => {
                             let _ = done.send(());
                         }
@@ -75,7 +98,7 @@ impl People {
                 }
             });
         }
-        Self { deliver, clock, sender }
+        Self { deliver, clock, sender, untold }
     }
 
     /// Waits until everything that heralds brought so far is in the outbox.
@@ -88,18 +111,78 @@ impl People {
     }
 
     /// What shows an incident as it happens.
-    pub fn herald(&self, incident: &IncidentId, alarm: &Alarm, catalog: &Catalog) -> Box<dyn View> {
+    pub(super) fn herald(&self, incident: &IncidentId, alarm: &Alarm, catalog: &Catalog) -> Box<dyn View> {
         Box::new(Herald { about: about(incident, alarm, catalog), sender: self.sender.clone() })
     }
 
     /// Begins to wait for an outcome. Tried until it is durable or there is nobody to tell.
-    pub async fn watch(&self, incident: &IncidentId, alarm: &Alarm, catalog: &Catalog, since: Timestamp) {
+    pub(super) async fn watch(
+        &self,
+        incident: &IncidentId,
+        alarm: &Alarm,
+        catalog: &Catalog,
+        since: Timestamp,
+    ) {
         let Some(deliver) = &self.deliver else { return };
         told(deliver.watch(about(incident, alarm, catalog), alarm, since).await);
     }
 
+    /// There is nothing to wait for any more.
+    pub(super) async fn settle(&self, incident: &IncidentId) {
+        let Some(deliver) = &self.deliver else { return };
+        told(deliver.settle(incident).await);
+    }
+
+    /// Ends the waiting for outcomes of incidents that had ended when the process did.
+    pub(super) async fn settle_ended(&self, inbox: &Inbox) -> Result<(), DeliverError> {
+        let Some(deliver) = &self.deliver else { return Ok(()) };
+        match inbox.ended_among(deliver.watched().await?).await {
+            Ok(ended) => {
+                for incident in ended {
+                    deliver.settle(&incident).await?;
+                }
+            }
+            Err(error) => tracing::warn!(%error, "it is not known which incidents have ended"),
+        }
+        Ok(())
+    }
+
+    /// A person looks after it; says how many notices that ends.
+    pub(super) async fn acknowledge(&self, incident: &IncidentId, by: &str) -> Result<usize, DeliverError> {
+        match &self.deliver {
+            Some(deliver) => deliver.acknowledge(incident, by).await,
+            None => Ok(0),
+        }
+    }
+
+    /// Passes an alarm on as it came that no incident could be opened for.
+    pub(super) async fn pass_on(&self, alarm: &Alarm, since: Timestamp, catalog: &Catalog) {
+        let Some(deliver) = &self.deliver else { return };
+        // The same each time it is passed on, so that it leaves once.
+        let key = crate::journal::digest(format!("{} {}", alarm.fingerprint(), alarm.at).as_bytes());
+        let Ok(incident) = IncidentId::parse(format!("alarm-{}", key.get(..12).unwrap_or_default())) else {
+            return;
+        };
+        let now = self.clock.now();
+        let waited = took(millis_between(since, now));
+        let why = format!("Midwatch could not take it for {waited}: nobody works on it");
+        let notice = Notice::raw_alarm(about(&incident, alarm, catalog), alarm, &why, now);
+        told(deliver.notify(notice).await.map(drop));
+    }
+
+    /// Tells of Midwatch's own troubles, and of their end.
+    pub(super) async fn say(&self, say: Say) {
+        let Some(deliver) = &self.deliver else { return };
+        let now = self.clock.now();
+        let notice = match say {
+            Say::Broken(incident, why) => Notice::broken(incident, &why, now),
+            Say::Mended(incident) => Notice::mended(incident, now),
+        };
+        told(deliver.notify(notice).await.map(drop));
+    }
+
     /// Tells of the end; says whether that is durable.
-    pub async fn ended(
+    pub(super) async fn ended(
         &self,
         incident: &IncidentId,
         alarm: &Alarm,
@@ -131,21 +214,21 @@ impl People {
     }
 
     /// A part of the daemon did its work.
-    pub fn alive(&self, organ: Organ) {
+    pub(super) fn alive(&self, organ: Organ) {
         if let Some(deliver) = &self.deliver {
             deliver.pulse().beat(organ);
         }
     }
 
     /// Routes and channels of a reload.
-    pub fn reload(&self, config: NotifyConfig, calendar: Arc<Calendar>) {
+    pub(super) fn reload(&self, config: NotifyConfig, calendar: Arc<Calendar>) {
         if let Some(deliver) = &self.deliver {
             deliver.reload(config, calendar);
         }
     }
 
     /// Lets what is on its way arrive.
-    pub async fn drain(&self, grace: Duration) {
+    pub(super) async fn drain(&self, grace: Duration) {
         if let Some(deliver) = &self.deliver {
             if tokio::time::timeout(grace, self.told()).await.is_err() {
                 tracing::warn!("not everything that people are to hear is in the outbox yet");
@@ -155,10 +238,14 @@ impl People {
     }
 
     /// What did not reach people.
-    pub async fn troubles(&self) -> Vec<String> {
+    pub(super) async fn troubles(&self) -> Vec<String> {
         let Some(deliver) = &self.deliver else { return Vec::new() };
         let health = deliver.health().await;
         let mut troubles: Vec<String> = health.problem.into_iter().collect();
+        let untold = self.untold.load(Ordering::Relaxed);
+        if untold > 0 {
+            troubles.push(format!("{untold} notices were not made, by a defect in Midwatch: see its log"));
+        }
         if !health.failed.is_empty() {
             troubles
                 .push(format!("{} notices reached nobody: see `midwatch notify list`", health.failed.len()));

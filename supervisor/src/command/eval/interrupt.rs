@@ -6,7 +6,7 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-use midwatch_policy::IncidentId;
+use midwatch_policy::{IncidentId, Timestamp};
 use tokio::sync::Notify;
 
 use crate::{
@@ -100,6 +100,10 @@ impl Journal for Mortal {
             self.written.fetch_add(1, Ordering::SeqCst);
             self.die().await
         })
+    }
+
+    fn touch(&self, now: Timestamp) -> JournalFuture<'_, ()> {
+        self.kept.touch(now)
     }
 
     fn read<'a>(&'a self, incident: &'a IncidentId) -> JournalFuture<'a, Vec<Entry>> {

@@ -235,7 +235,7 @@ async fn play_interrupted(
     let open = journal.open("reported").await?;
     let run = match (run, open.first()) {
         (Some(run), _) => run,
-        (None, Some(incident)) => resume(incident, &site, Box::new(NoView)).await?.run(&site).await,
+        (None, Some(incident)) => resume(incident, &site, Box::new(NoView)).await?.run(&site).await.run,
         // It had written its report: nothing is left to do.
         (None, None) => reported(journal.as_ref()).await?,
     };

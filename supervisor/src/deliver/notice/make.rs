@@ -176,6 +176,28 @@ impl Notice {
             .ours("what to do", "nothing; if you can read this, the channel works")
     }
 
+    /// Midwatch itself does not work.
+    pub fn broken(incident: IncidentId, why: &str, at: Timestamp) -> Self {
+        Self::new(
+            ourselves(incident),
+            Kind::Escalation,
+            Severity::Critical,
+            at,
+            "Midwatch does not work as it should",
+        )
+        .ours("why", why)
+        .ours("until it is mended", "alarms may not be looked at: watch them by other ways")
+        .ours("what to do", "see docs/serve.md, Health, and the log of `midwatch serve`")
+    }
+
+    /// Midwatch works again.
+    pub fn mended(incident: IncidentId, at: Timestamp) -> Self {
+        Self {
+            over: Over::Yes,
+            ..Self::new(ourselves(incident), Kind::AllClear, Severity::Info, at, "Midwatch works again")
+        }
+    }
+
     /// What people are told of an event of an incident's journal, if they are told of it at all.
     /// `view` is the request of an `Asked`, which the journal names by its id only.
     pub fn of_event(about: About, event: &Event, view: Option<&RequestView>, at: Timestamp) -> Option<Self> {
@@ -207,4 +229,9 @@ impl Notice {
             _ => None,
         }
     }
+}
+
+/// What a notice is about that is about Midwatch.
+fn ourselves(incident: IncidentId) -> About {
+    About { incident, service: None, alarm: "midwatch".to_owned(), region: None }
 }

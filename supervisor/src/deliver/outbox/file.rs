@@ -11,7 +11,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::Outbox;
 
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS deliveries (
         seq INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, route TEXT NOT NULL, incident TEXT NOT NULL,
@@ -25,7 +25,10 @@ const SCHEMA: &str = "
         incident TEXT PRIMARY KEY, nth INTEGER NOT NULL, since_ms INTEGER NOT NULL,
         set_ms INTEGER NOT NULL, due_ms INTEGER NOT NULL, about TEXT NOT NULL, alarm TEXT NOT NULL) STRICT;
     CREATE INDEX IF NOT EXISTS watches_by_due ON watches (due_ms);
-    PRAGMA user_version = 1;
+    CREATE TABLE IF NOT EXISTS acknowledged (
+        incident TEXT PRIMARY KEY, by TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT;
+    CREATE TABLE IF NOT EXISTS pulse (one INTEGER PRIMARY KEY CHECK (one = 1), at_ms INTEGER NOT NULL) STRICT;
+    PRAGMA user_version = 2;
 ";
 /// How long another process that writes is waited for.
 const BUSY: Duration = Duration::from_secs(5);

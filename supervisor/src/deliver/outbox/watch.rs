@@ -27,11 +27,13 @@ pub(in crate::deliver) struct Watch {
     pub(in crate::deliver) nth: u32,
 }
 
-/// Begins to wait; one that waits already waits on as it did.
+/// Begins to wait; one that waits already waits on as it did, and one that a person has is not
+/// waited for.
 pub(super) fn arm(tx: &Transaction<'_>, watch: &Watch) -> Result<(), Failure> {
     tx.prepare_cached(
         "INSERT INTO watches (incident, nth, since_ms, set_ms, due_ms, about, alarm) \
-         VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6) ON CONFLICT (incident) DO NOTHING",
+         SELECT ?1, ?2, ?3, ?3, ?4, ?5, ?6 WHERE NOT EXISTS (SELECT 1 FROM acknowledged WHERE incident = ?1) \
+         ON CONFLICT (incident) DO NOTHING",
     )?
     .execute(params![
         watch.about.incident.as_str(),
@@ -48,6 +50,14 @@ pub(super) fn arm(tx: &Transaction<'_>, watch: &Watch) -> Result<(), Failure> {
 pub(super) fn forget(tx: &Transaction<'_>, incident: &IncidentId) -> Result<(), Failure> {
     tx.execute("DELETE FROM watches WHERE incident = ?1", [incident.as_str()])?;
     Ok(())
+}
+
+/// Incidents that are waited for.
+pub(super) fn all(tx: &Transaction<'_>) -> Result<Vec<IncidentId>, Failure> {
+    let mut statement = tx.prepare_cached("SELECT incident FROM watches")?;
+    let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let incidents = rows.collect::<Result<Vec<String>, _>>()?;
+    Ok(incidents.into_iter().filter_map(|incident| IncidentId::parse(incident).ok()).collect())
 }
 
 /// A timer that a clock set which has gone back since begins anew, in its length.

@@ -1,12 +1,12 @@
 //! The task behind the door.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
 use midwatch_policy::{Clock, IncidentId, SignedDuration, Timestamp};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -15,10 +15,11 @@ use crate::{
         board::{Board, Decision, Orders, Ruling},
         inbox::{Inbox, InboxError, Noted, Row},
         queue::{Queue, Waiting},
+        refused::Refused,
     },
 };
 
-use super::{Arrival, Effect, Message, Refusal, because};
+use super::{Arrival, Begun, Effect, Message, Refusal, Standing};
 
 /// Messages that are decided about in one commit at most.
 const BATCH: usize = 256;
@@ -43,11 +44,12 @@ pub struct Porter {
     pub(super) orders: Orders,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) receiver: mpsc::Receiver<Message>,
-    pub(super) queue: Arc<Mutex<Queue>>,
-    pub(super) wake: Arc<Notify>,
+    pub(super) standing: Arc<Standing>,
     pub(super) effects: mpsc::Sender<Effect>,
     /// The board may have what the inbox does not.
     pub(super) stale: bool,
+    /// It is in the middle of something; where its work breaks off, it still is.
+    pub(super) busy: bool,
 }
 
 /// What a batch comes to: what is written, and what is done once it is.
@@ -57,6 +59,8 @@ struct Batch {
     waiting: Vec<Waiting>,
     withdrawn: Vec<Waiting>,
     effects: Vec<Effect>,
+    /// Alarms for which there was no room.
+    refused: Vec<Alarm>,
 }
 
 /// An answer that waits for the commit.
@@ -87,7 +91,9 @@ impl Porter {
     }
 
     /// Answers until it is told to stop; what came in until then is still answered.
-    pub async fn run(mut self, stop: CancellationToken) {
+    /// May be run again where it broke off: what was not written has not happened.
+    pub async fn run(&mut self, stop: &CancellationToken) {
+        self.stale |= self.busy;
         let clock = Arc::clone(&self.clock);
         let mut tick = clock.sleep(TICK);
         let mut batch = Vec::with_capacity(BATCH);
@@ -140,9 +146,10 @@ impl Porter {
             && let Err(error) = self.remember().await
         {
             tracing::error!(%error, "the inbox cannot be read");
-            refuse(messages);
+            self.refuse(messages);
             return;
         }
+        self.busy = true;
         let mut batch = Batch::default();
         let mut answers = Vec::with_capacity(messages.len());
         let mut room = self.queue().room();
@@ -163,12 +170,16 @@ impl Porter {
                 }
             }
         }
-        let rows = std::mem::take(&mut batch.rows);
-        let written = if rows.is_empty() { Ok(()) } else { self.inbox.append(rows).await };
+        let rows: Arc<[Row]> = std::mem::take(&mut batch.rows).into();
+        let written = if rows.is_empty() { Ok(()) } else { self.inbox.append(Arc::clone(&rows)).await };
         if let Err(error) = &written {
             tracing::error!(%error, "alarms cannot be written down");
             self.stale = true;
         }
+        if !rows.is_empty() {
+            self.standing.writable.store(written.is_ok(), Ordering::Relaxed);
+        }
+        self.remember_refused(&rows, written.is_ok(), &batch.refused);
         for answer in answers {
             match answer {
                 Answer::Arrival(done, ruled) => {
@@ -180,6 +191,41 @@ impl Porter {
             }
         }
         self.perform(batch, written.is_ok()).await;
+        self.busy = false;
+    }
+
+    /// Keeps in mind who was turned away, for the time when nothing can be written.
+    fn remember_refused(&self, rows: &[Row], written: bool, no_room: &[Alarm]) {
+        let now = self.clock.now();
+        let mut refused = self.refused();
+        for row in rows {
+            if let Noted::Alarm { alarm, .. } = &row.noted {
+                if written { refused.taken(alarm) } else { refused.refused(alarm, now) }
+            }
+        }
+        for alarm in no_room {
+            refused.refused(alarm, now);
+        }
+    }
+
+    fn refuse(&self, messages: Vec<Message>) {
+        let now = self.clock.now();
+        self.standing.writable.store(false, Ordering::Relaxed);
+        for message in messages {
+            match message {
+                Message::Arrival(arrival) => {
+                    for alarm in &arrival.alarms {
+                        self.refused().refused(alarm, now);
+                    }
+                    let _ = arrival.done.send(Err(Refusal::Unwritten));
+                }
+                Message::Finished { done, .. } => {
+                    let _ = done.send(Err(Refusal::Unwritten));
+                }
+                // Whoever reloads sees that nobody took them.
+                Message::Orders(..) => {}
+            }
+        }
     }
 
     /// Decides about the alarms of one message. What is decided before one is refused stays: when
@@ -200,7 +246,11 @@ impl Porter {
                 Refusal::Unwritten
             })?;
             if let Decision::Opened { incident, salt, .. } = &ruling.decision {
-                *room = room.checked_sub(1).ok_or(Refusal::Full)?;
+                let Some(less) = room.checked_sub(1) else {
+                    batch.refused.push(alarm);
+                    return Err(Refusal::Full);
+                };
+                *room = less;
                 let service = ruling.service.as_ref().and_then(|name| self.orders.catalog.get(name));
                 batch.waiting.push(Waiting::new(incident.clone(), alarm.clone(), *salt, service, now));
             }
@@ -214,23 +264,19 @@ impl Porter {
     }
 
     fn consequences(&mut self, alarm: &Alarm, ruling: &Ruling, batch: &mut Batch) {
-        let tell = |incident: &IncidentId, why: String, all_clear: bool| Effect::Tell {
+        let tell = |incident: &IncidentId| Effect::Tell {
             incident: incident.clone(),
             alarm: Box::new(alarm.clone()),
-            why,
-            all_clear,
+            ruling: ruling.clone(),
         };
         match &ruling.decision {
-            Decision::Joined { incident, how, leads, absorbs } => {
+            Decision::Joined { incident, absorbs, .. } => {
                 for other in absorbs {
                     self.absorbed(other, incident, batch);
                 }
-                batch.effects.push(tell(incident, because(*how, *leads), false));
+                batch.effects.push(tell(incident));
             }
-            Decision::Updated { incident, state, all_clear } => {
-                let clear = if *all_clear { "; nothing of this incident fires any more" } else { "" };
-                batch.effects.push(tell(incident, format!("it is in {state} now{clear}"), *all_clear));
-            }
+            Decision::Updated { incident, .. } => batch.effects.push(tell(incident)),
             Decision::Opened { incident, .. } => batch.effects.push(Effect::Opened {
                 incident: incident.clone(),
                 alarm: Box::new(alarm.clone()),
@@ -255,10 +301,9 @@ impl Porter {
         if waits {
             let why = Some(format!("it is part of {into}"));
             self.finish(Noted::Finished { incident: incident.clone(), outcome: None, why }, batch);
-        } else {
-            let (incident, into) = (incident.clone(), into.clone());
-            batch.effects.push(Effect::Absorbed { incident, into });
         }
+        let begun = if waits { Begun::No } else { Begun::Yes };
+        batch.effects.push(Effect::Absorbed { incident: incident.clone(), into: into.clone(), begun });
     }
 
     fn finish(&mut self, noted: Noted, batch: &mut Batch) {
@@ -279,7 +324,7 @@ impl Porter {
                 queue.push(waiting);
             }
             drop(queue);
-            self.wake.notify_one();
+            self.standing.wake.notify_one();
         }
         if !written {
             return;
@@ -292,21 +337,10 @@ impl Porter {
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.standing.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-fn refuse(messages: Vec<Message>) {
-    for message in messages {
-        match message {
-            Message::Arrival(arrival) => {
-                let _ = arrival.done.send(Err(Refusal::Unwritten));
-            }
-            Message::Finished { done, .. } => {
-                let _ = done.send(Err(Refusal::Unwritten));
-            }
-            // Whoever reloads sees that nobody took them.
-            Message::Orders(..) => {}
-        }
+    fn refused(&self) -> MutexGuard<'_, Refused> {
+        self.standing.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,10 +1,14 @@
 //! The door: nothing is answered before it is durable, and nothing is lost.
 
 use midwatch_mcp::SystemClock;
+use midwatch_policy::Clock as _;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::{alarm, intake::board::Decision};
+use crate::{
+    alarm,
+    intake::{board::Decision, inbox::Said},
+};
 
 fn alarm(name: &str, state: &str, second: u32) -> Alarm {
     let text = format!(r#"{{"name":"{name}","state":"{state}","at":"2026-11-21T02:00:{second:02}Z"}}"#);
@@ -22,9 +26,10 @@ async fn stage(inbox: Inbox, waiting: usize) -> Stage {
     let (sender, effects) = mpsc::channel(64);
     let queue = Queue::new(1, waiting);
     let built = Door::build(inbox, Orders::default(), queue, Arc::new(SystemClock), sender).await;
-    let (door, porter) = built.unwrap();
+    let (door, mut porter) = built.unwrap();
     let stop = CancellationToken::new();
-    let porter = tokio::spawn(porter.run(stop.clone()));
+    let told = stop.clone();
+    let porter = tokio::spawn(async move { porter.run(&told).await });
     Stage { door, stop, effects, porter }
 }
 
@@ -102,4 +107,87 @@ async fn what_came_in_before_the_stop_is_answered_and_nothing_after_it_is_taken(
     stage.porter.await.unwrap();
     let late = stage.door.bring(vec![alarm("z", "firing", 0)], "t", None).await;
     assert_eq!(late, Err(Refusal::Stopping));
+}
+
+/// Another process holds the inbox, as long as the value lives.
+fn hold(path: &std::path::Path) -> rusqlite::Connection {
+    let held = rusqlite::Connection::open(path).unwrap();
+    held.execute_batch("BEGIN IMMEDIATE").unwrap();
+    held
+}
+
+#[tokio::test]
+async fn while_nothing_can_be_written_there_is_no_room_and_what_came_is_remembered() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("inbox.db");
+    let inbox = Inbox::open(&path).unwrap();
+    let stage = stage(inbox.clone(), 10).await;
+    assert_eq!(stage.door.room(), 10);
+    let held = hold(&path);
+    let refused = stage.door.bring(vec![alarm("a", "firing", 0)], "t", None).await;
+    assert_eq!((refused, stage.door.room()), (Err(Refusal::Unwritten), 0));
+    let later =
+        |minutes| SystemClock.now().checked_add(midwatch_policy::SignedDuration::from_mins(minutes)).unwrap();
+    assert_eq!(stage.door.left_out(later(1)), []);
+    assert_eq!(stage.door.left_out(later(3)).len(), 1);
+    stage.door.tried(&inbox.touch(SystemClock.now()).await);
+    assert_eq!(stage.door.room(), 0, "it was tried, and it cannot be written yet");
+    drop(held);
+    stage.door.tried(&inbox.touch(SystemClock.now()).await);
+    assert_eq!(stage.door.room(), 10);
+    stage.door.bring(vec![alarm("a", "firing", 0)], "t", None).await.unwrap();
+    assert_eq!(stage.door.room(), 9);
+}
+
+#[tokio::test]
+async fn an_incident_that_is_part_of_another_before_it_was_begun_is_said_to_have_ended() {
+    let catalog = "[[service]]\nname='shop'\ntier=1\nenvironment='production'\ndepends_on=['db']\n\
+                   [[service]]\nname='cart'\ntier=1\nenvironment='production'\ndepends_on=['db']\n\
+                   [[service]]\nname='db'\ntier=1\nenvironment='production'\n";
+    let catalog = Arc::new(midwatch_policy::Catalog::parse(catalog).unwrap());
+    let orders = Orders::new(
+        catalog,
+        super::super::quiet::Quiet::default(),
+        super::super::board::Grouping {
+            sibling: midwatch_policy::SignedDuration::ZERO,
+            ..super::super::board::Grouping::default()
+        },
+    );
+    let (sender, mut effects) = mpsc::channel(64);
+    let queue = Queue::new(1, 10);
+    let clock = Arc::new(SystemClock);
+    let inbox = Inbox::in_memory().unwrap();
+    let (door, mut porter) = Door::build(inbox.clone(), orders, queue, clock, sender).await.unwrap();
+    tokio::spawn(async move { porter.run(&CancellationToken::new()).await });
+    let of = |service: &str, second: u32| {
+        let text = format!(
+            r#"{{"name":"{service}-slow","state":"firing","at":"2026-11-21T02:00:{second:02}Z","service":"{service}"}}"#
+        );
+        alarm::parse_all(&text).unwrap()
+    };
+    for (service, second) in [("shop", 0), ("cart", 9), ("db", 20)] {
+        door.bring(of(service, second), "t", None).await.unwrap();
+    }
+    let mut gone = Vec::new();
+    while let Ok(effect) = effects.try_recv() {
+        if let Effect::Absorbed { incident, begun, .. } = effect {
+            assert_eq!(begun, Begun::No);
+            gone.push(incident);
+        }
+    }
+    assert_eq!(gone.len(), 1, "two called what failed");
+    assert_eq!(inbox.ended_among(gone.clone()).await.unwrap(), gone);
+}
+
+#[tokio::test]
+async fn what_people_say_is_kept_until_it_is_journaled() {
+    let inbox = Inbox::in_memory().unwrap();
+    let (incident, now) = (IncidentId::parse("inc-1").unwrap(), SystemClock.now());
+    let note = Said::Note { by: "first-on-call".to_owned(), text: "it is the cache".to_owned() };
+    inbox.say(incident.clone(), note.clone(), now).await.unwrap();
+    inbox.say(incident.clone(), Said::Acknowledged { by: "b".to_owned() }, now).await.unwrap();
+    let unheard = inbox.unheard(10).await.unwrap();
+    assert_eq!((unheard.len(), &unheard[0].said), (2, &note));
+    inbox.heard(unheard[0].seq).await.unwrap();
+    assert_eq!(inbox.unheard(10).await.unwrap().len(), 1);
 }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row as SqlRow, params, params_from_iter};
 
 use crate::intake::board::Decision;
 
-use super::{Noted, Open, Row};
+use super::{Heard, Noted, Open, Row, Said};
 
 pub(super) enum Failure {
     Sqlite(rusqlite::Error),
@@ -42,6 +42,11 @@ pub(super) fn insert(connection: &Connection, row: &Row) -> Result<(), Failure> 
             ruling
         ])?;
     Ok(())
+}
+
+pub(super) fn touch(connection: &Connection, now: Timestamp) -> Result<(), rusqlite::Error> {
+    let sql = "INSERT INTO pulse VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET at = ?1";
+    connection.prepare_cached(sql)?.execute([now.as_millisecond()]).map(drop)
 }
 
 pub(super) fn since(connection: &Connection, since: Timestamp) -> Result<Vec<Row>, Failure> {
@@ -86,6 +91,53 @@ pub(super) fn forget(connection: &Connection, before: Timestamp) -> Result<usize
     let sql =
         format!("DELETE FROM intake WHERE at < ?1 AND (incident IS NULL OR incident NOT IN ({UNFINISHED}))");
     Ok(connection.execute(&sql, [before.as_millisecond()])?)
+}
+
+pub(super) fn say(
+    connection: &Connection,
+    incident: &IncidentId,
+    said: &Said,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let said = serde_json::to_string(said).map_err(|error| Failure::Row(0, error.to_string()))?;
+    connection
+        .prepare_cached("INSERT INTO said (at, incident, said) VALUES (?1, ?2, ?3)")?
+        .execute(params![now.as_millisecond(), incident.as_str(), said])?;
+    Ok(())
+}
+
+pub(super) fn unheard(connection: &Connection, most: usize) -> Result<Vec<Heard>, Failure> {
+    let sql = "SELECT seq, incident, said FROM said WHERE journaled = 0 ORDER BY seq LIMIT ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([i64::try_from(most).unwrap_or(i64::MAX)])?;
+    let mut heard = Vec::new();
+    while let Some(row) = rows.next()? {
+        let seq: i64 = row.get(0)?;
+        let (incident, said): (String, String) = (row.get(1)?, row.get(2)?);
+        let incident = IncidentId::parse(incident).map_err(|error| Failure::Row(seq, error.to_string()))?;
+        let said = serde_json::from_str(&said).map_err(|error| Failure::Row(seq, error.to_string()))?;
+        heard.push(Heard { seq, incident, said });
+    }
+    Ok(heard)
+}
+
+pub(super) fn heard(connection: &Connection, seq: i64) -> Result<(), rusqlite::Error> {
+    connection.prepare_cached("UPDATE said SET journaled = 1 WHERE seq = ?1")?.execute([seq]).map(drop)
+}
+
+pub(super) fn ended_among(
+    connection: &Connection,
+    incidents: Vec<IncidentId>,
+) -> Result<Vec<IncidentId>, rusqlite::Error> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM intake WHERE incident = ?1 AND kind = 'finished')";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut ended = Vec::new();
+    for incident in incidents {
+        if statement.query_row([incident.as_str()], |row| row.get(0))? {
+            ended.push(incident);
+        }
+    }
+    Ok(ended)
 }
 
 fn all(mut rows: rusqlite::Rows<'_>) -> Result<Vec<Row>, Failure> {

@@ -3,7 +3,9 @@
 //! INVARIANT: a message is deleted after its alarms are durable, and not before. One that is no
 //! alarm goes to the configured dead-letter queue with the reason as an attribute; where none is
 //! configured, or it cannot be written to, it stays and the queue's redrive policy takes it. While
-//! Midwatch has no room, nothing is received: what waits, waits in the queue.
+//! Midwatch has no room, or cannot write, nothing is received, and never more than there is room
+//! for: each receive counts towards the queue's own redrive policy, and what is an alarm must not
+//! end in its dead-letter queue because we were in trouble.
 
 use std::{sync::Arc, time::Duration};
 
@@ -54,7 +56,7 @@ pub struct Polled {
 }
 
 /// Where a poll is counted.
-pub trait Count: Send + Sync {
+pub trait Count: Send + Sync + std::fmt::Debug {
     /// A look at the queue.
     fn polled(&self, queue: &str, result: &Result<Polled, String>);
 }
@@ -74,22 +76,23 @@ impl Queue {
 
     /// Reads until it is told to stop.
     pub async fn run(
-        self,
-        door: Door,
-        clock: Arc<dyn Clock>,
-        count: Arc<dyn Count>,
-        stop: CancellationToken,
+        &self,
+        door: &Door,
+        clock: &Arc<dyn Clock>,
+        count: &dyn Count,
+        stop: &CancellationToken,
     ) {
         let mut pause = PAUSE.0;
         while !stop.is_cancelled() {
-            if door.queue(|queue| queue.room()) == 0 {
+            let room = door.room();
+            if room == 0 {
                 tokio::select! { () = stop.cancelled() => return, () = clock.sleep(AGAIN) => continue }
             }
             let polled = tokio::select! {
                 () = stop.cancelled() => return,
-                received = self.receive(WAIT_S) => match received {
+                received = self.receive(WAIT_S, room) => match received {
                     // Once received, messages are dealt with, whatever happens meanwhile.
-                    Ok(messages) => Ok(self.take(messages, &door).await),
+                    Ok(messages) => Ok(self.take(messages, door).await),
                     Err(error) => Err(error),
                 },
             };
@@ -108,13 +111,14 @@ impl Queue {
         }
     }
 
-    /// Receives once, waiting so many seconds for a first message.
-    pub async fn receive(&self, wait_s: i32) -> Result<Vec<Message>, String> {
+    /// Receives once, at most `room` messages, waiting so many seconds for a first one.
+    pub async fn receive(&self, wait_s: i32, room: usize) -> Result<Vec<Message>, String> {
+        let most = i32::try_from(room).unwrap_or(AT_ONCE).clamp(1, AT_ONCE);
         let received = self
             .client
             .receive_message()
             .queue_url(&self.url)
-            .max_number_of_messages(AT_ONCE)
+            .max_number_of_messages(most)
             .wait_time_seconds(wait_s)
             .visibility_timeout(HIDDEN_S)
             .send()

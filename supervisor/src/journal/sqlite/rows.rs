@@ -1,6 +1,6 @@
 //! Rows, read and written.
 
-use midwatch_policy::IncidentId;
+use midwatch_policy::{IncidentId, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::Failure;
@@ -48,6 +48,11 @@ pub(super) fn append(
         )?
         .execute(params![incident.as_str(), version, prev, opened])?;
     Ok(version)
+}
+
+pub(super) fn touch(connection: &Connection, now: Timestamp) -> Result<(), rusqlite::Error> {
+    let sql = "INSERT INTO pulse VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET at = ?1";
+    connection.prepare_cached(sql)?.execute([now.to_string()]).map(drop)
 }
 
 pub(super) fn keep(connection: &Connection, pieces: Vec<Vec<u8>>) -> Result<Vec<String>, Failure> {

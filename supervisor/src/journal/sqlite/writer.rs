@@ -2,13 +2,13 @@
 
 use std::sync::mpsc as queue;
 
-use midwatch_policy::IncidentId;
+use midwatch_policy::{IncidentId, Timestamp};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::{
     Failure, Shared, explain, lock,
-    rows::{append, keep},
+    rows::{append, keep, touch},
 };
 use crate::journal::{Draft, JournalError};
 
@@ -23,6 +23,10 @@ pub(super) enum Write {
         drafts: Vec<Draft>,
         done: oneshot::Sender<Result<u32, JournalError>>,
     },
+    Touch {
+        now: Timestamp,
+        done: oneshot::Sender<Result<(), JournalError>>,
+    },
     Keep {
         pieces: Vec<Vec<u8>>,
         done: oneshot::Sender<Result<Vec<String>, JournalError>>,
@@ -33,6 +37,7 @@ pub(super) enum Write {
 enum Wrote {
     Append(oneshot::Sender<Result<u32, JournalError>>, Result<u32, JournalError>),
     Keep(oneshot::Sender<Result<Vec<String>, JournalError>>, Result<Vec<String>, JournalError>),
+    Touch(oneshot::Sender<Result<(), JournalError>>, Result<(), JournalError>),
 }
 
 /// Writes what comes until nobody can send any more.
@@ -48,6 +53,9 @@ pub(super) fn write_all(shared: &Shared, work: &queue::Receiver<Write>, path: &s
             // Whoever does not wait any more need not be told.
             match one {
                 Wrote::Append(done, result) => {
+                    let _ = done.send(failed.as_ref().map_or(result, |problem| Err(lost(problem))));
+                }
+                Wrote::Touch(done, result) => {
                     let _ = done.send(failed.as_ref().map_or(result, |problem| Err(lost(problem))));
                 }
                 Wrote::Keep(done, result) => {
@@ -71,6 +79,7 @@ fn write_group(
             let unwritten = |one| match one {
                 Write::Append { done, .. } => Wrote::Append(done, Ok(0)),
                 Write::Keep { done, .. } => Wrote::Keep(done, Ok(Vec::new())),
+                Write::Touch { done, .. } => Wrote::Touch(done, Ok(())),
             };
             return Err((group.into_iter().map(unwritten).collect(), error));
         }
@@ -80,6 +89,9 @@ fn write_group(
             Write::Append { incident, expected, drafts, done } => {
                 let result = part(&transaction, path, |tx| append(tx, &incident, expected, drafts));
                 wrote.push(Wrote::Append(done, result));
+            }
+            Write::Touch { now, done } => {
+                wrote.push(Wrote::Touch(done, part(&transaction, path, |tx| Ok(touch(tx, now)?))));
             }
             Write::Keep { pieces, done } => {
                 wrote.push(Wrote::Keep(done, part(&transaction, path, |tx| keep(tx, pieces))));

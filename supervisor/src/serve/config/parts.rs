@@ -13,9 +13,9 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::{
-    command::ModelChoice,
     deliver::NotifyConfig,
     intake::{board::Grouping, sources::sns::Topic},
+    models::ModelChoice,
 };
 
 use super::Config;
@@ -28,6 +28,8 @@ pub enum Right {
     Alarms,
     /// Read the metrics.
     Metrics,
+    /// Acknowledge incidents and add notes to them, in its own name.
+    Incidents,
     /// Have catalog, policy, prices and routes read anew.
     Reload,
 }
@@ -67,7 +69,7 @@ impl Caller {
             }
             digest
         });
-        let may = table.take("may", "[\"alarms\", \"metrics\", \"reload\"]", p);
+        let may = table.take("may", "[\"alarms\", \"incidents\", \"metrics\", \"reload\"]", p);
         table.finish("name, sha256, may", p);
         Some(Self { name: name?, sha256: digest?, may: may.unwrap_or_else(|| vec![Right::Alarms]) })
     }

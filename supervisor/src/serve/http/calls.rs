@@ -3,10 +3,12 @@
 use axum::{
     Json,
     body::Bytes,
-    extract::{FromRequestParts as _, Request, State, rejection::BytesRejection},
+    extract::{FromRequestParts as _, Path, Request, State, rejection::BytesRejection},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use midwatch_policy::IncidentId;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -15,6 +17,7 @@ use crate::{
     intake::{
         board::{Decision, Ruling},
         door::Refusal,
+        inbox::{Remark, Said},
         sources::sns::Verified,
     },
     serve::config::Right,
@@ -89,13 +92,87 @@ pub(super) async fn reload(State(desk): State<Desk>, known: Known) -> Result<Jso
     }
 }
 
+/// A person said something of an incident.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Text {
+    text: String,
+}
+
+/// Keeps it for the incident's journal. Who said it is the caller.
+pub(super) async fn note(
+    State(desk): State<Desk>,
+    known: Known,
+    Path(id): Path<String>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refused> {
+    let by = known.may(Right::Incidents)?.name.clone();
+    let form = "send {\"text\": \"…\"}";
+    let said = serde_json::from_slice::<Text>(&whole(body)?);
+    let said = said.map_err(|error| Refused(StatusCode::BAD_REQUEST, error.to_string(), form))?;
+    let text = Remark::parse(&said.text)
+        .map_err(|error| Refused(StatusCode::BAD_REQUEST, error.to_string(), form))?;
+    heard(&desk, &id, Said::Note { by, text: text.into() }).await
+}
+
+/// A person looks after an incident: nobody else is woken.
+pub(super) async fn acknowledge(
+    State(desk): State<Desk>,
+    known: Known,
+    Path(id): Path<String>,
+) -> Result<Response, Refused> {
+    let by = known.may(Right::Incidents)?.name.clone();
+    heard(&desk, &id, Said::Acknowledged { by }).await
+}
+
+async fn heard(desk: &Desk, id: &str, said: Said) -> Result<Response, Refused> {
+    let unknown = || {
+        Refused(
+            StatusCode::NOT_FOUND,
+            format!("there is no incident `{id}`"),
+            "`midwatch incidents list` has them",
+        )
+    };
+    let incident = IncidentId::parse(id).map_err(|_| unknown())?;
+    let unwritten = |why: &str| {
+        tracing::error!(why, "what a person said cannot be kept");
+        refused(&Refusal::Unwritten)
+    };
+    let rows = desk.inbox.of_incident(incident.clone()).await.map_err(|e| unwritten(&e.to_string()))?;
+    if rows.is_empty() {
+        return Err(unknown());
+    }
+    let ended = match &said {
+        Said::Acknowledged { by } => {
+            let ended = desk.people.acknowledge(&incident, by).await;
+            ended.map_err(|error| unwritten(&error.to_string()))?
+        }
+        Said::Note { .. } => 0,
+    };
+    let kept = desk.inbox.say(incident.clone(), said, desk.clock.now()).await;
+    kept.map_err(|error| unwritten(&error.to_string()))?;
+    let body = Json(json!({ "incident": incident, "notices_ended": ended }));
+    Ok((StatusCode::ACCEPTED, body).into_response())
+}
+
+/// Whether somebody in here still looks after the rest: where not, only a restart helps.
+pub(super) async fn live(State(desk): State<Desk>) -> Result<&'static str, Refused> {
+    if desk.health.is_alive(desk.clock.now()) {
+        return Ok("ok\n");
+    }
+    let message = "nothing was looked at for minutes: it hangs".to_owned();
+    Err(Refused(StatusCode::SERVICE_UNAVAILABLE, message, "start it anew; open incidents are gone on with"))
+}
+
 /// Whether alarms can be brought here now.
 pub(super) async fn ready(State(desk): State<Desk>) -> Response {
     let troubles = desk.troubles().await;
     let status = if troubles.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let (waiting, working) = desk.door.queue(|queue| (queue.waiting(), queue.working()));
+    let (waiting, working, asking) =
+        desk.door.queue(|queue| (queue.waiting(), queue.working(), queue.parked()));
     let body = json!({
-        "ready": troubles.is_empty(), "why": troubles, "incidents": { "waiting": waiting, "working": working }
+        "ready": troubles.is_empty(), "why": troubles,
+        "incidents": { "waiting": waiting, "working": working, "asking": asking }
     });
     (status, Json(body)).into_response()
 }

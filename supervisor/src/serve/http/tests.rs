@@ -9,7 +9,12 @@ use serde_json::Value;
 
 use super::*;
 use crate::{
-    intake::{board::Orders, inbox::Inbox, queue::Queue, sources::sns::OverHttps},
+    intake::{
+        board::Orders,
+        inbox::{Inbox, Said},
+        queue::Queue,
+        sources::sns::OverHttps,
+    },
     serve::config::Right,
 };
 
@@ -20,6 +25,7 @@ struct Stage {
     client: Client,
     reloads: mpsc::Receiver<super::super::daemon::Reload>,
     health: Arc<Health>,
+    inbox: Inbox,
     _effects: mpsc::Receiver<crate::intake::door::Effect>,
 }
 
@@ -28,22 +34,25 @@ async fn stage(waiting: usize, open: bool) -> Stage {
     let (sender, effects) = mpsc::channel(64);
     let inbox = Inbox::in_memory().unwrap();
     let queue = Queue::new(1, waiting);
-    let (door, porter) =
-        Door::build(inbox, Orders::default(), queue, Arc::clone(&clock), sender).await.unwrap();
-    tokio::spawn(porter.run(CancellationToken::new()));
+    let (door, mut porter) =
+        Door::build(inbox.clone(), Orders::default(), queue, Arc::clone(&clock), sender).await.unwrap();
+    tokio::spawn(async move { porter.run(&CancellationToken::new()).await });
     let bound = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let url = format!("http://{}", bound.addr);
     let (reload, reloads) = mpsc::channel(1);
-    let health = Arc::new(Health::default());
-    health.up.store(true, Ordering::Relaxed);
+    let health = Arc::new(Health::new(clock.now()));
+    health.set_up(true);
     let desk = Desk {
         door,
+        inbox: inbox.clone(),
+        clock: Arc::clone(&clock),
         sns: Arc::new(Sns::new(Vec::new(), Arc::new(OverHttps::new().unwrap()), Arc::clone(&clock))),
         metrics: Arc::new(Metrics::new(clock.now())),
         health: Arc::clone(&health),
         people: crate::serve::people::People::new(None, Arc::clone(&clock)),
         callers: [
             Caller::new("sender", "alarm-token", vec![Right::Alarms]),
+            Caller::new("first-on-call", "person-token", vec![Right::Incidents]),
             Caller::new("operator", "operator-token", vec![Right::Metrics, Right::Reload]),
         ]
         .into(),
@@ -52,7 +61,7 @@ async fn stage(waiting: usize, open: bool) -> Stage {
         reload,
     };
     tokio::spawn(bound.run(desk, CancellationToken::new()));
-    Stage { url, client: Client::new(), reloads, health, _effects: effects }
+    Stage { url, client: Client::new(), reloads, health, inbox, _effects: effects }
 }
 
 impl Stage {
@@ -122,7 +131,7 @@ async fn health_and_metrics_say_how_it_goes() {
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
-    stage.health.up.store(false, Ordering::Relaxed);
+    stage.health.set_up(false);
     assert_eq!(stage.get("/ready").await.0, StatusCode::SERVICE_UNAVAILABLE);
     let wide = self::stage(10, false).await;
     assert_eq!(wide.get("/metrics").await.0, StatusCode::UNAUTHORIZED);
@@ -141,4 +150,41 @@ async fn a_reload_says_what_is_wrong() {
     assert_eq!(bad.status(), StatusCode::UNPROCESSABLE_ENTITY);
     assert!(bad.text().await.unwrap().contains("the catalog is wrong"));
     assert_eq!(stage.post("/v1/reload", "operator-token", "").await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn people_acknowledge_and_add_notes_in_their_own_name() {
+    let stage = stage(10, true).await;
+    let opened = stage.post("/v1/alarms", "alarm-token", ALARM).await.text().await.unwrap();
+    let opened: Value = serde_json::from_str(&opened).unwrap();
+    let incident = opened["alarms"][0]["incident"].as_str().unwrap().to_owned();
+    let at = |what: &str| format!("/v1/incidents/{incident}/{what}");
+    let note = r#"{"text":"it is the cache"}"#;
+    assert_eq!(stage.post(&at("note"), "alarm-token", note).await.status(), StatusCode::FORBIDDEN);
+    assert_eq!(stage.post(&at("note"), "person-token", note).await.status(), StatusCode::ACCEPTED);
+    assert_eq!(stage.post(&at("acknowledge"), "person-token", "").await.status(), StatusCode::ACCEPTED);
+    for body in ["", r#"{"text":"  "}"#, r#"{"text":"x","by":"somebody else"}"#] {
+        assert_eq!(stage.post(&at("note"), "person-token", body).await.status(), StatusCode::BAD_REQUEST);
+    }
+    let unknown = stage.post("/v1/incidents/inc-9/note", "person-token", note).await;
+    assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
+    let said: Vec<Said> = stage.inbox.unheard(9).await.unwrap().into_iter().map(|heard| heard.said).collect();
+    let by = || "first-on-call".to_owned();
+    assert_eq!(
+        said,
+        [Said::Note { by: by(), text: "it is the cache".to_owned() }, Said::Acknowledged { by: by() }]
+    );
+}
+
+#[tokio::test]
+async fn what_hangs_is_not_alive_and_what_cannot_be_written_is_not_ready() {
+    let stage = stage(10, true).await;
+    stage.health.seen("the journal", Err("the disk is full".to_owned()));
+    let (ready, why) = stage.get("/ready").await;
+    assert!(ready == StatusCode::SERVICE_UNAVAILABLE && why.contains("the disk is full"), "{why}");
+    assert_eq!(stage.get("/live").await.0, StatusCode::OK, "a restart would not mend it");
+    stage
+        .health
+        .looked(SystemClock.now().checked_sub(midwatch_policy::SignedDuration::from_mins(4)).unwrap());
+    assert_eq!(stage.get("/live").await.0, StatusCode::SERVICE_UNAVAILABLE);
 }

@@ -1,0 +1,60 @@
+//! What a person says of an incident, kept for whoever writes its journal: the daemon, within
+//! seconds, or the next one that starts.
+
+use std::{io::Write as _, path::Path, process::ExitCode, sync::Arc};
+
+use anyhow::bail;
+use midwatch_mcp::SystemClock;
+use midwatch_policy::{Clock as _, IncidentId};
+use serde_json::json;
+
+use crate::{
+    deliver::{Beside, outbox_of},
+    intake::inbox::{Inbox, Said},
+};
+
+use super::super::{args::Format, serve::inbox_beside};
+
+/// Keeps it. An acknowledgement also ends what waits for somebody.
+pub(in crate::command) async fn say(
+    store: &Path,
+    incident: IncidentId,
+    said: Said,
+    format: Format,
+) -> anyhow::Result<ExitCode> {
+    let (inbox, outbox) = (inbox_beside(store), outbox_of(store));
+    if !inbox.exists() {
+        bail!(
+            "there is no inbox at `{}`: `midwatch serve` has not run with this store; give its place with --store",
+            inbox.display()
+        );
+    }
+    let inbox = Inbox::open(&inbox)?;
+    let (mut ended, is_known) = (0, !inbox.of_incident(incident.clone()).await?.is_empty());
+    // People may be told of what has no incident: an alarm that could not be taken, Midwatch itself.
+    if let Said::Acknowledged { by } = &said
+        && outbox.exists()
+    {
+        ended = Beside::open(&outbox, Arc::new(SystemClock))?.acknowledge(&incident, by).await?;
+    }
+    if !is_known && ended == 0 {
+        bail!("there is no incident `{incident}`; see `midwatch incidents list`");
+    }
+    let is_note = matches!(said, Said::Note { .. });
+    if is_known {
+        inbox.say(incident.clone(), said, SystemClock.now()).await?;
+    }
+    let mut out = anstream::stdout();
+    match format {
+        Format::Json => writeln!(out, "{}", json!({ "incident": incident, "ended": ended }))?,
+        Format::Text if is_note => writeln!(out, "{incident}: noted")?,
+        Format::Text if ended == 0 => {
+            writeln!(out, "{incident} is yours; nothing was waiting for anybody")?;
+        }
+        Format::Text => writeln!(
+            out,
+            "{incident} is yours: nobody else is woken, and those who were told hear of it"
+        )?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,98 @@
+//! Looks whether the daemon can do its work, by doing a little of it: the door answers, inbox and
+//! journal can be written.
+//!
+//! INVARIANT: a store that cannot be written is red within a quarter of a minute, gives no
+//! heartbeat, and after two minutes people are told; so they are of every alarm that could not be
+//! taken meanwhile.
+
+use std::{sync::Arc, time::Duration};
+
+use midwatch_policy::Clock;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    deliver::Organ,
+    intake::{
+        door::Door,
+        inbox::{Inbox, InboxError},
+    },
+};
+
+use super::{health::Health, metrics::Metrics, outage::Outage, people::People, site::Sites};
+
+/// How often it is looked.
+const EVERY: Duration = Duration::from_secs(15);
+/// How long a store may take to answer. Real time, since it is for I/O.
+const LONGEST: Duration = Duration::from_secs(20);
+
+/// What is looked at.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    pub(super) door: Door,
+    pub(super) inbox: Inbox,
+    pub(super) sites: Arc<Sites>,
+    pub(super) people: People,
+    pub(super) health: Arc<Health>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) outage: Outage,
+}
+
+impl Pulse {
+    /// Looks until it is told to stop.
+    pub(super) async fn run(&mut self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            Box::pin(self.look()).await;
+            tokio::select! { () = stop.cancelled() => return, () = self.clock.sleep(EVERY) => {} }
+        }
+    }
+
+    async fn look(&mut self) {
+        let inbox = in_time(self.inbox()).await;
+        let journal = in_time(self.journal()).await;
+        for (organ, part, result) in
+            [(Organ::Intake, "the inbox", inbox), (Organ::Journal, "the journal", journal)]
+        {
+            match &result {
+                Ok(()) => self.people.alive(organ),
+                Err(why) => tracing::error!(part, why, "a store does not work"),
+            }
+            self.health.seen(part, result);
+        }
+        let full = self.door.queue(|queue| queue.room()) == 0;
+        let room = if full { Err("no more incidents may wait".to_owned()) } else { Ok(()) };
+        self.health.seen("incidents that wait", room);
+        let now = self.clock.now();
+        self.health.looked(now);
+
+        let mut troubles = self.health.troubles(now);
+        troubles.extend(self.metrics.broken_queues());
+        if let Some(say) = self.outage.step(&troubles, now) {
+            self.people.say(say).await;
+        }
+        let catalog = Arc::clone(&self.sites.now().catalog);
+        for (alarm, since) in self.door.left_out(now) {
+            self.people.pass_on(&alarm, since, &catalog).await;
+        }
+    }
+
+    /// The door answers, and what comes through it can be written down.
+    async fn inbox(&self) -> Result<(), String> {
+        let touched = self.inbox.touch(self.clock.now()).await;
+        self.door.tried(&touched);
+        touched.map_err(|error: InboxError| error.to_string())?;
+        self.door.bring(Vec::new(), "pulse", None).await.map(drop).map_err(|refusal| refusal.to_string())
+    }
+
+    async fn journal(&self) -> Result<(), String> {
+        let journal = Arc::clone(&self.sites.now().journal);
+        journal.touch(self.clock.now()).await.map_err(|error| error.to_string())
+    }
+}
+
+async fn in_time(work: impl Future<Output = Result<(), String>>) -> Result<(), String> {
+    match tokio::time::timeout(LONGEST, work).await {
+        Ok(done) => done,
+        Err(_) => Err(format!("no answer within {} s", LONGEST.as_secs())),
+    }
+}
