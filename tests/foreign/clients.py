@@ -1,9 +1,12 @@
 """The Python MCP client lists and calls every tool of every server, over stdio and over HTTP with a
-bearer token, with the world as its AWS. Mutating tools have to refuse, and nothing may change.
+bearer token, with the world as its AWS. Mutating tools have to refuse, and nothing may change. What was
+called at AWS is held against the IAM policy that each binary prints.
 """
 
 import asyncio
 import datetime
+import json
+import subprocess
 import tomllib
 import urllib.error
 import urllib.request
@@ -29,6 +32,7 @@ def calls(server, deployment, group):
             "error_patterns": {"service": SERVICE, **window},
             "log_query": {"log_groups": [group], "query": "fields @timestamp, @message | limit 5", **window},
             "log_context": None,
+            "log_groups": {"service": SERVICE},
         },
         "metrics": {
             "get_alarm": {"alarm_name": ALARM},
@@ -150,7 +154,38 @@ async def over_http(world, server, deployment, group):
                 await use(session, server, "http", deployment, group)
 
 
-async def main():
+# What a server may do and this incident gives no occasion for.
+NO_OCCASION = {
+    "logs": {
+        "logs:StopQuery": "a call that is cancelled",
+        "logs:DescribeMetricFilters": "a service whose errors are a metric of its own",
+    },
+    "deployments": {"ecs:DescribeTaskDefinition": "a deployment that changes the task definition"},
+    "runbooks": {"bedrock:Retrieve": "a knowledge base"},
+}
+# Where IAM calls an operation otherwise than the wire.
+IAM_NAMES = {"bedrock-agent:Retrieve": "bedrock:Retrieve", "bedrock-agent:Rerank": "bedrock:Rerank"}
+
+
+def least_privilege(server, operations):
+    """The policy that the binary prints allows what was called, and not much that was not."""
+    printed = subprocess.run(
+        [stack.BIN / f"midwatch-{server}", "--iam-policy"], capture_output=True, text=True, check=True, timeout=20
+    )
+    allowed = set()
+    for statement in json.loads(printed.stdout)["Statement"]:
+        actions = statement["Action"]
+        allowed |= set([actions] if isinstance(actions, str) else actions)
+    called = {IAM_NAMES.get(name, name) for name in operations}
+    check(called <= allowed, f"{server}: calls what its policy does not allow: {sorted(called - allowed)}")
+    check(not any("*" in action for action in allowed), f"{server}: its policy allows by wildcard")
+    # What acts is called behind a permit only: tests/tests/remediation.
+    if server != "remediation":
+        idle = allowed - called - NO_OCCASION.get(server, {}).keys()
+        check(not idle, f"{server}: its policy allows what nothing calls: {sorted(idle)}")
+
+
+async def in_a_world_of_its_own(server):
     global ALARM, FROM, TO, ONSET
     with stack.world() as world:
         detail = world.alarm["detail"]
@@ -160,18 +195,20 @@ async def main():
         FROM, TO, ONSET = stamp(-30), stamp(0), stamp(-3)
         catalog = tomllib.loads(world.catalog.read_text())
         group = next(s for s in catalog["service"] if s["name"] == SERVICE)["log_groups"][0]
-        deployment = "d-8K2LQ7XVN"
-        for server in stack.SERVERS:
-            if not (stack.BIN / f"midwatch-{server}").exists():
-                check(False, f"midwatch-{server} is not built")
-                continue
-            for way in (over_stdio, over_http):
-                try:
-                    await way(world, server, deployment, group)
-                except (BaseExceptionGroup, RuntimeError) as error:
-                    check(False, f"{server} {way.__name__}: {getattr(error, 'exceptions', error)}")
-        mutations = world.stop_and_list_mutations()
-        check(mutations == [], f"nothing was changed: {mutations}")
+        for way in (over_stdio, over_http):
+            try:
+                await way(world, server, "d-8K2LQ7XVN", group)
+            except (BaseExceptionGroup, RuntimeError) as error:
+                check(False, f"{server} {way.__name__}: {getattr(error, 'exceptions', error)}")
+        done = world.stop()
+        check(done["mutations"] == [], f"{server}: nothing was changed: {done['mutations']}")
+        least_privilege(server, done["operations"])
+
+
+async def main():
+    for server in stack.SERVERS:
+        if check((stack.BIN / f"midwatch-{server}").exists(), f"midwatch-{server} is built"):
+            await in_a_world_of_its_own(server)
 
 
 asyncio.run(main())

@@ -87,11 +87,15 @@ class World:
         self.catalog = catalog
         self._child = child
 
-    def stop_and_list_mutations(self):
+    def stop(self):
+        """What was done to it: `mutations`, and the names of all `operations` that were called."""
         self._child.send_signal(signal.SIGINT)
         rest = self._child.stdout.read()
         self._child.wait(10)
-        return json.loads(rest.splitlines()[-1])["mutations"]
+        return json.loads(rest.splitlines()[-1])
+
+    def stop_and_list_mutations(self):
+        return self.stop()["mutations"]
 
 
 @contextlib.contextmanager
@@ -146,7 +150,8 @@ def http_server(name, catalog, env, runbooks=None, token=TOKEN):
     port = free_port()
     command = server_command(name, catalog, runbooks) + ["--http", f"127.0.0.1:{port}"]
     with tempfile.TemporaryDirectory() as work:
-        with process(command, env | {"MIDWATCH_TOKEN": token}, pathlib.Path(work, "log")) as child:
+        access = {"MIDWATCH_TOKEN": token} if token else {}
+        with process(command, env | access, pathlib.Path(work, "log")) as child:
             wait_for(f"http://127.0.0.1:{port}/mcp", child)
             yield f"http://127.0.0.1:{port}/mcp"
 

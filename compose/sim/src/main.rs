@@ -69,8 +69,9 @@ async fn serve(
     });
     writeln!(std::io::stdout(), "{hello}")?;
     tokio::signal::ctrl_c().await?;
-    // What was changed in the world, for whoever has to know that nothing was.
-    writeln!(std::io::stdout(), "{}", serde_json::json!({"mutations": world.mutations()}))?;
+    // What was changed in the world, for whoever has to know that nothing was; and what was called.
+    let end = serde_json::json!({"mutations": world.mutations(), "operations": world.operations()});
+    writeln!(std::io::stdout(), "{end}")?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -37,6 +37,9 @@ pub struct ServeArgs {
     /// A further host name under which HTTP callers may address this server.
     #[arg(long, value_name = "NAME")]
     pub allow_host: Vec<String>,
+    /// A browser origin that may call over HTTP, such as https://ops.example.com. None otherwise.
+    #[arg(long, value_name = "ORIGIN")]
+    pub allow_origin: Vec<String>,
     /// Service catalog (TOML).
     #[arg(long, value_name = "FILE", env = "MIDWATCH_CATALOG")]
     pub catalog: Option<PathBuf>,
@@ -82,8 +85,12 @@ impl ServeArgs {
         let Some(addr) = self.http else {
             return Ok(serve_stdio(server).await?);
         };
-        let settings =
-            HttpSettings { access: self.access()?, allowed_hosts: self.allow_host, ..HttpSettings::on(addr) };
+        let settings = HttpSettings {
+            access: self.access()?,
+            allowed_hosts: self.allow_host,
+            allowed_origins: self.allow_origin,
+            ..HttpSettings::on(addr)
+        };
         let bound = http::bind(server, settings).await?;
         tracing::info!(addr = %bound.local_addr(), path = http::PATH, "serving streamable HTTP");
         let stop = CancellationToken::new();

@@ -9,8 +9,10 @@ use futures::FutureExt;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, CallToolResult, ListResourcesResult, ListToolsResult,
-        PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerConfig, Tool,
+        CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult,
+        GetPromptRequestParams, GetPromptResponse, ListPromptsResult, ListResourceTemplatesResult,
+        ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams,
+        ReadResourceResponse, ServerConfig, Tool,
     },
     service::RequestContext,
 };
@@ -23,7 +25,8 @@ const READ_DEADLINE: Duration = Duration::from_mins(2);
 /// How large a result may be whatever its server thinks.
 const HARD_LIMIT: usize = 1024 * 1024;
 
-/// A server with a guard before its tools.
+/// A server with a guard before its tools. What it does not guard it passes on: a method that is missing
+/// here would be answered by `rmcp`'s empty default, whatever the server itself knows.
 ///
 /// INVARIANT: a call of a tool that is not marked read-only is never dropped half way, neither at
 /// the deadline nor on cancellation: what it began must reach its own end and record.
@@ -55,12 +58,44 @@ impl<S: ServerHandler> ServerHandler for Guarded<S> {
         self.0.list_resources(request, context).await
     }
 
+    async fn list_resource_templates(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        self.0.list_resource_templates(request, context).await
+    }
+
     async fn read_resource(
         &self,
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         self.0.read_resource(request, context).await
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        self.0.complete(request, context).await
+    }
+
+    async fn list_prompts(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        self.0.list_prompts(request, context).await
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        self.0.get_prompt(request, context).await
     }
 
     async fn call_tool(

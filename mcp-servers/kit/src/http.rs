@@ -81,7 +81,7 @@ pub struct HttpSettings {
     pub access: Access,
     /// Names under which callers may address the server, besides loopback and `addr`.
     pub allowed_hosts: Vec<String>,
-    /// Browser origins that may call it; none by default.
+    /// Browser origins that may call it, besides pages that this very address serves (there are none).
     pub allowed_origins: Vec<String>,
 }
 
@@ -144,7 +144,8 @@ where
         .with_cancellation_token(shutdown.child_token());
     config.allowed_hosts.push(addr.ip().to_string());
     config.allowed_hosts.extend(settings.allowed_hosts);
-    let config = config.with_allowed_origins(settings.allowed_origins).enforce_origin_validation();
+    let origins = own_origins(addr).into_iter().chain(settings.allowed_origins);
+    let config = config.with_allowed_origins(origins).enforce_origin_validation();
     let service = StreamableHttpService::new(
         move || Ok(Guarded(server.clone())),
         Arc::new(NeverSessionManager::default()),
@@ -179,6 +180,16 @@ impl BoundHttp {
             .await
             .map_err(HttpError::Serve)
     }
+}
+
+/// What a browser calls this address: the specification wants its own origin accepted.
+fn own_origins(addr: SocketAddr) -> Vec<String> {
+    let port = addr.port();
+    let mut origins = vec![format!("http://{addr}")];
+    if addr.ip().is_loopback() {
+        origins.extend(["localhost", "127.0.0.1", "[::1]"].map(|host| format!("http://{host}:{port}")));
+    }
+    origins
 }
 
 async fn authenticate(State(access): State<Arc<Access>>, mut request: Request, next: Next) -> Response {

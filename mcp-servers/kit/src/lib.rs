@@ -60,7 +60,15 @@ use rmcp::model::{Implementation, ServerCapabilities, ServerConfig};
 /// }
 /// ```
 pub fn server_info(name: &str, version: &str, instructions: &str) -> ServerConfig {
-    ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+    // `rmcp` answers these lists, with nothing in them, whether or not they are declared; what is
+    // answered has to be declared.
+    let capabilities = ServerCapabilities::builder()
+        .enable_completions()
+        .enable_prompts()
+        .enable_resources()
+        .enable_tools()
+        .build();
+    ServerConfig::new(capabilities)
         .with_server_info(Implementation::new(name, version))
         .with_instructions(instructions)
 }

@@ -11,6 +11,8 @@ pub mod chunk;
 pub mod index;
 mod knowledge_base;
 mod library;
+mod outside;
+mod resources;
 mod server;
 pub mod shelf;
 

@@ -7,7 +7,9 @@ use std::{path::Path, sync::Arc};
 use midwatch_mcp::{Aws, AwsSettings, Client, Ctx, ErrorKind, ToolError, connect_in_process};
 use midwatch_policy::{Catalog, FixedClock, Timestamp};
 use midwatch_runbooks::{RunbooksConfig, RunbooksServer};
-use rmcp::model::{CallToolRequestParams, ReadResourceRequestParams};
+use rmcp::model::{
+    ArgumentInfo, CallToolRequestParams, CompleteRequestParams, ReadResourceRequestParams, Reference,
+};
 use serde_json::{Value, json};
 
 const POOL: &str = "+++\nid = \"pool\"\ntitle = \"Connection pool exhausted\"\naction = \"rollback_deployment\"\n\
@@ -56,6 +58,28 @@ async fn a_runbook_is_found_with_its_contract_and_a_bad_one_is_named() {
     let whole = call(&client, "get_runbook", json!({"runbook_id": "pool"})).await;
     assert!(whole["text"].as_str().unwrap().contains("pool.close()"));
     assert!(!whole.to_string().contains("dba@example.com"), "{whole}");
+}
+
+#[tokio::test]
+async fn ids_are_completed_by_any_part_and_lead_to_a_resource() {
+    let directory = tempfile::tempdir().unwrap();
+    for id in ["orders-pool", "pool-exhausted", "disk-full"] {
+        let text = format!("+++\nid = \"{id}\"\n+++\n# {id}\nWhat to do.\n");
+        std::fs::write(directory.path().join(format!("{id}.md")), text).unwrap();
+    }
+    let client = client(Some(directory.path()), None).await;
+    let template = client.list_all_resource_templates().await.unwrap()[0].uri_template.clone();
+    let complete = async |typed: &str| {
+        let argument = ArgumentInfo::new("id", typed);
+        let request = CompleteRequestParams::new(Reference::for_resource(&template), argument);
+        client.complete(request).await.unwrap().completion
+    };
+    assert_eq!(complete("Pool").await.values, ["pool-exhausted", "orders-pool"]);
+    assert_eq!(complete("").await.total, Some(3));
+    assert!(complete("nothing").await.values.is_empty());
+    let uri = template.replace("{+id}", "pool-exhausted");
+    let read = client.read_resource(ReadResourceRequestParams::new(uri)).await.unwrap();
+    assert!(serde_json::to_string(&read.contents).unwrap().contains("What to do."));
 }
 
 #[tokio::test]

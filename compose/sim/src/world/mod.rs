@@ -15,6 +15,7 @@ mod state;
 pub(crate) mod traffic;
 
 use std::{
+    collections::BTreeSet,
     net::{Ipv4Addr, SocketAddr},
     path::Path,
     sync::Arc,
@@ -138,5 +139,10 @@ impl World {
     /// Every change that was made or tried through the APIs so far, oldest first.
     pub fn mutations(&self) -> Vec<Mutation> {
         self.shared.with(|state| state.mutations.clone())
+    }
+
+    /// Every operation that was called so far, as IAM names it: `ecs:DescribeServices`.
+    pub fn operations(&self) -> BTreeSet<String> {
+        self.shared.with(|state| state.operations.clone())
     }
 }

@@ -1,6 +1,6 @@
 //! Everything the world knows at one moment, and how it moves to a later one.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use midwatch_policy::ActionKind;
 use serde::Serialize;
@@ -68,6 +68,8 @@ pub(crate) struct State {
     pub(crate) codedeploy: CodeDeploy,
     pub(crate) injections: Vec<Injection>,
     pub(crate) mutations: Vec<Mutation>,
+    /// Every operation that was called, such as `ecs:DescribeServices`.
+    pub(crate) operations: BTreeSet<String>,
     pub(crate) logs: LogStore,
     pub(crate) logs_api: logs::LogsApi,
     pub(crate) bedrock_api: bedrock::BedrockApi,
@@ -115,6 +117,7 @@ impl State {
             codedeploy: CodeDeploy::new(spec),
             injections: spec.injections.clone(),
             mutations: Vec::new(),
+            operations: BTreeSet::new(),
             logs,
             logs_api: logs::LogsApi::default(),
             bedrock_api: bedrock::BedrockApi::default(),
@@ -204,7 +207,7 @@ impl State {
         self.spec.latency_ms.get(name).copied().unwrap_or_else(|| usual_latency(name))
     }
 
-    /// Has a call answered, and remembers it if it changes the world.
+    /// Has a call answered, and remembers that it was made.
     pub(crate) fn call(
         &mut self,
         request: &Request,
@@ -223,6 +226,7 @@ impl State {
 
     fn remember(&mut self, request: &Request, error: Option<String>) {
         let api = call_name(request);
+        self.operations.insert(api.clone());
         if MUTATING.contains(&api.as_str()) {
             self.mutations.push(Mutation {
                 at: time::timestamp(self.now_ms),
