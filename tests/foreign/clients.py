@@ -185,6 +185,21 @@ def least_privilege(server, operations):
         check(not idle, f"{server}: its policy allows what nothing calls: {sorted(idle)}")
 
 
+def registry_entry(server):
+    """What the registry would list is this server: its version, and settings that it has."""
+    binary = stack.BIN / f"midwatch-{server}"
+    entry = json.loads((stack.ROOT / "mcp-servers" / server / "server.json").read_text())
+    say = lambda flag: subprocess.run([binary, flag], capture_output=True, text=True, check=True, timeout=20).stdout
+    check(say("--version").split()[-1] == entry["version"], f"{server}: server.json has another version")
+    check(len(entry["description"]) <= 100, f"{server}: the registry takes 100 characters of description")
+    for package in entry["packages"]:
+        check(package["identifier"].endswith(":" + entry["version"]), f"{server}: another image")
+        check([a["value"] for a in package["packageArguments"]] == ["midwatch", "mcp", server], f"{server}: arguments")
+        for variable in package["environmentVariables"]:
+            name = variable["name"]
+            check(name.startswith("AWS_") or name in say("--help"), f"{server}: {name} is not a setting of it")
+
+
 async def in_a_world_of_its_own(server):
     global ALARM, FROM, TO, ONSET
     with stack.world() as world:
@@ -208,6 +223,7 @@ async def in_a_world_of_its_own(server):
 async def main():
     for server in stack.SERVERS:
         if check((stack.BIN / f"midwatch-{server}").exists(), f"midwatch-{server} is built"):
+            registry_entry(server)
             await in_a_world_of_its_own(server)
 
 
