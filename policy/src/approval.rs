@@ -6,7 +6,8 @@
 //! INVARIANTS:
 //! - [`Shown`] never changes once it was filed; its digest is what a person approves and what the
 //!   permit carries, so that nobody can be shown one thing and sign another;
-//! - a request ends once; what ended is never approved, and only a person files it anew;
+//! - a request ends once; what ended is never approved, and only a person files it anew. One change is
+//!   left to what was voided after it was approved: that the server had acted on it all the same;
 //! - an approval that comes at or after the deadline is none.
 
 mod step;
@@ -47,6 +48,31 @@ pub struct RunbookRef {
     pub digest: Digest,
 }
 
+/// A runbook's contract that the desk found itself to be about an action.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Applicable {
+    /// Which one.
+    pub runbook: RunbookRef,
+    /// Whether the action is held to it.
+    pub held: Held,
+    /// What it wants where it is followed.
+    pub demands: Vec<String>,
+    /// What it would have against the action; empty where the action is held to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub against: Vec<String>,
+}
+
+/// Whether an action is held to a contract that its asker does not cite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Held {
+    /// It names the service, or an error that the asker names: it holds.
+    To,
+    /// It may be about this, and is shown.
+    Beside,
+}
+
 /// Everything that a person is shown before they answer. The plan and the facts were read by the
 /// desk itself; `reason`, `evidence` and `claimed` are the asker's words and are shown as such.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,9 +99,12 @@ pub struct Shown {
     /// How certain it says it is, and by what; nothing of a caller that has made no diagnosis.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claimed: Option<Claimed>,
-    /// The runbook whose contract it is held to.
+    /// The runbook that the asker follows, whose contract it is held to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runbook: Option<RunbookRef>,
+    /// Other contracts that are about this, found by the desk.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contracts: Vec<Applicable>,
     /// Who has to approve: all of it.
     pub asks: Vec<Ask>,
     /// The rules that ask.
@@ -90,6 +119,12 @@ impl Shown {
     /// What a person approves, and what the permit carries.
     pub fn digest(&self) -> Result<Digest, DigestError> {
         Digest::of_json(self)
+    }
+
+    /// The contracts that it is held to besides the one that the asker cites.
+    pub fn held_to(&self) -> Vec<RunbookRef> {
+        let held = self.contracts.iter().filter(|contract| contract.held == Held::To);
+        held.map(|contract| contract.runbook.clone()).collect()
     }
 
     /// Who has to approve, in words.
@@ -128,6 +163,9 @@ pub enum RequestState {
         outcome: Outcome,
         /// When.
         at: Timestamp,
+        /// Where it was void by then: the act happened, and should not have.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        void: Option<Void>,
     },
     /// A person declined.
     Declined {
@@ -149,11 +187,20 @@ pub enum RequestState {
         why: String,
         /// When.
         at: Timestamp,
+        /// The permit that was out by then, and is void.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        permit: Option<PermitId>,
+        /// Who had approved it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        approvers: Vec<Approver>,
     },
     /// A person took the permit back before it was used.
     Revoked {
         /// The permit.
         permit: PermitId,
+        /// Who had approved it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        approvers: Vec<Approver>,
         /// Who.
         by: String,
         /// Why.
@@ -161,6 +208,16 @@ pub enum RequestState {
         /// When.
         at: Timestamp,
     },
+}
+
+/// That a permit was void before its act was told of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Void {
+    /// Why it was void.
+    pub why: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 impl RequestState {
@@ -191,6 +248,14 @@ impl RequestState {
             Self::Declined { .. } | Self::Expired { .. } | Self::Withdrawn { .. } | Self::Revoked { .. } => {
                 &[]
             }
+        }
+    }
+
+    /// Whether an act was made, or may have been, on a permit that was void by then.
+    pub const fn acted_though_void(&self) -> Option<&Void> {
+        match self {
+            Self::Used { void, .. } => void.as_ref(),
+            _ => None,
         }
     }
 

@@ -22,8 +22,8 @@ mod screen;
 
 pub use action::{Action, ActionKind, BlastRadius, ExpectedState, Inverse, Plan, PlanStep, Risk};
 pub use approval::{
-    Asking, Cited, Fetched, Hold, HoldState, Outcome, RequestEvent, RequestState, RequestView, RunbookRef,
-    Shown, StepError, WireError,
+    Applicable, Asking, Cited, Fetched, Held, Hold, HoldState, Outcome, RequestEvent, RequestState,
+    RequestView, RunbookRef, Shown, StepError, Void, WireError,
 };
 pub use calendar::{Calendar, CalendarError, Freeze};
 pub use catalog::{
@@ -45,5 +45,5 @@ pub use rules::{
     Ask, Attested, Caller, CallerKind, Claimed, Decision, Explanation, RuleSummary, Rules, RulesError,
     RulesFileError, ToolCall, ToolClass, unmet,
 };
-pub use runbook::{Bounds, ContractError, Precondition, RunbookContract, Verification};
+pub use runbook::{Bounds, ContractError, Precondition, RunbookContract, Scope, Verification, Words};
 pub use screen::{Mark, MarkKind, screen};

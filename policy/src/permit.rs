@@ -83,9 +83,12 @@ pub struct Claims {
     pub policies: Vec<String>,
     /// Digest of everything that the approvers were shown: see [`Shown::digest`](crate::Shown::digest).
     pub shown: Digest,
-    /// The runbook whose contract the action is held to.
+    /// The runbook that the asker follows, whose contract the action is held to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runbook: Option<RunbookRef>,
+    /// Runbooks whose contracts it is held to whether the asker follows them or not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held_to: Vec<RunbookRef>,
     /// What the caller said of itself when it asked: policy is asked with it once more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claimed: Option<Claimed>,

@@ -9,6 +9,7 @@
 
 mod bounds;
 mod check;
+mod scope;
 #[cfg(test)]
 mod tests;
 
@@ -16,9 +17,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use bounds::{Bounds, Precondition};
+pub use scope::{Scope, Words};
 
 use crate::{
-    action::{Action, ActionKind, Plan},
+    action::{ActionKind, Plan},
     catalog::MetricRef,
     cause::CauseKind,
     id::ServiceName,
@@ -67,7 +69,7 @@ pub struct RunbookContract {
     /// What must never be done automatically, for a person to read.
     #[serde(default)]
     pub never: Vec<String>,
-    /// Actions that are never done to `services`, whichever runbook they are done for.
+    /// Actions that are never done where this contract is to be kept, whichever runbook they are done for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub never_actions: Vec<ActionKind>,
     /// Who is told when it does not help.
@@ -205,15 +207,5 @@ impl RunbookContract {
     /// Who is asked because of it, in addition to whom policy asks: one person of its role.
     pub fn ask(&self) -> Ask {
         Ask { role: self.approvers.clone(), people: 1 }
-    }
-
-    /// Whether it forbids the action for the service even where it is not cited: it names both.
-    pub fn forbids(&self, kind: ActionKind, service: &ServiceName) -> bool {
-        self.never_actions.contains(&kind) && self.services.contains(service)
-    }
-
-    /// Those of many contracts that forbid this action, cited or not.
-    pub fn forbidding<'a>(all: impl IntoIterator<Item = &'a Self>, action: &Action) -> Vec<&'a Self> {
-        all.into_iter().filter(|contract| contract.forbids(action.kind(), action.service())).collect()
     }
 }

@@ -67,7 +67,7 @@ def mutate(texts, mutants):
 
 def build():
     env = {**os.environ, "CARGO_TARGET_DIR": str(SCRATCH / "target")}
-    command = ["cargo", "test", "--locked", "-p", "midwatch-tests", "--test", "attacks", "--no-run"]
+    command = ["cargo", "test", "--locked", "--workspace", "--test", "attacks", "--no-run"]
     built = subprocess.run(command, cwd=SCRATCH / "workspace", env=env, text=True, capture_output=True)
     if built.returncode:
         sys.exit(f"the mutants do not compile:\n{built.stderr[-6000:]}")

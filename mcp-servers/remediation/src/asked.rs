@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use midwatch_policy::{Action, RequestState, RequestView};
 
 use crate::{
+    flights::{AT_ONCE, LOOKS, Useless},
     permits::SourceError,
     receipt::{Obstacle, Refused, Requested, Stop},
 };
@@ -77,6 +78,28 @@ pub(crate) fn too_often(caller: &str, most: u32, since: Timestamp) -> Refused {
              `plan` says what a change would do"
         ),
     )
+}
+
+/// A caller with as many calls under way as it may have.
+pub(crate) fn busy(caller: &str) -> Refused {
+    let message = format!(
+        "`{caller}` has {AT_ONCE} calls under way, which is all it may have: wait until they have answered"
+    );
+    Refused::new(Obstacle::Limit, message)
+}
+
+/// A permit that is not looked at again.
+pub(crate) fn useless(why: Useless) -> Refused {
+    match why {
+        Useless::Stale(why) => Refused::new(
+            Obstacle::Stale,
+            format!("{why}; this permit stays void: ask for approval of what is now"),
+        ),
+        Useless::WornOut => Refused::new(
+            Obstacle::Limit,
+            format!("this permit was presented {LOOKS} times and refused: it is not looked at again"),
+        ),
+    }
 }
 
 /// An error of the desk, as a refusal.

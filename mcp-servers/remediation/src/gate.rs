@@ -1,6 +1,6 @@
 //! From a call to an act: the checks, in their order.
 //!
-//! fetch permit → verify → kill switch → catalog, protected, bounds → read the target again → policy
+//! a place → fetch permit → verify → the turn → verify → kill switch → catalog, protected, bounds → read the target again → policy
 //! once more, on what was read → the runbook's contract, and what any contract forbids → compare with
 //! what was approved → still stands at the desk → not expired meanwhile → spend → act once → record →
 //! tell the desk. Each step needs what the one before it gave; acting needs an `Authorised`, which only
@@ -19,6 +19,7 @@ use crate::{
     act::{self, Call},
     asked,
     asks::Asks,
+    flights::{Flight, Flights, Presented},
     grounds::Grounds,
     kill_switch::KillSwitch,
     noted::{known, noted},
@@ -44,13 +45,18 @@ pub(crate) struct Gate {
     pub(crate) turn: Semaphore,
     /// How often callers asked without a permit.
     pub(crate) asks: Asks,
+    /// How many calls of each caller are under way.
+    pub(crate) flights: Flights,
+    /// Permits that are not looked at again.
+    pub(crate) presented: Presented,
 }
 
-/// An action that passed every check. The turn is held until the act is recorded.
+/// An action that passed every check. The turn and the caller's place are held until the act is recorded.
 struct Passed<'a> {
     authorised: Authorised,
     planned: Planned,
     turn: SemaphorePermit<'a>,
+    place: Flight<'a>,
 }
 
 impl Gate {
@@ -80,7 +86,7 @@ impl Gate {
     pub(crate) async fn pass(&self, caller: &Principal, action: Action) -> Receipt {
         let mut permit = None;
         match self.checked(caller, &action, &mut permit).await {
-            Ok(passed) => self.act(passed).await,
+            Ok(passed) => Box::pin(self.act(passed)).await,
             Err(stop) => {
                 let (kind, message) = (stop.reason.kind, &stop.reason.message);
                 tracing::info!(%action, caller = caller.name(), ?kind, message, "a change was refused");
@@ -97,15 +103,21 @@ impl Gate {
     ) -> Result<Passed<'_>, Stop> {
         let source = self.desk()?;
         self.keys()?;
+        let place = self.flights.begin(caller.name()).ok_or_else(|| asked::busy(caller.name()))?;
         let offer = match source.permit_for(caller.name(), action).await {
             Ok(Some(offer)) => offer,
             Ok(None) => return Err(self.ask(source, caller, action).await),
             Err(error) => return Err(asked::turned_down(error).into()),
         };
+        // What is of no use takes nobody's turn.
+        let first = self.verified(caller, action, &offer)?;
+        *permit = Some(first.claims().permit.to_string());
+        self.not_stopped()?;
+        let (token, ends) = (offer.token.as_str(), first.claims().expires);
+        self.presented.look(token, ends, self.ctx.clock.now()).map_err(asked::useless)?;
         let turn = self.turn.acquire().await;
         let turn = turn.map_err(|_| Refused::new(Obstacle::KillSwitch, "the server is shutting down"))?;
         let verified = self.verified(caller, action, &offer)?;
-        *permit = Some(verified.claims().permit.to_string());
         let service = self.allowed(action)?;
         let planned = self
             .plan(action, service)
@@ -122,10 +134,14 @@ impl Gate {
         self.grounds
             .contract(verified.claims(), &planned.plan, &facts)
             .map_err(|why| Refused::new(Obstacle::Contract, why))?;
-        let authorised = verified.against(&planned.plan.expected).map_err(|error| Refused::from(&error))?;
+        let authorised = verified.against(&planned.plan.expected).map_err(|error| {
+            let refused = Refused::from(&error);
+            self.presented.stale(token, &refused.message);
+            refused
+        })?;
         self.still_stands(source, &authorised).await?;
         self.spent(source, &authorised)?;
-        Ok(Passed { authorised, planned, turn })
+        Ok(Passed { authorised, planned, turn, place })
     }
 
     fn desk(&self) -> Result<&Arc<dyn PermitSource>, Refused> {
@@ -251,7 +267,7 @@ impl Gate {
     }
 
     async fn act(&self, passed: Passed<'_>) -> Receipt {
-        let Passed { authorised, planned, turn } = passed;
+        let Passed { authorised, planned, turn, place } = passed;
         let permit = authorised.permit().to_string();
         let started_at = self.ctx.clock.now();
         let service = self.ctx.catalog.get(authorised.action().service());
@@ -279,7 +295,7 @@ impl Gate {
             // The intent stands in the store and becomes ambiguous: never a second act.
             tracing::error!(%error, permit, "the outcome could not be recorded");
         }
-        drop(turn);
+        drop((turn, place));
         let (outcome, known) = match ending {
             Ending::Done => (Outcome::Done, Known::Done),
             Ending::Failed => (Outcome::Failed, Known::Failed),

@@ -1,11 +1,11 @@
 //! What an act is judged by besides the permit: keys, policy, calendar, runbook contracts and the
 //! facts that this server reads itself. Everything is read again each time.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
-use midwatch_mcp::{Contracts, Standing};
-use midwatch_policy::{Attested, Calendar, Claims, Plan, PublicKeys, Rules, RunbookContract, Service, unmet};
+use midwatch_mcp::{Contract, Contracts, Standing};
+use midwatch_policy::{Attested, Calendar, Claims, Plan, PublicKeys, Rules, Scope, Service, Words, unmet};
 
 use crate::{plan::Planned, spend::SpendStore};
 
@@ -58,39 +58,60 @@ impl Grounds {
         })
     }
 
-    /// The runbook that the permit cites must be the very one that is here, have nothing against
-    /// this, and its approver must be among those who approved; and no runbook at all may forbid it.
+    /// No runbook may forbid this; those that the permit was given under must be the very ones that are
+    /// here; and each that holds, in the permit or not, must have nothing against it and find its approver
+    /// among those who approved.
+    ///
+    /// What the asker said of the errors is not known here: which contracts it brought to bear the permit
+    /// says, and the desk, which decides that, signs it.
     pub(crate) fn contract(&self, claims: &Claims, plan: &Plan, facts: &Attested) -> Result<(), String> {
         let runbooks = self.runbooks.as_ref().map(Standing::now).transpose()?;
-        let all = runbooks.as_ref().map(|all| all.iter().map(|known| &known.contract));
-        if let Some(first) = RunbookContract::forbidding(all.into_iter().flatten(), &plan.action).first() {
-            return Err(format!(
-                "the runbook `{}` says that `{}` of `{}` is never done automatically",
-                first.id,
-                plan.action.kind(),
-                plan.action.service()
-            ));
+        let mut holding: BTreeMap<&str, &Contract> = BTreeMap::new();
+        for known in runbooks.iter().flat_map(|all| all.iter()) {
+            match known.contract.scope(&plan.action, &Words::none()) {
+                Some(Scope::Forbids) => return Err(never(known, plan)),
+                Some(Scope::Binds) => drop(holding.insert(&known.contract.id, known)),
+                Some(Scope::Beside) | None => {}
+            }
         }
-        let Some(cited) = &claims.runbook else { return Ok(()) };
-        let id = &cited.id;
-        let known = runbooks.as_ref().and_then(|all| all.get(id)).ok_or_else(|| {
-            format!(
-                "the permit was given for the runbook `{id}`, which this server does not have (--runbooks)"
-            )
-        })?;
-        if known.digest != cited.digest {
-            return Err(format!("the runbook `{id}` (`{}`) was changed since it was approved", known.file));
+        for signed in claims.runbook.iter().chain(&claims.held_to) {
+            let known = runbooks.as_ref().and_then(|all| all.get(&signed.id));
+            let known = known.ok_or_else(|| {
+                format!(
+                    "the permit was given for the runbook `{}`, which this server does not have (--runbooks)",
+                    signed.id
+                )
+            })?;
+            if known.digest != signed.digest {
+                return Err(format!(
+                    "the runbook `{}` (`{}`) was changed since it was approved",
+                    signed.id, known.file
+                ));
+            }
+            holding.insert(&known.contract.id, known);
         }
-        let objections = known.contract.objections(plan, facts);
-        if !objections.is_empty() {
-            return Err(objections.join("; "));
-        }
-        let missing: Vec<String> =
-            unmet(&[known.contract.ask()], &claims.approvers).iter().map(ToString::to_string).collect();
-        if missing.is_empty() {
-            Ok(())
-        } else {
-            Err(format!("the runbook `{id}` also wants the approval of {}", missing.join(", ")))
-        }
+        holding.values().try_for_each(|known| met(known, claims, plan, facts))
     }
+}
+
+fn never(known: &Contract, plan: &Plan) -> String {
+    let (kind, service) = (plan.action.kind(), plan.action.service());
+    format!(
+        "the runbook `{}` says that `{kind}` of `{service}` is never done automatically",
+        known.contract.id
+    )
+}
+
+/// Whether a contract that holds is met.
+fn met(known: &Contract, claims: &Claims, plan: &Plan, facts: &Attested) -> Result<(), String> {
+    let objections = known.contract.objections(plan, facts);
+    if !objections.is_empty() {
+        return Err(objections.join("; "));
+    }
+    let missing = unmet(&[known.contract.ask()], &claims.approvers);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+    Err(format!("the runbook `{}` also wants the approval of {}", known.contract.id, missing.join(", ")))
 }

@@ -20,6 +20,7 @@ mod asked;
 mod asks;
 mod desk;
 mod difference;
+mod flights;
 mod gate;
 mod grounds;
 mod kill_switch;

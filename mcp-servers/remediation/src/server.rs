@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use crate::{
     args::{PlanArgs, PlanResult, RestartArgs, RollbackArgs, ScaleArgs},
     asks::Asks,
+    flights::{Flights, Presented},
     gate::Gate,
     grounds::Grounds,
     kill_switch::KillSwitch,
@@ -113,6 +114,8 @@ impl RemediationServer {
             acting_role,
             turn,
             asks: Asks::default(),
+            flights: Flights::default(),
+            presented: Presented::default(),
         });
         tell::begin(&gate);
         Self { gate, local_caller, tool_router: Arc::new(Self::tool_router()) }

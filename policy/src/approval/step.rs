@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Outcome, RequestState, Shown};
+use super::{Outcome, RequestState, Shown, Void};
 use crate::{
     id::PermitId,
     permit::{Approver, Digest},
@@ -119,19 +119,16 @@ impl RequestState {
                 Ok(Self::Declined { by: by.clone(), reason: reason.clone(), at: now })
             }
             (Self::Open { .. } | Self::Approved { .. }, RequestEvent::Withdraw { why }) => {
-                Ok(Self::Withdrawn { why: why.clone(), at: now })
+                Ok(self.withdrawn(why.clone(), now))
             }
-            (Self::Approved { permit, .. }, RequestEvent::Revoke { by, reason }) => {
-                Ok(Self::Revoked { permit: permit.clone(), by: by.clone(), reason: reason.clone(), at: now })
-            }
-            (Self::Approved { permit, approvers, .. }, RequestEvent::Use { outcome }) => {
+            (Self::Approved { permit, approvers, .. }, RequestEvent::Revoke { by, reason }) => {
                 let (permit, approvers) = (permit.clone(), approvers.clone());
-                Ok(Self::Used { permit, approvers, outcome: *outcome, at: now })
+                Ok(Self::Revoked { permit, approvers, by: by.clone(), reason: reason.clone(), at: now })
             }
+            (_, RequestEvent::Use { outcome }) => self.used(*outcome, now),
             (state, RequestEvent::Revoke { .. }) => {
                 Err(not(state, "only a permit that was not used can be revoked"))
             }
-            (state, RequestEvent::Use { .. }) => Err(not(state, "there is no permit to use")),
             (state, RequestEvent::Withdraw { .. }) => Err(not(state, "there is nothing to withdraw")),
             (state, RequestEvent::Approve { .. } | RequestEvent::Decline { .. }) => {
                 Err(not(state, "raise it again to have it planned and asked anew"))
@@ -149,12 +146,39 @@ impl RequestState {
             Self::Open { approvers } => {
                 Self::Open { approvers: approvers.iter().filter(|a| !left(a)).cloned().collect() }
             }
-            Self::Approved { approvers, .. } if approvers.iter().any(left) => Self::Withdrawn {
-                why: format!("`{name}` approved it and is no longer known at the desk in that role"),
-                at: now,
-            },
+            Self::Approved { approvers, .. } if approvers.iter().any(left) => self.withdrawn(
+                format!("`{name}` approved it and is no longer known at the desk in that role"),
+                now,
+            ),
             other => other.clone(),
         }
+    }
+
+    /// Not wanted any more. A permit that is out is remembered: the server may be acting on it.
+    fn withdrawn(&self, why: String, at: Timestamp) -> Self {
+        let (permit, approvers) = match self {
+            Self::Approved { permit, approvers, .. } => (Some(permit.clone()), approvers.clone()),
+            _ => (None, Vec::new()),
+        };
+        Self::Withdrawn { why, at, permit, approvers }
+    }
+
+    /// The server has acted. What was done was done, also where the permit was void by then: then that
+    /// stands beside it.
+    fn used(&self, outcome: Outcome, at: Timestamp) -> Result<Self, StepError> {
+        let (permit, approvers, void) = match self {
+            Self::Approved { permit, approvers, .. } => (permit, approvers, None),
+            Self::Withdrawn { why, at: since, permit: Some(permit), approvers } => {
+                let why = format!("withdrawn: {why}");
+                (permit, approvers, Some(Void { why, since: *since }))
+            }
+            Self::Revoked { permit, approvers, by, reason, at: since } => {
+                let why = format!("`{by}` took it back: {reason}");
+                (permit, approvers, Some(Void { why, since: *since }))
+            }
+            state => return Err(not(state, "there is no permit to use")),
+        };
+        Ok(Self::Used { permit: permit.clone(), approvers: approvers.clone(), outcome, at, void })
     }
 }
 

@@ -45,6 +45,7 @@ fn shown() -> Shown {
         evidence: Vec::new(),
         claimed: None,
         runbook: None,
+        contracts: Vec::new(),
         asks: vec![Ask { role: "oncall".to_owned(), people: 2 }],
         rules: vec!["x".to_owned()],
         filed_at,
@@ -111,6 +112,48 @@ fn who_leaves_takes_their_approval_along() {
     assert_eq!(leaves(&used, "a"), used);
 }
 
+/// A person took the incident over, or the permit back, while the server was acting.
+#[test]
+fn what_was_done_on_a_void_permit_is_said() {
+    let shown = shown();
+    let step = |state: &RequestState, event, s| state.step(&shown, &event, at(&shown, s));
+    let first = step(&RequestState::filed(), yes(&shown, "a", "oncall"), 1).unwrap();
+    let withdraw = || RequestEvent::Withdraw { why: "a took over the incident".to_owned() };
+    let acted = || RequestEvent::Use { outcome: Outcome::Ambiguous };
+    let open = step(&first, withdraw(), 2).unwrap();
+    assert!(step(&open, acted(), 3).is_err(), "nothing was out yet");
+    let both = step(&first, yes(&shown, "b", "oncall"), 2).unwrap();
+    let (by, reason) = ("b".to_owned(), "wait".to_owned());
+    for (event, why) in [
+        (withdraw(), "withdrawn: a took over the incident"),
+        (RequestEvent::Revoke { by, reason }, "`b` took it back: wait"),
+        (RequestEvent::Leave { name: "a".to_owned() }, "withdrawn: `a` approved it"),
+    ] {
+        let void = step(&both, event, 3).unwrap();
+        assert_eq!(void.approvers(), [], "nobody's approval counts");
+        let used = step(&void, acted(), 4).unwrap();
+        let said = used.acted_though_void().unwrap();
+        assert!(said.why.starts_with(why) && said.since == at(&shown, 3), "{said:?}");
+        assert_eq!((used.as_str(), used.approvers().len()), ("used", 2));
+        assert!(step(&used, acted(), 5).is_err() && step(&used, withdraw(), 5).is_err());
+    }
+    let used = step(&both, acted(), 3).unwrap();
+    assert_eq!(used.acted_though_void(), None);
+}
+
+/// Requests that were stored before it was kept which permit was out.
+#[test]
+fn states_as_they_were_written_before_are_read() {
+    for text in [
+        r#"{"state":"withdrawn","why":"x","at":"2026-11-21T02:06:00Z"}"#,
+        r#"{"state":"revoked","permit":"mwp-1","by":"a","reason":"x","at":"2026-11-21T02:06:00Z"}"#,
+        r#"{"state":"used","permit":"mwp-1","approvers":[],"outcome":"done","at":"2026-11-21T02:06:00Z"}"#,
+    ] {
+        let state: RequestState = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&state).unwrap(), text);
+    }
+}
+
 fn any_event() -> impl Strategy<Value = (RequestEvent, i64)> {
     let shown = shown();
     let person = prop::sample::select(vec!["a", "b", "c", "supervisor", ""]);
@@ -140,7 +183,7 @@ proptest! {
         let digest = shown.digest().unwrap();
         let mut state = RequestState::filed();
         let mut said: Vec<String> = Vec::new();
-        let mut ended = false;
+        let (mut ended, mut permitted) = (false, false);
         for (event, seconds) in events {
             let Ok(next) = state.step(&shown, &event, at(&shown, seconds)) else { continue };
             if let RequestEvent::Approve { approver, shown: seen, .. } = &event {
@@ -154,9 +197,13 @@ proptest! {
             if matches!(next, RequestState::Approved { .. }) {
                 prop_assert_eq!(said.len(), 2);
             }
-            if ended {
-                prop_assert_eq!(next.as_str(), state.as_str(), "what ended has changed");
+            if ended && next != state {
+                let acted = matches!(&event, RequestEvent::Use { .. });
+                prop_assert!(acted && permitted && next.acted_though_void().is_some(), "what ended has changed");
             }
+            permitted |= matches!(next, RequestState::Approved { .. });
+            let used = matches!(next, RequestState::Used { .. });
+            prop_assert!(!used || permitted, "used without a permit");
             ended = !matches!(next, RequestState::Open { .. } | RequestState::Approved { .. });
             state = next;
         }

@@ -49,6 +49,7 @@ fn claims() -> Claims {
         policies: vec!["rollback-asks-oncall".to_owned()],
         shown: Digest::of(b"what was shown"),
         runbook: None,
+        held_to: Vec::new(),
         claimed: None,
         not_before: at(T0),
         expires: at("2026-11-21T02:20:00Z"),

@@ -46,6 +46,24 @@ impl Bounds {
         *self == Self::default()
     }
 
+    /// Every bound, in words.
+    pub(super) fn in_words(&self) -> Vec<String> {
+        let mut all: Vec<String> = [
+            (self.max_tasks_affected, "at most", "tasks affected"),
+            (self.max_tasks_affected_percent.map(u32::from), "at most", "percent of the tasks affected"),
+            (self.max_dependents, "at most", "services that depend on it"),
+            (self.max_actions_per_hour, "at most", "actions within the hour"),
+            (self.max_scale_step, "at most", "tasks more or fewer at once"),
+            (self.min_desired_count, "at least", "tasks wanted"),
+            (self.max_desired_count, "at most", "tasks wanted"),
+        ]
+        .into_iter()
+        .filter_map(|(bound, how, what)| Some(format!("{how} {} {what}", bound?)))
+        .collect();
+        all.extend(self.max_risk.map(|risk| format!("a risk of at most {}", word(risk))));
+        all
+    }
+
     /// Every bound that the plan exceeds, in words.
     pub(super) fn exceeded(&self, plan: &Plan, facts: &Attested) -> Vec<String> {
         // Both were read by the server; where they differ, the worse one counts.

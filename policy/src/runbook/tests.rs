@@ -280,16 +280,53 @@ fn a_step_from_nobody_knows_where_is_too_far() {
 }
 
 #[test]
-fn a_contract_forbids_for_the_services_it_names_cited_or_not() {
-    let all = [
-        contract("services = ['shop', 'ledger']\nnever_actions = ['restart_service']"),
-        contract("never_actions = ['restart_service']"),
-        contract("services = ['shop']\naction = 'restart_service'"),
-        contract("services = ['ledger']\nnever_actions = ['restart_service']"),
-    ];
+fn a_contract_holds_whoever_names_it_or_not() {
+    use Scope::{Beside, Binds, Forbids};
     let action = restart().action;
-    assert_eq!(RunbookContract::forbidding(&all, &action), [&all[0]]);
-    assert!(RunbookContract::forbidding(&all, &scale(3).action).is_empty());
+    let quiet = Words::none();
+    let said = Words::of(["first", "GET /cart: Heap   space!", "java.lang"]);
+    let errors = "signatures = ['heap space']\n";
+    for (head, unsaid, when_said) in [
+        ("services = ['shop', 'ledger']\nnever_actions = ['restart_service']", Some(Forbids), Some(Forbids)),
+        ("services = ['ledger']\nnever_actions = ['restart_service']", None, None),
+        ("never_actions = ['restart_service']", Some(Forbids), Some(Forbids)),
+        ("E never_actions = ['restart_service']", Some(Beside), Some(Forbids)),
+        ("E services = ['ledger']\nnever_actions = ['restart_service']", None, None),
+        ("services = ['shop']\naction = 'restart_service'", Some(Binds), Some(Binds)),
+        ("E services = ['shop']\naction = 'restart_service'", Some(Binds), Some(Binds)),
+        ("E services = ['ledger']\naction = 'restart_service'", None, None),
+        ("action = 'restart_service'", Some(Binds), Some(Binds)),
+        ("E action = 'restart_service'", Some(Beside), Some(Binds)),
+        // For another action, or for none.
+        ("services = ['shop']\naction = 'scale_service'", None, None),
+        ("E services = ['shop']\naction = 'scale_service'", None, Some(Beside)),
+        ("E", None, Some(Beside)),
+        ("signatures = ['lang first', 'space java']\naction = 'restart_service'", Some(Beside), Some(Beside)),
+    ] {
+        let contract = contract(&head.replace("E ", errors).replace('E', errors));
+        assert_eq!(contract.scope(&action, &quiet), unsaid, "{head}");
+        assert_eq!(contract.scope(&action, &said), when_said, "{head}, said");
+    }
+}
+
+#[test]
+fn what_it_demands_is_said_in_words() {
+    let full = contract(
+        "action = 'scale_service'\napprovers = 'owner'\nrequires = ['no_change_freeze']\npreconditions = ['The queue is full']\n[bounds]\nmax_scale_step = 2\nmax_risk = 'medium'",
+    );
+    let demands = full.demands(&scale(5).action);
+    let wanted = [
+        "1 owner approves",
+        "requires that no change freeze is on",
+        "at most 2 tasks more or fewer at once",
+        "a risk of at most medium",
+        "a person checks: The queue is full",
+    ];
+    assert_eq!(demands, wanted);
+    assert_eq!(full.demands(&restart().action), ["it is for `scale_service`", wanted[4]]);
+    let never = contract("never_actions = ['restart_service']");
+    assert_eq!(never.demands(&restart().action), ["`restart_service` is never done automatically"]);
+    assert_eq!(never.demands(&scale(5).action), ["it allows no action: a person acts"]);
 }
 
 #[test]

@@ -196,10 +196,11 @@ fn list(views: &[RequestView], format: Format, empty: &str) -> anyhow::Result<()
                 let action = fit(&clean(&shown.plan.action.to_string()), 52);
                 writeln!(
                     out,
-                    "{STRONG}{:<16}{STRONG:#}  {:<9}  {action:<52}  {FAINT}{}{FAINT:#}",
+                    "{STRONG}{:<16}{STRONG:#}  {:<9}  {action:<52}  {FAINT}{}{FAINT:#}{}",
                     shown.request.as_str(),
                     view.state.as_str(),
                     show::deadline(view),
+                    if view.state.acted_though_void().is_some() { ", though it was void" } else { "" },
                 )?;
             }
         }

@@ -107,7 +107,7 @@ const CALENDAR: &str = "[[freeze]]\nid = 'sale'\nreason = 'the sale'\nfrom = '20
 const RUNBOOKS: [(&str, &str); 2] = [
     (
         "leak.md",
-        "+++\nid = 'leak'\ntitle = 'Leak'\nservices = ['a']\naction = 'restart_service'\napprovers = 'owner'\nrequires = ['no_action_in_last_hour']\n+++\n# Leak\n",
+        "+++\nid = 'leak'\ntitle = 'Leak'\nservices = ['s7']\naction = 'restart_service'\napprovers = 'owner'\nrequires = ['no_action_in_last_hour']\n+++\n# Leak\n",
     ),
     (
         "never.md",

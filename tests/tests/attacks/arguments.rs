@@ -2,7 +2,7 @@
 
 use crate::{
     doors::{called, send},
-    range::{Range, SUPERVISOR, rollback, scale},
+    range::{Range, SUPERVISOR, restart, rollback, scale},
 };
 
 #[tokio::test]
@@ -77,6 +77,30 @@ async fn of_rollback() {
             r#"{"service":"shop-api","deployment_id":["d-BAD","d-GOOD"]}"#,
             r#"{"service":"shop-api","deployment_id":"d-BAD","desired_count":1}"#,
             r#"{"service":"shop-api"}"#,
+        ],
+    )
+    .await;
+    range.acts_once(&action).await;
+}
+
+#[tokio::test]
+async fn of_restart() {
+    let (range, action) = (Range::new().await, restart("cart"));
+    range.approved(&action).await;
+    tried(
+        &range,
+        "restart_service",
+        &[
+            r#"{"service":"vault-front"}"#,
+            r#"{"service":"shop-api"}"#,
+            r#"{"service":"cart","service":"vault-front"}"#,
+            r#"{"service":"cart","desired_count":0}"#,
+            r#"{"service":"cart","cluster":"other"}"#,
+            r#"{"service":"CART"}"#,
+            "{\"service\":\"c\u{430}rt\"}",
+            r#"{"service":["cart"]}"#,
+            r#"{"service":"*"}"#,
+            r"{}",
         ],
     )
     .await;

@@ -212,10 +212,7 @@ async fn replayed_when_the_target_is_as_it_was() {
     range.approved(&action).await;
     let claims = range.claims(&action).await;
     range.acts_once(&action).await;
-    range.offer(&claims);
-    range.refuses(&action, "stale").await;
     let back = scale("cart", 4);
-    range.wire.honest();
     range.approved(&back).await;
     range.acts_once(&back).await;
     // The desk has forgotten that it was used, and so on: the server's own record stands.

@@ -98,13 +98,13 @@ struct Door {
     tools: Vec<Tool>,
 }
 
-/// What came of an agent's calls: how many were answered and turned down, and the time they took, by server.
+/// What came of an agent's calls: how many were answered and turned down, and the time they took, by tool.
 #[derive(Default)]
 struct Tally {
     answered: u64,
     refused: u64,
     slowest: Duration,
-    spent: BTreeMap<&'static str, (u32, Duration)>,
+    spent: BTreeMap<String, (u32, Duration)>,
 }
 
 async fn doors(range: &Range) -> Vec<Door> {
@@ -142,7 +142,7 @@ async fn agent(range: Arc<Range>, seed: u64, calls: u64) -> Tally {
         let answer = answer.unwrap_or_else(|_| panic!("{} has no end", what()));
         let took = begun.elapsed();
         tally.slowest = tally.slowest.max(took);
-        let (count, sum) = tally.spent.entry(door.name).or_default();
+        let (count, sum) = tally.spent.entry(format!("{}: {}", door.name, tool.name)).or_default();
         (*count, *sum) = (*count + 1, *sum + took);
         match answer {
             Ok(result) => {

@@ -18,6 +18,8 @@
 mod arguments;
 mod askers;
 mod claims;
+mod contracts;
+mod crowding;
 mod desk;
 mod doors;
 mod grounds;

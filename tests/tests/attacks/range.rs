@@ -573,3 +573,14 @@ pub(crate) fn restart(service: &str) -> Action {
 pub(crate) fn scale(service: &str, desired_count: u32) -> Action {
     Action::ScaleService { service: ServiceName::parse(service).unwrap(), desired_count }
 }
+
+/// Changes an ECS service past everybody.
+pub(crate) async fn update(range: &Range, service: &str, more: Value) {
+    let found = range.world.catalog().get(&ServiceName::parse(service).unwrap()).unwrap();
+    let target = found.ecs.as_ref().unwrap();
+    let mut input = json!({"cluster": target.cluster, "service": target.service});
+    for (key, value) in more.as_object().unwrap() {
+        input[key] = value.clone();
+    }
+    range.elsewhere("AmazonEC2ContainerServiceV20141113.UpdateService", &input).await;
+}

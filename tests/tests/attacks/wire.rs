@@ -2,7 +2,11 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use axum::{
@@ -13,14 +17,37 @@ use axum::{
 };
 use midwatch_mcp::reqwest;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 type Deed = Box<dyn FnMut() + Send>;
+
+/// Calls that are held up on their way.
+#[derive(Debug)]
+pub(crate) struct Held {
+    waiting: AtomicUsize,
+    gate: Semaphore,
+}
+
+impl Held {
+    /// Waits until so many are held.
+    pub(crate) async fn reach(&self, count: usize) {
+        while self.waiting.load(Ordering::SeqCst) < count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Lets all of them go.
+    pub(crate) fn release(&self) {
+        self.gate.add_permits(Semaphore::MAX_PERMITS / 2);
+    }
+}
 
 #[derive(Default)]
 pub(crate) struct Wire {
     to: Mutex<String>,
     instead: Mutex<Vec<(&'static str, Value)>>,
     before: Mutex<Vec<(&'static str, Deed)>>,
+    held: Mutex<Vec<(&'static str, Arc<Held>)>>,
 }
 
 impl fmt::Debug for Wire {
@@ -55,10 +82,18 @@ impl Wire {
         self.before.lock().unwrap().push((path, Box::new(deed)));
     }
 
+    /// Holds up calls whose path ends so: new ones until `honest`, those that are held until they are released.
+    pub(crate) fn hold(&self, path: &'static str) -> Arc<Held> {
+        let held = Arc::new(Held { waiting: AtomicUsize::new(0), gate: Semaphore::new(0) });
+        self.held.lock().unwrap().push((path, Arc::clone(&held)));
+        held
+    }
+
     /// Passes everything on again.
     pub(crate) fn honest(&self) {
         self.instead.lock().unwrap().clear();
         self.before.lock().unwrap().clear();
+        self.held.lock().unwrap().clear();
     }
 }
 
@@ -79,6 +114,17 @@ async fn pass(State(wire): State<Arc<Wire>>, request: Request) -> Response {
         if path.ends_with(*end) {
             deed();
         }
+    }
+    let held = wire
+        .held
+        .lock()
+        .unwrap()
+        .iter()
+        .find(|(end, _)| path.ends_with(end))
+        .map(|(_, held)| Arc::clone(held));
+    if let Some(held) = held {
+        held.waiting.fetch_add(1, Ordering::SeqCst);
+        held.gate.acquire().await.unwrap().forget();
     }
     let instead = wire.instead.lock().unwrap().iter().find(|(end, _)| path.ends_with(end)).cloned();
     if let Some((_, answer)) = instead {

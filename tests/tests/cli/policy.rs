@@ -25,7 +25,7 @@ async fn what_the_runbooks_say_is_said_with_the_rules() {
     assert_eq!(fine.code, 0, "{fine:#?}");
     for part in [
         "asks 1 oncall within 10 min",
-        "`pool` (pool.md): nothing against it; whoever follows it also asks 1 owner",
+        "`pool` (pool.md): nothing against it; it holds, followed or not, and also asks 1 owner",
         "max tasks affected: 4",
         "nothing was done", // the precondition for code, in words
         "the pool is the cause",
@@ -35,7 +35,7 @@ async fn what_the_runbooks_say_is_said_with_the_rules() {
     }
     let wide = "restart_service service=checkout-api --tasks-running 9 --actions-last-hour 1";
     let wide = explain(&bench, wide).await;
-    for part in ["objects where it is followed", "9 tasks affected, at most 4", "against"] {
+    for part in ["objects whether it is followed or not", "9 tasks affected, at most 4", "against"] {
         assert!(wide.out.contains(part), "{part}: {}", wide.out);
     }
     let never = explain(&bench, "restart_service service=cart-service").await;

@@ -35,6 +35,7 @@ fn authorised(permit: &str, service: &str) -> Authorised {
         policies: vec!["p".to_owned()],
         shown: Digest::of(b"shown"),
         runbook: None,
+        held_to: Vec::new(),
         claimed: None,
         not_before: at(0),
         expires: at(600),

@@ -1,7 +1,7 @@
 //! A request as a person sees it before they answer: everything that is signed, and whose words
 //! they are. Nothing from outside moves the cursor.
 
-use midwatch_policy::{Ask, CallerKind, Claimed, RequestState, RequestView, Risk};
+use midwatch_policy::{Applicable, Ask, CallerKind, Claimed, Held, RequestState, RequestView, Risk, Void};
 
 use crate::terminal::{
     Page, expected,
@@ -70,6 +70,9 @@ pub(super) fn request(view: &RequestView) {
     if let Some(runbook) = &shown.runbook {
         page.labelled("runbook", &format!("{} ({})", runbook.id, runbook.digest));
     }
+    for contract in &shown.contracts {
+        about(&mut page, contract);
+    }
 
     page.blank();
     page.paragraph(&format!("In the words of {}, which nobody has checked:", clean(&shown.subject)));
@@ -85,6 +88,21 @@ pub(super) fn request(view: &RequestView) {
     }
     page.blank();
     page.labelled("digest", &view.digest.to_string());
+}
+
+/// A contract that the desk found to be about this.
+fn about(page: &mut Page, contract: &Applicable) {
+    let Applicable { runbook, held, demands, against } = contract;
+    let demands = demands.join("; ");
+    match held {
+        Held::To => page.labelled("held to", &format!("{} ({}): {demands}", runbook.id, runbook.digest)),
+        Held::Beside => {
+            page.labelled("beside", &format!("{}, not followed here: {demands}", runbook.id));
+            if !against.is_empty() {
+                page.labelled_in("mind", WARN, &format!("where it is followed: {}", against.join("; ")));
+            }
+        }
+    }
 }
 
 /// How certain the asker says it is.
@@ -135,8 +153,13 @@ fn said(page: &mut Page, state: &RequestState) {
     }
     match state {
         RequestState::Approved { permit, .. } => page.labelled("permit", permit.as_str()),
-        RequestState::Used { permit, outcome, .. } => {
+        RequestState::Used { permit, outcome, void, .. } => {
             page.labelled("permit", &format!("{permit}, used: {}", outcome_in_words(*outcome)));
+            if let Some(Void { why, since }) = void {
+                let said =
+                    format!("it was acted on though it was void since {since} ({why}): look at the target");
+                page.labelled_in("mind", BAD, &said);
+            }
         }
         _ => {}
     }

@@ -174,6 +174,7 @@ fn claims(record: &Record) -> Result<Claims, DeskError> {
         policies: shown.rules.clone(),
         shown: shown.digest().map_err(undigested)?,
         runbook: shown.runbook.clone(),
+        held_to: shown.held_to(),
         claimed: shown.claimed.clone(),
         not_before: at.saturating_sub(BEHIND).unwrap_or(*at).max(shown.filed_at),
         expires: *until,

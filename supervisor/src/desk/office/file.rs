@@ -106,7 +106,7 @@ impl Office {
         if let Some(view) = standing {
             return Ok(Filed { view, new: false });
         }
-        let Grounds { planned, asks, rules, within, runbook } =
+        let Grounds { planned, asks, rules, within, runbook, contracts } =
             self.grounds((caller, &subject), &asking).await?;
         let within = self.config.ask_for.map_or(within, |asked| asked.min(within));
         let incident = match &asking.incident {
@@ -132,6 +132,7 @@ impl Office {
                 evidence: asking.evidence.clone(),
                 claimed: asking.claimed.clone(),
                 runbook: runbook.clone(),
+                contracts: contracts.clone(),
                 asks: asks.clone(),
                 rules: rules.clone(),
                 filed_at,

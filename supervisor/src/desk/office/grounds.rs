@@ -1,18 +1,16 @@
 //! What a request stands on: plan, facts, policy, and the contracts of runbooks.
 
-use midwatch_mcp::Contracts;
+mod contracts;
+
 use midwatch_policy::{
-    Ask, Asking, Attested, Autonomy, Caller, CallerKind, Decision, RunbookContract, RunbookRef, Service,
+    Applicable, Ask, Asking, Attested, Autonomy, Caller, CallerKind, Decision, RunbookRef, Service,
     SignedDuration, ToolCall, ToolClass,
 };
 
 use super::Office;
-use crate::{
-    desk::{
-        error::{DeskError, Trouble},
-        planner::Planned,
-    },
-    terminal::text::{clean, fit},
+use crate::desk::{
+    error::{DeskError, Trouble},
+    planner::Planned,
 };
 
 /// The server's name in policies.
@@ -28,8 +26,10 @@ pub(super) struct Grounds {
     pub(super) rules: Vec<String>,
     /// For how long people are asked.
     pub(super) within: SignedDuration,
-    /// The runbook it is held to.
+    /// The runbook that its asker follows.
     pub(super) runbook: Option<RunbookRef>,
+    /// Other contracts that are about it.
+    pub(super) contracts: Vec<Applicable>,
 }
 
 impl Office {
@@ -49,7 +49,7 @@ impl Office {
             return Err(forbidden("autonomy", &format!("`{}`: {why}", service.name)));
         }
         let contracts = self.config.sources.contracts()?;
-        let cited = cited(&contracts, asking.runbook.as_deref())?;
+        let cited = contracts::cited(&contracts, asking.runbook.as_deref())?;
         let planned = self.config.planner.plan(action).await?;
         if planned.plan.action != *action {
             return Err(DeskError::new(
@@ -60,21 +60,12 @@ impl Office {
         }
         let planned = Planned { facts: self.facts(service, planned.facts)?, plan: planned.plan };
         let (mut asks, rules, within_s) = self.decide((caller, subject), asking, service, planned.facts)?;
-        let never = RunbookContract::forbidding(contracts.iter().map(|contract| &contract.contract), action);
-        if let Some(contract) = never.first() {
-            let why = format!("`{}` is never done automatically to `{}`", action.kind(), service.name);
-            return Err(forbidden(&format!("runbook {}", contract.id), &why));
+        let held = contracts::hold(&contracts, cited, asking, &planned)?;
+        for ask in held.asks {
+            also(&mut asks, ask);
         }
-        let mut runbook = None;
-        if let Some(cited) = cited {
-            let objections = cited.contract.objections(&planned.plan, &planned.facts);
-            if !objections.is_empty() {
-                return Err(forbidden(&format!("runbook {}", cited.contract.id), &objections.join("; ")));
-            }
-            also(&mut asks, cited.contract.ask());
-            runbook = Some(RunbookRef { id: cited.contract.id.clone(), digest: cited.digest });
-        }
-        Ok(Grounds { planned, asks, rules, within: SignedDuration::from_secs(within_s), runbook })
+        let (runbook, contracts) = (held.cited, held.others);
+        Ok(Grounds { planned, asks, rules, within: SignedDuration::from_secs(within_s), runbook, contracts })
     }
 
     /// The server's facts, with the desk's own calendar: a freeze is on if either says so.
@@ -111,21 +102,6 @@ impl Office {
             Decision::Allow { rule } => Err(forbidden(&rule, "an action has to be asked of a person")),
         }
     }
-}
-
-/// The contract that a request cites.
-fn cited<'a>(
-    contracts: &'a Contracts,
-    id: Option<&str>,
-) -> Result<Option<&'a midwatch_mcp::Contract>, DeskError> {
-    let Some(id) = id else { return Ok(None) };
-    contracts.get(id).map(Some).ok_or_else(|| {
-        DeskError::new(
-            Trouble::Invalid,
-            format!("there is no runbook `{}` with a contract", fit(&clean(id), 80)),
-            "start the desk with the runbooks that the supervisor has (--runbooks DIR)",
-        )
-    })
 }
 
 /// One more ask: of a role that is asked already, the larger number.

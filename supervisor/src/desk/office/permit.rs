@@ -58,7 +58,8 @@ impl Office {
         })
     }
 
-    /// What came of the act. Said twice, it is written once.
+    /// What came of the act. Said twice, it is written once. Of a permit that was voided while the server
+    /// acted on it, too: what was done was done.
     pub fn used(
         &self,
         who: &Principal,
@@ -77,14 +78,20 @@ impl Office {
             }
         });
         match &view {
-            Ok(view) => tracing::info!(
-                target: "midwatch::audit", request = %view.shown.request, %permit, by = who.name, ?outcome,
-                "permit used"
-            ),
-            // A permit that was voided while the server was acting: a person has to know.
+            Ok(view) => {
+                let request = &view.shown.request;
+                tracing::info!(target: "midwatch::audit", %request, %permit, by = who.name, ?outcome, "permit used");
+                if let Some(void) = view.state.acted_though_void() {
+                    // A person has to know: they were told that nothing would be done any more.
+                    tracing::error!(
+                        target: "midwatch::audit", %request, incident = %view.shown.incident, %permit, ?outcome,
+                        void = void.why, since = %void.since, "acted on a permit that was void"
+                    );
+                }
+            }
             Err(error) => tracing::error!(
                 target: "midwatch::audit", %permit, by = who.name, ?outcome, %error,
-                "a permit was used that does not stand at the desk"
+                "a permit was used that the desk never gave"
             ),
         }
         view

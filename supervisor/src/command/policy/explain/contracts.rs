@@ -3,7 +3,8 @@
 
 use midwatch_mcp::{Contract, Contracts};
 use midwatch_policy::{
-    Action, Attested, AwsName, BlastRadius, Catalog, ExpectedState, Inverse, Plan, Risk, ServiceName,
+    Action, Attested, AwsName, BlastRadius, Catalog, ExpectedState, Inverse, Plan, Risk, Scope, ServiceName,
+    Words,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -15,11 +16,13 @@ pub(super) struct Runbook {
     pub(super) id: String,
     /// Its file.
     pub(super) file: String,
-    /// It says that this is never done automatically, whichever runbook it is done for.
+    /// It says that this is never done automatically, whichever runbook is followed.
     pub(super) never: bool,
     /// It is for this service and allows this action.
     pub(super) allows: bool,
-    /// What it has against it, where it is followed.
+    /// It holds whether it is followed or not.
+    pub(super) binds: bool,
+    /// What it has against it, where it holds.
     pub(super) objections: Vec<String>,
     /// Whom it asks, besides those whom policy asks.
     pub(super) asks: String,
@@ -42,8 +45,10 @@ pub(super) fn about(all: &Contracts, action: &Action, facts: Attested, catalog: 
 fn of(known: &Contract, plan: &Plan, facts: Attested) -> Option<Runbook> {
     let contract = &known.contract;
     let (kind, service) = (plan.action.kind(), plan.action.service());
-    let never = contract.forbids(kind, service);
+    let scope = contract.scope(&plan.action, &Words::none());
+    let never = scope == Some(Scope::Forbids);
     let allows = contract.action == Some(kind) && contract.is_for(service);
+    let binds = scope == Some(Scope::Binds);
     if !never && !allows {
         return None;
     }
@@ -58,6 +63,7 @@ fn of(known: &Contract, plan: &Plan, facts: Attested) -> Option<Runbook> {
         file: known.file.clone(),
         never,
         allows,
+        binds,
         objections: if allows { contract.objections(plan, &facts) } else { Vec::new() },
         asks: contract.ask().to_string(),
         bounded,

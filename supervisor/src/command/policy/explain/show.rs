@@ -86,14 +86,19 @@ pub(super) fn show(
     Ok(())
 }
 
-/// What a runbook says that allows the action, to whoever follows it.
+/// What a runbook says that allows the action, to whoever it holds.
 fn of_runbook(out: &mut impl std::io::Write, runbook: &Runbook) -> anyhow::Result<()> {
     let id = clean(&runbook.id);
     write!(out, "{NAME}runbook{NAME:#}  `{id}` ({}): ", clean(&runbook.file))?;
-    if runbook.objections.is_empty() {
-        writeln!(out, "nothing against it; whoever follows it also asks {STRONG}{}{STRONG:#}", runbook.asks)?;
+    let (whoever, wherever) = if runbook.binds {
+        ("it holds, followed or not, and", "whether it is followed or not")
     } else {
-        writeln!(out, "{BAD}objects{BAD:#} where it is followed")?;
+        ("whoever follows it", "where it is followed")
+    };
+    if runbook.objections.is_empty() {
+        writeln!(out, "nothing against it; {whoever} also asks {STRONG}{}{STRONG:#}", runbook.asks)?;
+    } else {
+        writeln!(out, "{BAD}objects{BAD:#} {wherever}")?;
     }
     for objection in &runbook.objections {
         writeln!(out, "  {BAD}against{BAD:#} {}", clean(objection))?;

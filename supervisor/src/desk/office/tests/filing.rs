@@ -161,20 +161,27 @@ async fn what_policy_catalog_and_plan_say() {
 async fn runbooks_and_the_calendar_only_narrow() {
     let bench = Bench::new(1);
     let tried = |asking: Asking| bench.office.file(&bench.asker, asking);
-    let following = |id: &str| Asking { runbook: Some(id.to_owned()), ..asking() };
+    let following = |id: &str| Asking { runbook: Some(id.to_owned()), action: of("s7"), ..asking() };
+    let citing_none = || Asking { action: of("s7"), ..asking() };
     assert!(tried(following("made-up")).await.unwrap_err().is(Trouble::Invalid));
     let never = tried(Asking { action: of("s29"), ..asking() }).await.unwrap_err();
     assert!(never.is(Trouble::Forbidden) && never.to_string().contains("never"), "{never:?}");
     let other = tried(Asking { action: of("s1"), ..following("leak") }).await.unwrap_err();
-    assert!(other.is(Trouble::Forbidden) && other.to_string().contains("is for a"), "{other:?}");
+    assert!(other.is(Trouble::Forbidden) && other.to_string().contains("is for s7"), "{other:?}");
     *bench.double.facts.lock().unwrap() = Attested { actions_last_hour: 1, ..CALM };
-    assert!(tried(following("leak")).await.unwrap_err().to_string().contains("within the last hour"));
+    for asking in [following("leak"), citing_none()] {
+        assert!(tried(asking).await.unwrap_err().to_string().contains("within the last hour"));
+    }
     *bench.double.facts.lock().unwrap() = CALM;
-    let view = tried(following("leak")).await.unwrap().view;
-    let asked: Vec<String> = view.shown.asks.iter().map(ToString::to_string).collect();
-    assert_eq!(asked, ["1 oncall", "1 owner"]);
-    assert_eq!(view.shown.runbook.as_ref().map(|runbook| runbook.id.as_str()), Some("leak"));
-    bench.office.withdraw(&bench.asker, &view.shown.request, "enough").unwrap();
+    for (asking, cited) in [(following("leak"), Some("leak")), (citing_none(), None)] {
+        let view = tried(asking).await.unwrap().view;
+        let asked: Vec<String> = view.shown.asks.iter().map(ToString::to_string).collect();
+        assert_eq!(asked, ["1 oncall", "1 owner"]);
+        assert_eq!(view.shown.runbook.as_ref().map(|runbook| runbook.id.as_str()), cited);
+        let held: Vec<String> = view.shown.held_to().into_iter().map(|runbook| runbook.id).collect();
+        assert_eq!(held, if cited.is_none() { vec!["leak"] } else { Vec::new() });
+        bench.office.withdraw(&bench.asker, &view.shown.request, "enough").unwrap();
+    }
     bench.clock.set(4 * 86_400);
     let frozen = tried(asking()).await.unwrap_err();
     assert!(frozen.to_string().contains("change-freeze"), "the desk's own calendar: {frozen:?}");

@@ -29,7 +29,6 @@ async fn a_permit_is_void_once_it_was_taken_back() {
     let revoked = bench.office.revoke(&bench.second, &permit, "wait").unwrap();
     assert_eq!(revoked.state.as_str(), "revoked");
     void(&bench, &permit, "revoked");
-    assert!(bench.office.used(&bench.server, &permit, Outcome::Done).unwrap_err().is(Trouble::Ended));
 
     let bench = Bench::new(1);
     let (view, permit) = permitted(&bench).await;
@@ -83,6 +82,32 @@ async fn whoever_takes_an_incident_over_has_it() {
         assert_eq!(back.state, HoldState::Working);
         void(&bench, &permit, "what was void stays void");
         assert!(bench.office.file(&bench.asker, asking()).await.unwrap().new);
+    }
+}
+
+/// The server had begun when the incident was taken over, or the permit back.
+#[tokio::test]
+async fn an_act_on_a_permit_that_was_voided_meanwhile_is_on_record() {
+    for how in ["take", "revoke", "withdraw"] {
+        let bench = Bench::new(1);
+        let (view, permit) = permitted(&bench).await;
+        let id = &view.shown.request;
+        match how {
+            "take" => drop(bench.office.take(&bench.second, &incident(), "I've got it").unwrap()),
+            "revoke" => drop(bench.office.revoke(&bench.second, &permit, "wait").unwrap()),
+            _ => drop(bench.office.withdraw(&bench.asker, id, "the alarm cleared").unwrap()),
+        }
+        void(&bench, &permit, how);
+        for _ in 0..2 {
+            let used = bench.office.used(&bench.server, &permit, Outcome::Done).unwrap();
+            assert_eq!(used.state.as_str(), "used", "{how}");
+            assert!(used.state.acted_though_void().is_some_and(|void| void.since == view.shown.filed_at));
+        }
+        void(&bench, &permit, how);
+        assert_eq!(bench.office.list(&bench.first, Some("used")).unwrap().len(), 1, "{how}");
+        drop(bench.office.hand_back(&bench.second, &incident(), "").unwrap());
+        let again = bench.office.raise(&bench.first, id).await.unwrap_err();
+        assert!(again.is(Trouble::Ended), "{how}: {again}");
     }
 }
 
