@@ -95,10 +95,21 @@ async fn an_approver_who_was_removed() {
     assert_eq!((status, answer["state"]["state"].as_str()), (200, Some("open")), "{answer}");
     assert_eq!(answer["state"]["approvers"].as_array().unwrap().len(), 1, "{answer}");
     range.refuses(&action, "no_permit").await;
-    // Known again is not the same: the token that approved may be why they were removed.
+}
+
+/// Known again is not the same: the token that approved may be why they were removed.
+#[tokio::test]
+async fn an_approver_who_is_known_again() {
+    let (range, action) = (Range::new().await, restart("vault-front"));
+    let view = range.filed(&action).await;
+    assert_eq!(range.says(FIRST, &view).await.0, 200);
+    range.roster().remove(FIRST).unwrap();
     range.clock.move_by(1);
     let oncall = || vec!["oncall".to_owned()];
     let token = range.roster().add(FIRST, MemberKind::Person, oncall(), range.clock.now()).unwrap();
+    let (status, answer) = range.says(SECOND, &view).await;
+    assert_eq!((status, answer["state"]["state"].as_str()), (200, Some("open")), "{answer}");
+    assert_eq!(answer["state"]["approvers"].as_array().unwrap().len(), 1, "{answer}");
     range.refuses(&action, "no_permit").await;
     let path = format!("/v1/requests/{}/approve", view.shown.request);
     let body = json!({"shown": view.digest});

@@ -2,6 +2,8 @@
 //! do, what happens in the world was approved by the people that policy asks, for exactly that.
 
 #[cfg(test)]
+mod injections;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod people;

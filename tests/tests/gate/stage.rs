@@ -157,7 +157,8 @@ pub(crate) async fn play(scenario: Scenario, mind: Option<Mind>, manner: Manner)
         memory: Memory::none(),
     };
     let alarm = alarm::parse(&world.alarm_event().to_string()).unwrap();
-    let run = tokio::time::timeout(Duration::from_mins(2), handle(alarm, &site, Box::new(NoView), 7))
+    // Only against hanging: a busy machine takes its time.
+    let run = tokio::time::timeout(Duration::from_mins(10), handle(alarm, &site, Box::new(NoView), 7))
         .await
         .expect("the incident ends")
         .unwrap();
