@@ -27,7 +27,8 @@ fn filter(asked: &str) -> String {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let ran = midwatch_mcp::start_tracing(&filter(&command::log_filter(&arguments)))
+    let ran = command::log_filter(&arguments)
+        .map_or(Ok(()), |asked| midwatch_mcp::start_tracing(&filter(&asked)))
         .and_then(|()| Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?))
         .and_then(|runtime| {
             let ran = runtime.block_on(command::run(arguments));

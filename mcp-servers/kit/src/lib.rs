@@ -45,7 +45,7 @@ pub use guard::Guarded;
 pub use keyfile::{KeyEntry, KeyFile, KeyFileError, KeyState};
 pub use output::{MAX_RESULT_BYTES, clip, fit, reference};
 pub use principal::{NewPrincipal, Principal, PrincipalError, PrincipalKind, Principals};
-pub use remote::{Remote, RemoteError, http_client, is_this_machine};
+pub use remote::{Network, Remote, RemoteError, http_client, is_this_machine};
 pub use reqwest;
 pub use standing::Standing;
 pub use time::{Time, Window};

@@ -1,7 +1,8 @@
 //! The client side of servers and the desk that run elsewhere: HTTP with a bearer token.
 //!
-//! INVARIANT: a token is sent over TLS or to this machine, and nowhere else; redirects are not
-//! followed, so that it is not carried to another place.
+//! INVARIANT: a token is sent over TLS or to this machine, and nowhere else, unless an operator says
+//! of a place that the network to it is [private](Network::Private); redirects are not followed, so
+//! that it is not carried to another place.
 
 use std::{fmt, net::IpAddr, time::Duration};
 
@@ -16,6 +17,24 @@ use crate::connect::{Client, ConnectError, HANDSHAKE};
 
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(3);
+
+/// What lies between here and a place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Network {
+    /// Anybody may listen: a token needs TLS, or stays on this machine.
+    #[default]
+    Open,
+    /// Nobody listens who may not read the token, such as between containers of one host: plain
+    /// HTTP will do. Only an operator knows that, so nothing but configuration says it.
+    Private,
+}
+
+impl Network {
+    /// As a configuration says it.
+    pub const fn private_if(said: bool) -> Self {
+        if said { Self::Private } else { Self::Open }
+    }
+}
 
 /// Where something runs, and what it is presented.
 #[derive(Clone)]
@@ -35,7 +54,10 @@ pub enum RemoteError {
         url: String,
     },
     /// The token would be readable on the way.
-    #[error("`{url}` would get the token over plain HTTP: use https, or an address of this machine")]
+    #[error(
+        "`{url}` would get the token over plain HTTP: use https, or an address of this machine; or say that nobody else \
+         listens on the network to it (`private_network`)"
+    )]
     Plain {
         /// What was given.
         url: String,
@@ -52,13 +74,18 @@ impl fmt::Debug for Remote {
 }
 
 impl Remote {
-    /// A place and the token for it.
+    /// A place and the token for it, over a network that anybody may listen on.
     pub fn new(url: &str, token: impl Into<String>) -> Result<Self, RemoteError> {
+        Self::over(Network::Open, url, token)
+    }
+
+    /// A place, the token for it, and what lies between.
+    pub fn over(network: Network, url: &str, token: impl Into<String>) -> Result<Self, RemoteError> {
         let shown = || clip_url(url);
         let parsed = Url::parse(url.trim()).map_err(|_| RemoteError::Url { url: shown() })?;
         match parsed.scheme() {
             "https" => {}
-            "http" if is_this_machine(&parsed) => {}
+            "http" if network == Network::Private || is_this_machine(&parsed) => {}
             "http" => return Err(RemoteError::Plain { url: shown() }),
             _ => return Err(RemoteError::Url { url: shown() }),
         }
@@ -125,6 +152,8 @@ mod tests {
         for plain in ["http://desk.example.com", "http://10.0.0.1:1", "http://localhost.example.com"] {
             assert!(matches!(Remote::new(plain, "t"), Err(RemoteError::Plain { .. })), "{plain}");
         }
+        assert!(Remote::over(Network::Private, "http://desk:8720", "t").is_ok());
+        assert!(matches!(Remote::over(Network::Private, "ftp://x", "t"), Err(RemoteError::Url { .. })));
         assert!(matches!(Remote::new("ftp://x", "t"), Err(RemoteError::Url { .. })));
         let error = Remote::new("http://user:secret@desk.example.com", "t").unwrap_err().to_string();
         assert!(!error.contains("secret"), "{error}");

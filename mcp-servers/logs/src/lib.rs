@@ -8,6 +8,7 @@
 //! page, and it puts whatever an attacker can log into the prompt.
 
 mod change;
+mod cli;
 mod context;
 mod events;
 mod groups;
@@ -28,6 +29,7 @@ mod server;
 mod shapes;
 
 pub use change::Change;
+pub use cli::LogsArgs;
 pub use line::Level;
 pub use onset::Status;
 pub use price::{Basis, Price};

@@ -18,6 +18,7 @@ mod act;
 mod args;
 mod asked;
 mod asks;
+mod cli;
 mod desk;
 mod difference;
 mod flights;
@@ -39,6 +40,7 @@ mod tell;
 
 pub use act::Call;
 pub use args::{PlanArgs, PlanResult, RestartArgs, RollbackArgs, ScaleArgs};
+pub use cli::RemediationArgs;
 pub use desk::DeskOverHttp;
 pub use kill_switch::{ENVIRONMENT as KILL_SWITCH_ENVIRONMENT, KillSwitch};
 pub use permits::{Offer, PermitSource, SourceError};

@@ -8,6 +8,7 @@
 //! INVARIANT: nothing that is wrong with a file is silent ([`shelf`]), and no query is an error.
 
 pub mod chunk;
+mod cli;
 pub mod index;
 mod knowledge_base;
 mod library;
@@ -16,6 +17,7 @@ mod resources;
 mod server;
 pub mod shelf;
 
+pub use cli::RunbooksArgs;
 pub use server::{GetArgs, Hit, Hits, RunbooksConfig, RunbooksServer, SearchArgs, Source, WholeRunbook};
 
 /// The least IAM policy this server works with; none is needed without a knowledge base.

@@ -1,29 +1,20 @@
 //! Serves runbooks to any MCP client, on stdio or streamable HTTP.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Parser;
-use midwatch_mcp::{ServeArgs, exit_code};
-use midwatch_runbooks::{IAM_POLICY, RunbooksConfig, RunbooksServer};
+use midwatch_mcp::exit_code;
+use midwatch_runbooks::RunbooksArgs;
 
 /// MCP server: finds the runbooks that fit an error or a symptom. Reads only.
-#[derive(Parser)]
+#[derive(Debug, Parser)]
 #[command(name = "midwatch-runbooks", version)]
-struct Args {
-    /// Directory of Markdown runbooks, with all directories below it.
-    #[arg(long, value_name = "DIR", env = "MIDWATCH_RUNBOOKS")]
-    runbooks: Option<PathBuf>,
-    /// Bedrock knowledge base to ask first.
-    #[arg(long, value_name = "ID", env = "MIDWATCH_KNOWLEDGE_BASE")]
-    knowledge_base: Option<String>,
+struct Arguments {
     #[command(flatten)]
-    serve: ServeArgs,
+    args: RunbooksArgs,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let args = Args::parse();
-    let config = RunbooksConfig { directory: args.runbooks, knowledge_base_id: args.knowledge_base };
-    let served = args.serve.run(IAM_POLICY, |ctx| Ok(RunbooksServer::new(ctx, config))).await;
-    exit_code("midwatch-runbooks", served)
+    exit_code("midwatch-runbooks", Arguments::parse().args.run().await)
 }

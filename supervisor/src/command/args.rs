@@ -18,7 +18,7 @@ pub(super) use notify::{NotifyArgs, NotifyCommand};
 
 pub(super) use serve::ServeArgs;
 
-use super::{catalog::CatalogArgs, policy::PolicyArgs, runbook::RunbookArgs};
+use super::{catalog::CatalogArgs, mcp::McpArgs, policy::PolicyArgs, probe::ProbeArgs, runbook::RunbookArgs};
 use crate::ledger::By;
 
 pub(super) use crate::models::ModelChoice;
@@ -110,6 +110,11 @@ pub enum Command {
     Notify(NotifyArgs),
     /// Stop every change at once, whatever was approved; or, with --models, all use of models
     KillSwitch(KillSwitchArgs),
+    /// Serve an MCP server out of this binary: logs, metrics, deployments, runbooks or remediation
+    #[command(disable_help_flag = true)]
+    Mcp(McpArgs),
+    /// Ask an address of this machine whether it is well: for health checks
+    Probe(ProbeArgs),
     /// What models and queries cost: by day, service, model, specialist or incident
     Spend(SpendArgs),
 }

@@ -16,9 +16,11 @@ mod eval;
 mod incidents;
 mod keys;
 mod kill_switch;
+mod mcp;
 mod model;
 mod notify;
 mod policy;
+mod probe;
 mod runbook;
 #[cfg(feature = "demo")]
 mod seat;
@@ -32,14 +34,16 @@ use std::process::ExitCode;
 
 pub use args::{Arguments, Command, Format};
 
-/// What is logged. The desk's audit lines are, whatever else is asked for.
-pub fn log_filter(arguments: &Arguments) -> String {
-    match arguments.command {
+/// What is logged; `None` where the command sees to it itself. The desk's audit lines are, whatever
+/// else is asked for.
+pub fn log_filter(arguments: &Arguments) -> Option<String> {
+    Some(match arguments.command {
+        Command::Mcp(_) => return None,
         Command::Desk(_) => format!("{},midwatch::audit=info", arguments.log),
         // A daemon says what it does, unless it is told not to.
         Command::Serve(_) if arguments.log == "error" => "warn,midwatch=info".to_owned(),
         _ => arguments.log.clone(),
-    }
+    })
 }
 
 /// Does what the arguments say.
@@ -65,6 +69,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Approvers(approvers) => approvers::run(approvers),
         Command::Keys(keys) => keys::run(keys),
         Command::Notify(notify) => notify::run(notify).await,
+        Command::Mcp(arguments) => Ok(mcp::run(arguments).await),
+        Command::Probe(arguments) => probe::run(arguments).await,
         Command::KillSwitch(switch) => kill_switch::run(&switch),
         Command::Spend(spend) => spend::run(&spend),
     }

@@ -1,0 +1,29 @@
+//! The command line of the server: of its own binary, and of `midwatch mcp runbooks`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use midwatch_mcp::ServeArgs;
+
+use crate::{IAM_POLICY, RunbooksConfig, RunbooksServer};
+
+/// Arguments of the runbooks server.
+#[derive(Debug, Clone, Args)]
+pub struct RunbooksArgs {
+    /// Directory of Markdown runbooks, with all directories below it.
+    #[arg(long, value_name = "DIR", env = "MIDWATCH_RUNBOOKS")]
+    runbooks: Option<PathBuf>,
+    /// Bedrock knowledge base to ask first.
+    #[arg(long, value_name = "ID", env = "MIDWATCH_KNOWLEDGE_BASE")]
+    knowledge_base: Option<String>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+impl RunbooksArgs {
+    /// Does what the arguments say: prints, or serves to the end.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let config = RunbooksConfig { directory: self.runbooks, knowledge_base_id: self.knowledge_base };
+        self.serve.run(IAM_POLICY, |ctx| Ok(RunbooksServer::new(ctx, config))).await
+    }
+}
