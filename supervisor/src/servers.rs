@@ -1,32 +1,74 @@
-//! The servers of an incident, started in this process: each is the same server that its own
-//! binary serves, behind an in-memory pipe.
+//! The servers of an incident, started in this process, each the same server that its own binary
+//! serves, behind an in-memory pipe; or reached over HTTP where they run elsewhere.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use midwatch_deployments::DeploymentsServer;
 use midwatch_logs::LogsServer;
-use midwatch_mcp::{Client, ConnectError, Ctx, connect_in_process};
+use midwatch_mcp::{Client, ConnectError, Ctx, Remote, connect_in_process};
 use midwatch_metrics::MetricsServer;
 use midwatch_runbooks::{RunbooksConfig, RunbooksServer};
 
 use crate::tools::Toolbox;
 
+/// The servers that only read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reader {
+    /// CloudWatch Logs.
+    Logs,
+    /// Alarms and metrics.
+    Metrics,
+    /// What was deployed when, and whether services live.
+    Deployments,
+    /// What people wrote down.
+    Runbooks,
+}
+
+impl Reader {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Logs, Self::Metrics, Self::Deployments, Self::Runbooks];
+
+    /// As tools, configuration and messages call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Logs => "logs",
+            Self::Metrics => "metrics",
+            Self::Deployments => "deployments",
+            Self::Runbooks => "runbooks",
+        }
+    }
+}
+
 /// Starts the servers that only read.
 pub async fn readers(ctx: &Ctx, runbooks: Option<PathBuf>) -> Toolbox {
-    let config = RunbooksConfig {
-        directory: runbooks,
-        knowledge_base_id: std::env::var("MIDWATCH_KNOWLEDGE_BASE").ok(),
-    };
+    readers_at(ctx, runbooks, BTreeMap::new()).await
+}
+
+/// Starts the servers that only read, but for those that run elsewhere: they are connected to.
+pub async fn readers_at(
+    ctx: &Ctx,
+    runbooks: Option<PathBuf>,
+    mut elsewhere: BTreeMap<Reader, Remote>,
+) -> Toolbox {
     let mut toolbox = Toolbox::new();
-    let (logs, metrics, deployments, runbooks) = tokio::join!(
-        Box::pin(connect_in_process(LogsServer::new(ctx.clone()))),
-        Box::pin(connect_in_process(MetricsServer::new(ctx.clone()))),
-        Box::pin(connect_in_process(DeploymentsServer::new(ctx.clone()))),
-        Box::pin(connect_in_process(RunbooksServer::new(ctx.clone(), config))),
-    );
-    for (name, client) in
-        [("logs", logs), ("metrics", metrics), ("deployments", deployments), ("runbooks", runbooks)]
-    {
+    for reader in Reader::ALL {
+        let name = reader.name();
+        if let Some(remote) = elsewhere.remove(&reader) {
+            toolbox.attach_elsewhere(name, remote).await;
+            continue;
+        }
+        let client = match reader {
+            Reader::Logs => Box::pin(connect_in_process(LogsServer::new(ctx.clone()))).await,
+            Reader::Metrics => Box::pin(connect_in_process(MetricsServer::new(ctx.clone()))).await,
+            Reader::Deployments => Box::pin(connect_in_process(DeploymentsServer::new(ctx.clone()))).await,
+            Reader::Runbooks => {
+                let config = RunbooksConfig {
+                    directory: runbooks.clone(),
+                    knowledge_base_id: std::env::var("MIDWATCH_KNOWLEDGE_BASE").ok(),
+                };
+                Box::pin(connect_in_process(RunbooksServer::new(ctx.clone(), config))).await
+            }
+        };
         attach(&mut toolbox, name, client).await;
     }
     toolbox

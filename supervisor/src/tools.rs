@@ -3,20 +3,30 @@
 //! INVARIANT: what a tool does to the world is read from `CLASSES` and nowhere else. A server's
 //! own hints are not looked at; a tool that is not in the table is `Unknown` and is never shown
 //! to an agent. Every call has a deadline and ends with it: the server is told.
+//!
+//! A server that runs elsewhere may be away when it is attached: it is looked for until it is there.
 
-use std::{collections::BTreeMap, time::Duration};
+mod elsewhere;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock, Weak},
+    time::Duration,
+};
 
 use futures::future::BoxFuture;
 use midwatch_agents::{
     model::{CallLimits, ToolSpec},
     tools::{FailureKind, ToolCall, ToolClass, ToolDef, ToolFailure, Tools},
 };
-use midwatch_mcp::{Client, ToolError};
+use midwatch_mcp::{Client, Remote, ToolError};
 use rmcp::{
     ServiceError,
-    model::{CallToolRequestParams, CallToolResult},
+    model::{CallToolRequestParams, CallToolResult, Tool},
 };
 use serde_json::Value;
+
+use elsewhere::{Again, Elsewhere, Lost};
 
 /// What our own servers' tools do to the world.
 const CLASSES: &[(&str, &str, ToolClass)] = &[
@@ -49,12 +59,55 @@ pub fn known() -> impl Iterator<Item = (&'static str, &'static str, ToolClass)> 
     CLASSES.iter().copied()
 }
 
+/// How long a server may take to list its tools.
+const LISTING: Duration = Duration::from_secs(15);
+/// How often a server is looked for that was not there.
+const LOOK: Duration = Duration::from_secs(3);
+
 /// The servers of an incident.
 #[derive(Debug, Default)]
 pub struct Toolbox {
-    servers: BTreeMap<&'static str, Client>,
+    servers: BTreeMap<&'static str, Line>,
+    offered: Arc<RwLock<Offered>>,
+}
+
+/// Where the calls of a server go.
+#[derive(Debug)]
+enum Line {
+    Here(Client),
+    There(Arc<Elsewhere>),
+}
+
+/// What the servers offer, and which are not there, and why. INVARIANT: never locked across an await.
+#[derive(Debug, Default)]
+struct Offered {
     tools: Vec<ToolDef>,
-    missing: Vec<String>,
+    missing: BTreeMap<String, String>,
+}
+
+impl Offered {
+    fn of(&mut self, server: &'static str, listed: Result<Vec<Tool>, String>) -> bool {
+        match listed {
+            Ok(list) => {
+                self.missing.remove(server);
+                self.tools.extend(list.into_iter().map(|tool| ToolDef {
+                    server: server.to_owned(),
+                    class: class_of(server, &tool.name),
+                    spec: ToolSpec {
+                        name: tool.name.to_string(),
+                        description: tool.description.map(|d| d.to_string()).unwrap_or_default(),
+                        input_schema: Value::Object((*tool.input_schema).clone()),
+                    },
+                }));
+                true
+            }
+            Err(why) => {
+                self.missing
+                    .insert(server.to_owned(), format!("server `{server}` did not list its tools: {why}"));
+                false
+            }
+        }
+    }
 }
 
 impl Toolbox {
@@ -65,50 +118,69 @@ impl Toolbox {
 
     /// Adds a connected server. One that cannot list its tools is named in `missing`.
     pub async fn attach(&mut self, server: &'static str, client: Client) {
-        const LISTING: Duration = Duration::from_secs(15);
-        match tokio::time::timeout(LISTING, client.list_all_tools()).await {
-            Ok(Ok(list)) => {
-                self.tools.extend(list.into_iter().map(|tool| ToolDef {
-                    server: server.to_owned(),
-                    class: class_of(server, &tool.name),
-                    spec: ToolSpec {
-                        name: tool.name.to_string(),
-                        description: tool.description.map(|d| d.to_string()).unwrap_or_default(),
-                        input_schema: Value::Object((*tool.input_schema).clone()),
-                    },
-                }));
-                self.servers.insert(server, client);
-            }
-            Ok(Err(error)) => self.missing.push(format!("server `{server}` did not list its tools: {error}")),
-            Err(_) => self.missing.push(format!("server `{server}` did not list its tools in time")),
+        let listed = tokio::time::timeout(LISTING, client.list_all_tools()).await;
+        let listed = match listed {
+            Ok(listed) => listed.map_err(|error| error.to_string()),
+            Err(_) => Err("no answer in time".to_owned()),
+        };
+        if write(&self.offered, |offered| offered.of(server, listed)) {
+            self.servers.insert(server, Line::Here(client));
         }
+    }
+
+    /// Adds a server that runs elsewhere. While it cannot be reached it is named in `missing`, and
+    /// looked for until it is there or nobody has this toolbox any more.
+    pub async fn attach_elsewhere(&mut self, server: &'static str, remote: Remote) {
+        let there = Arc::new(Elsewhere::new(remote));
+        let offered = Arc::downgrade(&self.offered);
+        if !look(server, &there, &offered).await {
+            let there = Arc::clone(&there);
+            tokio::spawn(async move {
+                while offered.strong_count() > 0 && !look(server, &there, &offered).await {
+                    tokio::time::sleep(LOOK).await;
+                }
+            });
+        }
+        self.servers.insert(server, Line::There(there));
     }
 
     /// Notes a server that could not be started.
     pub fn without(&mut self, server: &str, why: &str) {
-        self.missing.push(format!("server `{server}` could not be started: {why}"));
+        let why = format!("server `{server}` could not be started: {why}");
+        write(&self.offered, |offered| drop(offered.missing.insert(server.to_owned(), why)));
     }
 
     /// Servers that are not there, and why.
-    pub fn missing(&self) -> &[String] {
-        &self.missing
+    pub fn missing(&self) -> Vec<String> {
+        self.offered.read().unwrap_or_else(PoisonError::into_inner).missing.values().cloned().collect()
     }
 
     /// Calls a tool.
-    async fn call_tool(&self, call: &ToolCall, limits: &CallLimits) -> Result<Value, ToolFailure> {
-        let Some(client) = self.servers.get(call.server.as_str()) else {
+    async fn call_tool(
+        &self,
+        call: &ToolCall,
+        again: Again,
+        limits: &CallLimits,
+    ) -> Result<Value, ToolFailure> {
+        let Some(line) = self.servers.get(call.server.as_str()) else {
             return Err(ToolFailure::new(
                 FailureKind::Unavailable,
                 format!("server `{}` is not running", call.server),
             ));
         };
         let params = CallToolRequestParams::new(call.tool.clone()).with_arguments(call.args.clone());
+        let answer = async {
+            match line {
+                Line::Here(client) => client.call_tool(params).await.map_err(Lost::from),
+                Line::There(there) => there.call(params, again).await,
+            }
+        };
         // Dropping the future tells the server to stop.
         tokio::select! {
             () = limits.cancel.cancelled() => {
                 Err(ToolFailure::new(FailureKind::Timeout, "the call was cancelled"))
             }
-            answer = tokio::time::timeout(limits.timeout, client.call_tool(params)) => match answer {
+            answer = tokio::time::timeout(limits.timeout, answer) => match answer {
                 Ok(answer) => read(answer),
                 Err(_) => Err(ToolFailure::new(
                     FailureKind::Timeout,
@@ -119,9 +191,32 @@ impl Toolbox {
     }
 }
 
+/// Asks a server for its tools; says whether there is nothing more to look for.
+async fn look(server: &'static str, there: &Elsewhere, offered: &Weak<RwLock<Offered>>) -> bool {
+    let listed = match tokio::time::timeout(LISTING, there.tools()).await {
+        Ok(listed) => listed.map_err(|error| error.to_string()),
+        Err(_) => Err("no answer in time".to_owned()),
+    };
+    let Some(offered) = offered.upgrade() else { return true };
+    let (there, known) = write(&offered, |offered| {
+        let known = offered.missing.contains_key(server);
+        (offered.of(server, listed), known)
+    });
+    match (there, known) {
+        (true, true) => tracing::info!(server, "a server is there again"),
+        (false, false) => tracing::warn!(server, "a server is not there; it is looked for"),
+        _ => {}
+    }
+    there
+}
+
+fn write<T>(offered: &RwLock<Offered>, change: impl FnOnce(&mut Offered) -> T) -> T {
+    change(&mut offered.write().unwrap_or_else(PoisonError::into_inner))
+}
+
 impl Tools for Toolbox {
     fn list(&self) -> Vec<ToolDef> {
-        self.tools.clone()
+        self.offered.read().unwrap_or_else(PoisonError::into_inner).tools.clone()
     }
 
     fn call<'a>(
@@ -134,7 +229,7 @@ impl Tools for Toolbox {
             if class_of(&call.server, &call.tool) != ToolClass::Read {
                 return Err(ToolFailure::new(FailureKind::Refused, "agents only read"));
             }
-            self.call_tool(call, limits).await
+            self.call_tool(call, Again::Once, limits).await
         })
     }
 }
@@ -149,17 +244,17 @@ impl Mutations<'_> {
         if class_of(&call.server, &call.tool) != ToolClass::Mutate {
             return Err(ToolFailure::new(FailureKind::Refused, format!("`{}` is no action", call.tool)));
         }
-        self.0.call_tool(call, limits).await
+        self.0.call_tool(call, Again::Never, limits).await
     }
 }
 
-fn read(answer: Result<CallToolResult, ServiceError>) -> Result<Value, ToolFailure> {
+fn read(answer: Result<CallToolResult, Lost>) -> Result<Value, ToolFailure> {
     let result = match answer {
         Ok(result) => result,
-        Err(ServiceError::McpError(error)) => {
+        Err(Lost::Call(ServiceError::McpError(error))) => {
             return Err(ToolFailure::new(FailureKind::Invalid, error.message.to_string()));
         }
-        Err(ServiceError::Timeout { .. }) => {
+        Err(Lost::Call(ServiceError::Timeout { .. })) => {
             return Err(ToolFailure::new(FailureKind::Timeout, "no answer in time"));
         }
         Err(error) => {

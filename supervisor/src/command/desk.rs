@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use midwatch_mcp::{Contracts, Remote, Standing, SystemClock};
+use midwatch_mcp::{Contracts, Network, Remote, Standing, SystemClock};
 use midwatch_policy::{Calendar, Catalog, Rules};
 use tokio_util::sync::CancellationToken;
 
@@ -42,7 +42,8 @@ pub(super) async fn run(arguments: DeskArgs) -> anyhow::Result<ExitCode> {
              the remediation server"
         );
     };
-    let planner = Arc::new(McpPlanner::remote(Remote::new(&arguments.remediation, token)?));
+    let network = Network::private_if(arguments.private_network);
+    let planner = Arc::new(McpPlanner::remote(Remote::over(network, &arguments.remediation, token)?));
     let clock = Arc::new(SystemClock);
     let config = OfficeConfig {
         keys: KeyRing::Kept(keys),
@@ -60,6 +61,7 @@ pub(super) async fn run(arguments: DeskArgs) -> anyhow::Result<ExitCode> {
         listen: arguments.listen,
         hosts: arguments.allow_host,
         behind_tls: arguments.behind_tls,
+        network,
     };
     let mut warnings = missing(&roster, office.audience())?;
     warnings.extend(unknown);

@@ -1,6 +1,6 @@
 //! `midwatch serve`: the daemon, put together.
 
-use std::{io::Write as _, path::Path, process::ExitCode, sync::Arc};
+use std::{collections::BTreeMap, io::Write as _, path::Path, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use futures::future::BoxFuture;
@@ -139,7 +139,8 @@ impl Product {
                 directory.display()
             );
         }
-        for place in [&config.desk, &config.remediation].into_iter().flatten() {
+        let readers = config.readers.iter().map(|reader| &reader.place);
+        for place in [&config.desk, &config.remediation].into_iter().flatten().chain(readers) {
             remote(place)?;
         }
         minds(ModelChoice::Playbook, None, self.ledger.clone())?;
@@ -154,15 +155,17 @@ impl Product {
             _ => Some(self.aws.base().await.map_err(|e| anyhow::anyhow!("{}; {}", e.message, e.mend))?),
         };
         let ctx = Ctx::new(self.aws.clone(), Arc::clone(&services), Arc::clone(&self.clock));
-        let mut tools = servers::readers(&ctx, config.runbooks.clone()).await;
-        let server = if let Some(place) = &config.remediation {
-            Box::pin(remote(place)?.connect()).await
+        let elsewhere: anyhow::Result<BTreeMap<_, _>> =
+            config.readers.iter().map(|there| Ok((there.reader, remote(&there.place)?))).collect();
+        let mut tools = servers::readers_at(&ctx, config.runbooks.clone(), elsewhere?).await;
+        if let Some(place) = &config.remediation {
+            tools.attach_elsewhere(REMEDIATION, remote(place)?).await;
         } else {
             // It plans and cannot act: it has neither desk nor keys.
             let planning = RemediationConfig::planning_only(SpendStore::in_memory()?);
-            Box::pin(connect_in_process(RemediationServer::new(ctx, planning))).await
-        };
-        servers::attach(&mut tools, REMEDIATION, server).await;
+            let server = Box::pin(connect_in_process(RemediationServer::new(ctx, planning))).await;
+            servers::attach(&mut tools, REMEDIATION, server).await;
+        }
         let hands = match &config.desk {
             None => None,
             Some(place) => {
@@ -194,5 +197,5 @@ impl Maker for Product {
 fn remote(place: &Place) -> anyhow::Result<Remote> {
     let token = read_secret(&place.token_file)
         .with_context(|| format!("the token file `{}`", place.token_file.display()))?;
-    Ok(Remote::new(&place.url, token.trim())?)
+    Ok(Remote::over(place.network, &place.url, token.trim())?)
 }

@@ -20,6 +20,7 @@ use axum::{
     routing::{get, post},
     serve::ListenerExt as _,
 };
+use midwatch_mcp::Network;
 use midwatch_policy::Clock;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -42,13 +43,18 @@ pub struct ApiSettings {
     pub hosts: Vec<String>,
     /// TLS ends in front of the desk, so that tokens are not readable on the way to it.
     pub behind_tls: bool,
+    /// What lies between the desk and its callers.
+    pub network: Network,
 }
 
 /// Why the API cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// Tokens would be readable on the way.
-    #[error("{0} is not a loopback address: put TLS in front of the desk and say so with --behind-tls")]
+    #[error(
+        "{0} is not a loopback address: put TLS in front of the desk and say so with --behind-tls; or, where nobody \
+         else listens, --private-network"
+    )]
     Plain(SocketAddr),
     /// The address is taken, or not ours.
     #[error("cannot listen on {addr}")]
@@ -82,7 +88,7 @@ pub struct BoundApi {
 
 /// Takes the port.
 pub async fn bind(office: Arc<Office>, roster: Roster, settings: ApiSettings) -> Result<BoundApi, ApiError> {
-    if !settings.listen.ip().is_loopback() && !settings.behind_tls {
+    if !settings.listen.ip().is_loopback() && !settings.behind_tls && settings.network == Network::Open {
         return Err(ApiError::Plain(settings.listen));
     }
     let failed = |source| ApiError::Bind { addr: settings.listen, source };

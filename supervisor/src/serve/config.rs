@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use midwatch_mcp::Network;
 use midwatch_policy::{Fields, Problem};
 
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
     models::ModelChoice,
 };
 
-pub use parts::{Caller, Place, QueueSource, Right};
+pub use parts::{Caller, Place, QueueSource, ReaderPlace, Right};
 
 /// Where it listens unless it is told otherwise.
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8484);
@@ -59,6 +60,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// TLS ends in front of it.
     pub behind_tls: bool,
+    /// What lies between it and its callers.
+    pub network: Network,
     /// Names it may be addressed by, besides loopback and `listen`.
     pub hosts: Vec<String>,
     /// Who may call.
@@ -79,6 +82,8 @@ pub struct Config {
     pub quiet: Quiet,
     /// Who is told, and how. Without it, nobody is.
     pub notify: Option<NotifyConfig>,
+    /// Servers that only read and run elsewhere; the others run in this process.
+    pub readers: Vec<ReaderPlace>,
     /// Where requests are answered and permits signed. Without it, nothing is ever done.
     pub desk: Option<Place>,
     /// Where it is done.
@@ -95,6 +100,7 @@ impl Default for Config {
             model: ModelChoice::Playbook,
             listen: LISTEN,
             behind_tls: false,
+            network: Network::Open,
             hosts: Vec::new(),
             callers: Vec::new(),
             topics: Vec::new(),
@@ -105,6 +111,7 @@ impl Default for Config {
             grouping: Grouping::default(),
             quiet: Quiet::default(),
             notify: None,
+            readers: Vec::new(),
             desk: None,
             remediation: None,
         }
@@ -156,6 +163,7 @@ impl Config {
             if file.raw("notify").is_some() {
                 config.notify = parts::notify(text, p);
             }
+            config.readers = parts::readers(file.tables("server", p), base, p);
             config.desk = file.table("desk", p).and_then(|table| Place::read(table, base, p));
             config.remediation = file.table("remediation", p).and_then(|table| Place::read(table, base, p));
             if config.desk.is_some() && config.remediation.is_none() {
@@ -167,7 +175,7 @@ impl Config {
             }
             file.finish(
                 "store, catalog, runbooks, calendar, model, [notify], [http], [[caller]], [sns], [[sqs]], [work], [grouping], \
-                 [[maintenance]], [[silence]], [desk], [remediation]",
+                 [[maintenance]], [[silence]], [[server]], [desk], [remediation]",
                 p,
             );
         }
@@ -179,9 +187,11 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         let mut problems = Vec::new();
         let mut wrong = |message: &str, remedy: &str| problems.push(Problem::new(None, message, remedy));
-        if !self.listen.ip().is_loopback() && !self.behind_tls {
+        if !self.listen.ip().is_loopback() && !self.behind_tls && self.network == Network::Open {
             let message = format!("{} is not a loopback address", self.listen);
-            wrong(&message, "put TLS in front of it and say so: `behind_tls = true` in [http]");
+            let remedy = "put TLS in front of it and say so: `behind_tls = true` in [http]; or, where nobody else \
+                          listens, `private_network = true`";
+            wrong(&message, remedy);
         }
         if !self.listen.ip().is_loopback() && self.callers.is_empty() && self.topics.is_empty() {
             wrong(

@@ -20,7 +20,7 @@ mod site;
 mod tell;
 mod upkeep;
 
-pub use config::{Caller, Config, ConfigError, Place, QueueSource, Right};
+pub use config::{Caller, Config, ConfigError, Place, QueueSource, ReaderPlace, Right};
 pub use daemon::{ServeError, Start, aws, run};
 pub use metrics::Metrics;
 pub use site::{Maker, SiteError, Sites};

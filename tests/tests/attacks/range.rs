@@ -214,8 +214,12 @@ impl Range {
             let roles = roles.iter().map(|role| (*role).to_owned()).collect();
             principals.insert(name.to_owned(), roster.add(name, kind, roles, clock.now()).unwrap());
         }
-        let settings =
-            ApiSettings { listen: "127.0.0.1:0".parse().unwrap(), hosts: Vec::new(), behind_tls: false };
+        let settings = ApiSettings {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            hosts: Vec::new(),
+            behind_tls: false,
+            network: midwatch_mcp::Network::Open,
+        };
         let bound = desk::bind(Arc::clone(&office), roster, settings).await.unwrap();
         let desk = format!("http://{}", bound.local_addr());
         let stop = CancellationToken::new();

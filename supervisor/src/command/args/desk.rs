@@ -51,6 +51,10 @@ pub struct DeskArgs {
     /// TLS ends in front of the desk: listen on an address that is not loopback
     #[arg(long)]
     pub behind_tls: bool,
+    /// Nobody else listens on the network around the desk, such as between containers of one host:
+    /// listen there without TLS, and call the remediation server over plain HTTP
+    #[arg(long)]
+    pub private_network: bool,
     /// A further host name under which the desk may be called
     #[arg(long, value_name = "NAME")]
     pub allow_host: Vec<String>,

@@ -33,7 +33,7 @@ pub(super) async fn checks(ctx: &Ctx, runbooks: Option<PathBuf>) -> Vec<Check> {
     all.push(identity);
     let tools = servers::readers(ctx, runbooks).await;
     for missing in tools.missing() {
-        all.push(Check::new("Servers", "start", State::Fail, missing.clone()));
+        all.push(Check::new("Servers", "start", State::Fail, missing));
     }
     if reachable {
         all.extend(reading(ctx, &tools).await);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use midwatch_mcp::Network;
 use midwatch_mcp::reqwest::{Client, Method, RequestBuilder, StatusCode};
 use midwatch_policy::{Asking, RequestState, Seal};
 use serde_json::{Value, json};
@@ -44,6 +45,7 @@ impl Served {
             listen: "127.0.0.1:0".parse().unwrap(),
             hosts: vec!["desk.example.com".to_owned()],
             behind_tls: false,
+            network: Network::Open,
         };
         let bound = bind(Arc::clone(&bench.office), roster.clone(), settings).await.unwrap();
         let url = format!("http://{}", bound.local_addr());
@@ -259,7 +261,7 @@ async fn an_address_that_is_not_loopback_wants_tls_in_front() {
     let directory = tempfile::tempdir().unwrap();
     let roster = Roster::new(directory.path());
     let listen = "0.0.0.0:0".parse().unwrap();
-    let settings = ApiSettings { listen, hosts: Vec::new(), behind_tls: false };
+    let settings = ApiSettings { listen, hosts: Vec::new(), behind_tls: false, network: Network::Open };
     let refused = bind(Arc::clone(&bench.office), roster, settings).await;
     assert!(matches!(refused, Err(ApiError::Plain(_))), "{refused:?}");
 }

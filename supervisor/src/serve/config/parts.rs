@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use midwatch_mcp::AwsSettings;
+use midwatch_mcp::{AwsSettings, Network};
 use midwatch_policy::{Fields, Problem, SignedDuration};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -16,6 +16,7 @@ use crate::{
     deliver::NotifyConfig,
     intake::{board::Grouping, sources::sns::Topic},
     models::ModelChoice,
+    servers::Reader,
 };
 
 use super::Config;
@@ -128,15 +129,49 @@ pub struct Place {
     pub url: String,
     /// The file of the token.
     pub token_file: PathBuf,
+    /// What lies between here and there.
+    pub network: Network,
+}
+
+/// A server that only reads and runs elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReaderPlace {
+    /// Which.
+    pub reader: Reader,
+    /// Where.
+    pub place: Place,
 }
 
 impl Place {
     pub(super) fn read(mut table: Fields<'_>, base: &Path, p: &mut Vec<Problem>) -> Option<Self> {
         let url = table.text("url", "say where it is: `url = \"https://desk.example.com\"`", p);
         let token_file = table.text("token_file", "name the file that holds the token for it", p);
-        table.finish("url, token_file", p);
-        Some(Self { url: url?, token_file: base.join(token_file?) })
+        let private = table.take("private_network", "true", p).unwrap_or_default();
+        table.finish("url, token_file, private_network", p);
+        let network = Network::private_if(private);
+        Some(Self { url: url?, token_file: base.join(token_file?), network })
     }
+}
+
+/// Each is named once.
+pub(super) fn readers(tables: Vec<Fields<'_>>, base: &Path, p: &mut Vec<Problem>) -> Vec<ReaderPlace> {
+    let mut all: Vec<ReaderPlace> = Vec::new();
+    for mut table in tables {
+        let remedy = "write `name = \"logs\"`, or \"metrics\", \"deployments\" or \"runbooks\"";
+        let named = table.text("name", remedy, p);
+        let reader = named.and_then(|name| {
+            let reader = Reader::ALL.into_iter().find(|reader| reader.name() == name);
+            if reader.is_none() {
+                p.push(table.wrong(&format!("there is no server `{name}` that only reads"), remedy));
+            } else if all.iter().any(|known| Some(known.reader) == reader) {
+                p.push(table.wrong(&format!("the server `{name}` stands there twice"), "remove one"));
+            }
+            reader
+        });
+        let place = Place::read(table, base, p);
+        all.extend(reader.zip(place).map(|(reader, place)| ReaderPlace { reader, place }));
+    }
+    all
 }
 
 pub(super) fn model(file: &mut Fields<'_>, p: &mut Vec<Problem>) -> Option<ModelChoice> {
@@ -165,8 +200,9 @@ pub(super) fn http(mut table: Fields<'_>, config: &mut Config, p: &mut Vec<Probl
         config.listen = listen;
     }
     config.behind_tls = table.take("behind_tls", "true", p).unwrap_or_default();
+    config.network = Network::private_if(table.take("private_network", "true", p).unwrap_or_default());
     config.hosts = table.take("hosts", "[\"midwatch.example.com\"]", p).unwrap_or_default();
-    table.finish("listen, behind_tls, hosts", p);
+    table.finish("listen, behind_tls, private_network, hosts", p);
 }
 
 pub(super) fn topics(mut table: Fields<'_>, p: &mut Vec<Problem>) -> Vec<Topic> {

@@ -96,6 +96,32 @@ url = "https://desk.example.com"
 }
 
 #[test]
+fn readers_may_run_elsewhere_and_tokens_go_there_in_the_open_only_where_that_is_said() {
+    let server = |name: &str, more: &str| {
+        format!("[[server]]\nname = \"{name}\"\nurl = \"http://{name}:8710/mcp\"\ntoken_file = \"t\"\n{more}")
+    };
+    let text = format!("{}{}", server("logs", "private_network = true\n"), server("metrics", ""));
+    let config = Config::parse(&text, Path::new("/etc")).unwrap();
+    let read: Vec<_> = config.readers.iter().map(|r| (r.reader.name(), r.place.network)).collect();
+    assert_eq!(read, [("logs", Network::Private), ("metrics", Network::Open)]);
+    assert_eq!(config.readers[0].place.token_file, Path::new("/etc/t"));
+    let wrong = format!("{}{}{}", server("logs", ""), server("logs", ""), server("remediation", ""));
+    let error = Config::parse(&wrong, Path::new("")).unwrap_err().to_string();
+    for said in ["`logs` stands there twice", "there is no server `remediation` that only reads"] {
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+#[test]
+fn others_on_a_private_network_need_a_token_and_no_tls() {
+    let known = "[[caller]]\nname = \"a\"\nsha256 = \"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"\n";
+    let open = "[http]\nlisten = \"0.0.0.0:1\"\nprivate_network = true\n";
+    Config::parse(&format!("{open}{known}"), Path::new("")).unwrap().check().unwrap();
+    let error = Config::parse(open, Path::new("")).unwrap().check().unwrap_err().to_string();
+    assert!(error.contains("nobody is known") && !error.contains("loopback"), "{error}");
+}
+
+#[test]
 fn nobody_else_is_listened_to_without_tls_and_a_name() {
     let alarm = "[http]\nlisten='0.0.0.0:1'\n";
     let error = Config::parse(alarm, Path::new("")).unwrap().check().unwrap_err().to_string();
