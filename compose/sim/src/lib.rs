@@ -8,6 +8,7 @@ pub mod insights;
 pub mod logs;
 mod random;
 mod scenario;
+pub mod standing;
 mod template;
 mod time;
 mod wire;

@@ -1,4 +1,7 @@
-//! `midwatch-sim`: serves a scenario as a process of its own, or checks scenarios.
+//! `midwatch-sim`: serves a scenario as a process of its own, stands and plays what it is told, or
+//! checks scenarios.
+
+mod fire;
 
 use std::{
     collections::BTreeMap,
@@ -41,6 +44,8 @@ enum Command {
         #[arg(required = true)]
         dirs: Vec<PathBuf>,
     },
+    #[command(flatten)]
+    Standing(fire::Standing),
 }
 
 #[tokio::main]
@@ -49,6 +54,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         Command::Serve { dir, port, catalog, real_time } => serve(&dir, port, catalog, real_time).await,
         Command::Check { dirs } => check(&dirs),
+        Command::Standing(standing) => standing.run().await,
     }
 }
 

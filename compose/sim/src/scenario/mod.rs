@@ -206,6 +206,11 @@ impl Scenario {
         Arc::clone(&self.spec)
     }
 
+    /// Its runbooks: names of files and their texts.
+    pub(crate) fn runbooks(&self) -> &[(String, String)] {
+        &self.runbooks
+    }
+
     /// A directory with its runbooks.
     pub(crate) fn place_runbooks(&self) -> std::io::Result<Runbooks> {
         if self.changed || !self.runbooks_dir.is_dir() {

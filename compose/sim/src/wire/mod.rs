@@ -16,8 +16,8 @@ mod inject;
 mod input;
 pub(crate) mod logs;
 pub(crate) mod retrieve;
-mod server;
-mod sts;
+pub(crate) mod server;
+pub(crate) mod sts;
 
 pub use bedrock::{Mind, Prank};
 pub(crate) use cbor::timestamp;
@@ -70,6 +70,11 @@ pub(crate) enum Api {
 }
 
 impl Api {
+    /// The one of a prefix, among those whose calls can change the world.
+    pub(crate) fn changing(prefix: &str) -> Option<Self> {
+        [Self::CloudWatch, Self::CodeDeploy, Self::Ecs].into_iter().find(|api| api.prefix() == prefix)
+    }
+
     /// As it stands before the colon in IAM actions and in a scenario's `api` key.
     pub(crate) const fn prefix(self) -> &'static str {
         match self {

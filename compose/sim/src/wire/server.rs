@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Api, Misbehaviour, Protocol, Request, WireBody, WireError, cbor, handle};
 use crate::world::Shared;
 
-const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
+pub(crate) const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 const GRANITE: &str = "GraniteServiceVersion20100801";
 
 /// Serves the world until it is cancelled.
@@ -39,25 +39,29 @@ async fn answer(
     body: Bytes,
 ) -> Response {
     let (protocol, request) = read(&method, &uri, &headers, &body);
-    let request = match request {
-        Ok(request) => request,
-        Err(error) => return write(protocol, &shared.request_id(), Err(error)),
-    };
-    let (latency_ms, misbehaviour) = shared.arrive(&request);
+    match request {
+        Ok(request) => respond(&shared, protocol, &request).await,
+        Err(error) => write(protocol, &shared.request_id(), Err(error)),
+    }
+}
+
+/// Lets the world answer one request.
+pub(crate) async fn respond(shared: &Shared, protocol: Protocol, request: &Request) -> Response {
+    let (latency_ms, misbehaviour) = shared.arrive(request);
     shared.pass(latency_ms).await;
     let (id, result) = match misbehaviour {
         Some(Misbehaviour::TimeOut { .. }) => return broken(),
         Some(Misbehaviour::TimeOutAfterEffect { ms }) => {
             // The caller never sees this answer.
-            let _ = shared.with(|state| state.call(&request, handle));
+            let _ = shared.with(|state| state.call(request, handle));
             shared.pass(ms).await;
             return broken();
         }
         Some(Misbehaviour::Error(error)) => {
-            shared.with(|state| (state.next_request_id(), state.refuse(&request, error)))
+            shared.with(|state| (state.next_request_id(), state.refuse(request, error)))
         }
         Some(Misbehaviour::Slow { .. }) | None => {
-            shared.with(|state| (state.next_request_id(), state.call(&request, handle)))
+            shared.with(|state| (state.next_request_id(), state.call(request, handle)))
         }
     };
     write(protocol, &id, result)
@@ -69,7 +73,8 @@ fn broken() -> Response {
     Response::new(Body::from_stream(cut))
 }
 
-fn read(
+/// What a request asks for, and in which protocol it is answered.
+pub(crate) fn read(
     method: &Method,
     uri: &Uri,
     headers: &HeaderMap,
@@ -165,7 +170,8 @@ fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-fn write(protocol: Protocol, id: &str, result: Result<WireBody, WireError>) -> Response {
+/// An answer in a protocol.
+pub(crate) fn write(protocol: Protocol, id: &str, result: Result<WireBody, WireError>) -> Response {
     let (status, error_type, body) = match result {
         Ok(body) => (200, None, encode(protocol, body)),
         Err(error) => (error.status, Some(error.code.clone()), encode_error(protocol, id, error)),

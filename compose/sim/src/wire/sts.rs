@@ -31,9 +31,13 @@ pub(crate) fn handle(state: &mut State, op: &str, input: &Value) -> Result<WireB
         }
         _ => return Err(WireError::unknown_operation(op)),
     };
-    Ok(WireBody::Xml(format!(
+    Ok(WireBody::Xml(framed(op, &result, &state.next_request_id())))
+}
+
+/// A result in the frame of the query protocol.
+pub(crate) fn framed(op: &str, result: &str, id: &str) -> String {
+    format!(
         "<{op}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{op}Result>{result}</{op}Result>\
-         <ResponseMetadata><RequestId>{}</RequestId></ResponseMetadata></{op}Response>",
-        state.next_request_id()
-    )))
+         <ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></{op}Response>"
+    )
 }

@@ -27,10 +27,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use clock::RealTime;
-pub(crate) use clock::Shared;
+pub(crate) use clock::{Shared, drive};
 pub use quiet::thread_name;
 pub use state::Mutation;
-pub(crate) use state::State;
+pub(crate) use state::{State, call_name};
 
 use crate::{
     scenario::{Approver, Expected, Runbooks, Scenario},

@@ -239,7 +239,8 @@ impl State {
     }
 }
 
-fn call_name(request: &Request) -> String {
+/// The name of a call, such as `ecs:UpdateService`.
+pub(crate) fn call_name(request: &Request) -> String {
     format!("{}:{}", request.api.prefix(), request.op)
 }
 
