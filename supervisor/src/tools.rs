@@ -257,8 +257,14 @@ fn read(answer: Result<CallToolResult, Lost>) -> Result<Value, ToolFailure> {
         Err(Lost::Call(ServiceError::Timeout { .. })) => {
             return Err(ToolFailure::new(FailureKind::Timeout, "no answer in time"));
         }
-        Err(error) => {
-            return Err(ToolFailure::new(FailureKind::Unavailable, format!("the server is gone: {error}")));
+        Err(lost) => {
+            // What the transport says of it is for the log: a person needs to know whether it was sent.
+            let what = match &lost {
+                Lost::Connect(_) => "the server is gone: it cannot be reached",
+                Lost::Call(_) => "the server is gone: the connection ended before it answered",
+            };
+            tracing::warn!(error = %lost, "a call of a tool was lost");
+            return Err(ToolFailure::new(FailureKind::Unavailable, what));
         }
     };
     if result.is_error == Some(true) {

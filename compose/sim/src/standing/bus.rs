@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 use super::{kept::Kept, play::Playing};
 use crate::world::event;
 
+/// Where the bus is, whatever region an alarm is in: teams forward their regions to one.
+const REGION: &str = "us-east-1";
 /// The source of its events.
 const SOURCE: &str = "midwatch.sim";
 const LOOK: Duration = Duration::from_millis(500);
@@ -92,9 +94,8 @@ impl Bus {
 
     async fn put(&self, event: &Value) -> Result<(), String> {
         let part = |name: &str| event.get(name).cloned().unwrap_or_default();
-        let region = event.get("region").and_then(Value::as_str).unwrap_or("us-east-1");
         let scope = format!(
-            "AWS4-HMAC-SHA256 Credential=AKIDLOCAL/20260101/{region}/events/aws4_request, SignedHeaders=host, Signature=0"
+            "AWS4-HMAC-SHA256 Credential=AKIDLOCAL/20260101/{REGION}/events/aws4_request, SignedHeaders=host, Signature=0"
         );
         let entry = json!({
             "Source": SOURCE,
