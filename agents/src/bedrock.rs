@@ -99,7 +99,7 @@ impl BedrockModel {
         let call = request::fill(self.client.converse(), &self.model_id, self.family, request, tools)
             .map_err(|why| ModelError::new(ModelErrorKind::Validation, &self.model_id, why))?;
         let answer = call.send().await.map_err(|error| error::classify(&self.model_id, &error))?;
-        response::read(&self.model_id, request, answer)
+        response::read(&self.model_id, answer)
     }
 
     fn tools(&self, request: &ModelRequest) -> Result<Vec<Tool>, ModelError> {

@@ -168,6 +168,11 @@ impl Breaker {
         &self.name
     }
 
+    /// Other settings from now on; what was seen counts by them.
+    pub const fn set(&mut self, settings: BreakerSettings) {
+        self.settings = settings;
+    }
+
     /// Where it stands.
     pub const fn phase(&self) -> Phase {
         self.phase

@@ -1,5 +1,5 @@
-//! An ordered list of models, each behind its gate: what the first cannot answer, the next one is
-//! asked. After the last come the rules of the playbook.
+//! A model behind its gate, and those that are asked in its place when it cannot answer. After the
+//! last come the rules of the playbook.
 //!
 //! The agent loop walks the list, not this type: each attempt has a reservation of its own, and
 //! what falls through is told. So a chain is a model that names those that may stand in for it.
@@ -13,21 +13,29 @@ use crate::{
     model::{CallLimits, Model, ModelError, ModelRequest, ModelResponse},
 };
 
-/// A model behind its gate.
+/// A model, its gate, and what comes after it.
 #[derive(Debug)]
-pub struct Gated {
+pub struct Chain {
     model: Arc<dyn Model>,
     gate: Arc<Gate>,
+    rest: Vec<Arc<dyn Model>>,
 }
 
-impl Gated {
-    /// Puts a gate before a model.
-    pub fn new(model: Arc<dyn Model>, gate: Arc<Gate>) -> Self {
-        Self { model, gate }
+impl Chain {
+    /// A chain of one.
+    pub fn of(model: Arc<dyn Model>, gate: Arc<Gate>) -> Self {
+        Self { model, gate, rest: Vec::new() }
+    }
+
+    /// The same with `rest` after it, in the order in which they are asked.
+    #[must_use]
+    pub fn then(self, rest: impl IntoIterator<Item = Self>) -> Self {
+        let rest = rest.into_iter().map(|one| Arc::new(one) as Arc<dyn Model>).collect();
+        Self { rest, ..self }
     }
 }
 
-impl Model for Gated {
+impl Model for Chain {
     fn id(&self) -> &str {
         self.model.id()
     }
@@ -46,42 +54,6 @@ impl Model for Gated {
 
     fn gate(&self) -> Option<&Gate> {
         Some(&self.gate)
-    }
-}
-
-/// A model, and those that are asked in its place when it cannot answer.
-#[derive(Debug)]
-pub struct Chain {
-    first: Arc<dyn Model>,
-    rest: Vec<Arc<dyn Model>>,
-}
-
-impl Chain {
-    /// `rest` in the order in which they are asked.
-    pub fn new(first: Arc<dyn Model>, rest: Vec<Arc<dyn Model>>) -> Self {
-        Self { first, rest }
-    }
-}
-
-impl Model for Chain {
-    fn id(&self) -> &str {
-        self.first.id()
-    }
-
-    fn converse<'a>(
-        &'a self,
-        request: &'a ModelRequest,
-        limits: &'a CallLimits,
-    ) -> BoxFuture<'a, Result<ModelResponse, ModelError>> {
-        self.first.converse(request, limits)
-    }
-
-    fn input_bound(&self, request: &ModelRequest) -> u64 {
-        self.first.input_bound(request)
-    }
-
-    fn gate(&self) -> Option<&Gate> {
-        self.first.gate()
     }
 
     fn fallbacks(&self) -> &[Arc<dyn Model>] {

@@ -1,44 +1,33 @@
 //! What stands before a provider's model: the kill switch, the circuit breaker, and the account's
 //! quota. One gate for all incidents of a process; waiting for quota is bounded and told.
 
+mod all;
+mod orders;
+mod quota;
+#[cfg(test)]
+mod tests;
+
 use std::{
-    num::NonZeroU32,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter, clock::Clock as _};
 use midwatch_policy::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+pub use all::{Gates, Wanted};
+pub use orders::{Order, Ordered, Orders};
+use quota::Limited;
+pub use quota::Limits;
 
 use crate::{
     breaker::{Breaker, BreakerSettings, Leave, Phase, Seen, Transition},
     model::ModelErrorKind,
     switch::ModelSwitch,
 };
-
-/// What the account allows of one model in one region.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    /// Requests a minute.
-    pub requests_per_minute: NonZeroU32,
-    /// Tokens a minute, input and output limit together; an estimate is held against it. Absent:
-    /// not limited here.
-    pub tokens_per_minute: Option<NonZeroU32>,
-    /// Longest wait for either, in seconds; after that the next model is asked.
-    pub max_wait_seconds: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        let requests_per_minute = NonZeroU32::MIN.saturating_add(239);
-        Self { requests_per_minute, tokens_per_minute: None, max_wait_seconds: 20 }
-    }
-}
 
 /// Why a call may not be made now.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -87,10 +76,11 @@ struct Counters {
 pub struct Gate {
     name: String,
     switch: Arc<ModelSwitch>,
+    orders: Arc<Orders>,
+    /// The place of the last order that was carried out.
+    obeyed: Mutex<usize>,
     breaker: Mutex<Breaker>,
-    requests: DefaultDirectRateLimiter,
-    tokens: Option<(DefaultDirectRateLimiter, NonZeroU32)>,
-    max_wait: Duration,
+    quota: RwLock<Arc<Limited>>,
     counters: Counters,
 }
 
@@ -111,12 +101,42 @@ impl Gate {
         let name = name.into();
         Self {
             switch,
+            orders: Arc::default(),
+            obeyed: Mutex::default(),
             breaker: Mutex::new(Breaker::new(name.clone(), breaker)),
             name,
-            requests: RateLimiter::direct(Quota::per_minute(limits.requests_per_minute)),
-            tokens: limits.tokens_per_minute.map(|most| (RateLimiter::direct(Quota::per_minute(most)), most)),
-            max_wait: Duration::from_secs(u64::from(limits.max_wait_seconds)),
+            quota: RwLock::new(Arc::new(Limited::new(limits))),
             counters: Counters::default(),
+        }
+    }
+
+    /// The same, obeying these orders.
+    #[must_use]
+    fn ordered(self, orders: Arc<Orders>) -> Self {
+        Self { orders, ..self }
+    }
+
+    /// Other settings from now on. Another quota counts as used: what was sent before still counts
+    /// at the provider.
+    pub fn set(&self, breaker: BreakerSettings, limits: Limits) {
+        self.lock().set(breaker);
+        let mut quota = self.quota.write().unwrap_or_else(PoisonError::into_inner);
+        if quota.limits() != limits {
+            *quota = Arc::new(Limited::used(limits));
+        }
+    }
+
+    /// Carries out what a person ordered since the last look.
+    pub fn obey(&self, now: Timestamp) -> Option<Transition> {
+        let (place, order) = self.orders.of(&self.name)?;
+        let mut obeyed = self.obeyed.lock().unwrap_or_else(PoisonError::into_inner);
+        if *obeyed == place {
+            return None;
+        }
+        *obeyed = place;
+        match order.to {
+            Ordered::Open => self.hold_open(now, &order.whose()),
+            Ordered::Close => self.close(now, &order.whose()),
         }
     }
 
@@ -162,8 +182,9 @@ impl Gate {
             bump(&self.counters.refused);
             return (Err(Closed::Switch(why)), None);
         }
+        let ordered = self.obey(now);
         let (leave, changed) = self.lock().admit(now);
-        let changed = self.count(changed);
+        let changed = self.count(changed).or(ordered);
         match leave {
             Ok(leave) => {
                 bump(&self.counters.admitted);
@@ -179,36 +200,14 @@ impl Gate {
     /// Waits until the account's quota allows a request of so many tokens. Returns how long that
     /// took, in real time: quotas are the provider's and know no other.
     pub async fn turn(&self, tokens: u64) -> Result<Duration, Closed> {
-        let mut waited = Duration::ZERO;
-        while let Err(not_yet) = self.requests.check() {
-            self.pause(not_yet.wait_time_from(self.requests.clock().now()), &mut waited).await?;
-        }
-        if let Some((limiter, most)) = &self.tokens {
-            // What is larger than a whole minute's quota waits for a whole minute's quota.
-            let tokens =
-                NonZeroU32::new(u32::try_from(tokens).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
-            let tokens = tokens.min(*most);
-            while let Ok(Err(not_yet)) = limiter.check_n(tokens) {
-                self.pause(not_yet.wait_time_from(limiter.clock().now()), &mut waited).await?;
-            }
-        }
+        let quota = Arc::clone(&self.quota.read().unwrap_or_else(PoisonError::into_inner));
+        let waited = quota.turn(tokens).await?;
         if !waited.is_zero() {
             self.counters.waited.fetch_add(1, Ordering::Relaxed);
             let ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
             self.counters.waited_ms.fetch_add(ms, Ordering::Relaxed);
         }
         Ok(waited)
-    }
-
-    async fn pause(&self, wait: Duration, waited: &mut Duration) -> Result<(), Closed> {
-        let wait = wait.max(Duration::from_millis(1));
-        let after = waited.saturating_add(wait);
-        if after > self.max_wait {
-            return Err(Closed::Quota(self.max_wait));
-        }
-        tokio::time::sleep(wait).await;
-        *waited = after;
-        Ok(())
     }
 
     fn count(&self, changed: Option<Transition>) -> Option<Transition> {
@@ -263,67 +262,5 @@ pub const fn seen(kind: ModelErrorKind) -> Seen {
         ModelErrorKind::Validation | ModelErrorKind::ContextTooLong | ModelErrorKind::Cancelled => {
             Seen::Nothing
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fixture::at;
-
-    fn gate(requests: u32, tokens: Option<u32>, max_wait_seconds: u32) -> Gate {
-        let limits = Limits {
-            requests_per_minute: NonZeroU32::new(requests).unwrap(),
-            tokens_per_minute: tokens.and_then(NonZeroU32::new),
-            max_wait_seconds,
-        };
-        let settings = BreakerSettings { min_calls: 1, ..BreakerSettings::default() };
-        Gate::new("bedrock us-east-1 m", Arc::default(), settings, limits)
-    }
-
-    #[tokio::test]
-    async fn waiting_for_quota_is_counted_and_bounded() {
-        // One a second, and a burst of sixty.
-        let it = gate(60, None, 2);
-        for _ in 0..60 {
-            assert_eq!(it.turn(1).await, Ok(Duration::ZERO));
-        }
-        let waited = it.turn(1).await.unwrap();
-        assert!(waited > Duration::ZERO && waited <= Duration::from_secs(1), "{waited:?}");
-        assert_eq!(it.counts().waited, 1);
-        // Two a minute: the third would wait for half a minute.
-        let it = gate(2, None, 2);
-        for _ in 0..2 {
-            assert_eq!(it.turn(1).await, Ok(Duration::ZERO));
-        }
-        assert_eq!(it.turn(1).await, Err(Closed::Quota(Duration::from_secs(2))));
-    }
-
-    #[tokio::test]
-    async fn tokens_have_a_quota_of_their_own() {
-        let it = gate(1_000, Some(600), 2);
-        assert_eq!(it.turn(500).await, Ok(Duration::ZERO));
-        assert_eq!(it.turn(500).await, Err(Closed::Quota(Duration::from_secs(2))));
-        // More than a minute's quota is asked for as a minute's.
-        let it = gate(1_000, Some(600), 2);
-        assert_eq!(it.turn(9_000).await, Ok(Duration::ZERO));
-    }
-
-    #[test]
-    fn the_switch_comes_before_the_breaker_and_changes_are_counted() {
-        let switch = Arc::new(ModelSwitch::default());
-        let settings = BreakerSettings { min_calls: 1, ..BreakerSettings::default() };
-        let it = Gate::new("m", Arc::clone(&switch), settings, Limits::default());
-        let leave = it.admit(at("02:00")).0.unwrap();
-        assert_eq!(leave.report(at("02:00"), seen(ModelErrorKind::Unavailable), 0).unwrap().to, Phase::Open);
-        assert!(matches!(it.admit(at("02:00")).0, Err(Closed::Breaker { .. })));
-        switch.stop("drill");
-        assert_eq!(it.admit(at("02:00")).0.unwrap_err(), Closed::Switch("drill".to_owned()));
-        switch.resume();
-        assert_eq!(it.close(at("02:00"), "first-on-call").unwrap().to, Phase::Closed);
-        drop(it.admit(at("02:00")).0.unwrap());
-        let counts = it.counts();
-        assert_eq!((counts.admitted, counts.refused, counts.transitions), (2, 2, 2));
-        assert_eq!(seen(ModelErrorKind::Validation), Seen::Nothing);
     }
 }

@@ -20,9 +20,7 @@ use reqwest::{Client, Url, header::AUTHORIZATION, redirect::Policy};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{
-    CallLimits, Charged, Model, ModelError, ModelErrorKind, ModelRequest, ModelResponse, Usage,
-};
+use crate::model::{CallLimits, Charged, Model, ModelError, ModelErrorKind, ModelRequest, ModelResponse};
 
 const CONNECT: Duration = Duration::from_secs(3);
 /// Longest answer that is read.
@@ -175,9 +173,7 @@ impl OpenAiModel {
             error.retry_after = found.retry_after;
             return Err(error);
         }
-        let output_tokens = u64::from(asked.inference.max_tokens.unwrap_or(4096));
-        let worst = Usage { input_tokens: self.input_bound(asked), output_tokens, ..Usage::default() };
-        response::read(worst, &bytes).map_err(|why| self.error(ModelErrorKind::Other, why))
+        response::read(&bytes).map_err(|why| self.error(ModelErrorKind::Other, why))
     }
 
     fn unsent(&self, error: &reqwest::Error) -> ModelError {

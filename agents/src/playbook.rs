@@ -95,7 +95,7 @@ fn calls(reading: &reading::Reading, wanted: Vec<(&str, Value)>) -> ModelRespons
     ModelResponse {
         message: Message::assistant(content),
         stop_reason: StopReason::ToolUse,
-        usage: Usage::default(),
+        usage: Some(Usage::default()),
         latency_ms: 0,
         guardrail: None,
     }
@@ -105,7 +105,7 @@ fn say(text: &str) -> ModelResponse {
     ModelResponse {
         message: Message::assistant(vec![Content::Text(text.to_owned())]),
         stop_reason: StopReason::EndTurn,
-        usage: Usage::default(),
+        usage: Some(Usage::default()),
         latency_ms: 0,
         guardrail: None,
     }

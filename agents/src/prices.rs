@@ -165,14 +165,27 @@ impl Prices {
 
     /// What so many bytes or queries cost, rounded up.
     pub fn charge(&self, what: Charge, units: u64) -> u64 {
+        let (price, per) = self.rate(what);
+        let sum = u128::from(units) * u128::from(price);
+        u64::try_from(sum.div_ceil(per)).unwrap_or(u64::MAX)
+    }
+
+    /// How many bytes or queries that cost no more than so much.
+    pub fn units(&self, what: Charge, micro_usd: u64) -> u64 {
+        let (price, per) = self.rate(what);
+        let units = (u128::from(micro_usd) * per).checked_div(u128::from(price));
+        units.map_or(u64::MAX, |units| u64::try_from(units).unwrap_or(u64::MAX))
+    }
+
+    /// Micro-dollars, and the bytes or queries that they are for.
+    fn rate(&self, what: Charge) -> (u64, u128) {
         let Charges { logs_insights_gigabyte, retrieval_query, rerank_query } = self.charges;
         let (price, per) = match what {
             Charge::LogsInsights => (logs_insights_gigabyte, GIGABYTE),
             Charge::Retrieval => (retrieval_query, 1),
             Charge::Rerank => (rerank_query, 1),
         };
-        let sum = u128::from(units) * u128::from(price.unwrap_or(0));
-        u64::try_from(sum.div_ceil(per)).unwrap_or(u64::MAX)
+        (price.unwrap_or(0), per)
     }
 }
 

@@ -26,6 +26,7 @@ use crate::{
     evidence::EvidenceBook,
     model::{Guardrail, Model, ModelErrorKind, Usage},
     tools::Tools,
+    view::Observation,
 };
 
 pub use entry::{investigate, remediate, route};
@@ -120,6 +121,8 @@ pub struct RunOutcome<T> {
     /// What a reader of the report should know about it, where the model did not conclude.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remark: Option<String>,
+    /// What its tools answered, with evidence ids.
+    pub observed: Vec<Observation>,
     /// Model calls that were answered.
     pub turns: u32,
     /// Model calls made.

@@ -67,7 +67,7 @@ async fn call(case: &Case, action: &Action) -> Answered {
         args: action.arguments(),
     };
     let limits = CallLimits::within(ACT_TIMEOUT);
-    let answered = read(Mutations(&case.tools).call(&call, &limits).await);
+    let answered = read(Mutations(case.tools.toolbox()).call(&call, &limits).await);
     let Answered { outcome, detail, permit_id } = answered.clone();
     // The act has happened; a journal that fails now must not hide it from the report.
     if let Err(error) = case.recorder.commit(Event::Acted { outcome, detail, permit_id }).await {

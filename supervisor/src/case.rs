@@ -21,6 +21,7 @@ use crate::{
     event::Event,
     intake::Opened,
     journal::Journal,
+    ledger::Paid,
     record::{Recorder, millis_between},
     replay::Replay,
     tools::Toolbox,
@@ -36,8 +37,8 @@ pub struct Case {
     pub opened: Arc<Opened>,
     /// The incident's clock.
     pub clock: Arc<dyn Clock>,
-    /// Its tools.
-    pub tools: Arc<Toolbox>,
+    /// Its tools, paid from its purse.
+    pub tools: Arc<Paid>,
     /// Its evidence.
     pub book: EvidenceBook,
     /// Who pays.
@@ -69,6 +70,7 @@ impl Case {
         let kept = Arc::new(tokio::sync::Mutex::new(book.all().len()));
         let cancel = CancellationToken::new();
         let remarks = Arc::default();
+        let tools = Arc::new(Paid::new(tools, spend.clone(), Arc::clone(&clock)));
         Self { opened, clock, tools, book, spend, recorder, journal, cancel, replay, kept, remarks }
     }
 

@@ -3,15 +3,20 @@
 
 mod choice;
 
-use std::{collections::BTreeMap, num::NonZeroU32, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use aws_config::{Region, SdkConfig};
 use midwatch_agents::{
     bedrock::BedrockModel,
     breaker::BreakerSettings,
     budget::Ceilings,
-    chain::{Chain, Gated},
-    gate::{Gate, Limits},
+    chain::Chain,
+    gate::{Gates, Limits, Orders, Wanted},
     model::Model,
     openai::{ApiKey, Calling, OpenAiConfig, OpenAiError, OpenAiModel, PlainHttp},
     playbook::PlaybookModel,
@@ -32,8 +37,10 @@ pub struct MoneyConfig {
     pub breaker: BreakerSettings,
     /// What an account allows of a model, unless the model says otherwise.
     pub limits: Limits,
-    /// While this file exists no model is asked.
+    /// While this file exists no model is asked. Read at the start only.
     pub switch_file: Option<PathBuf>,
+    /// What people order of breakers by hand: `midwatch models`. Read at the start only.
+    pub orders_file: Option<PathBuf>,
     /// Who routes: the first that can answer.
     pub small: Vec<Rung>,
     /// Who investigates: the first that can answer.
@@ -123,22 +130,51 @@ pub struct Models {
     pub large: Arc<dyn Model>,
     /// Prices, those of the rungs included.
     pub prices: Prices,
-    /// A gate for each provider, region and model: for metrics, and for people to open and close.
-    pub gates: Vec<Arc<Gate>>,
-    /// The kill switch of all of them.
-    pub switch: Arc<ModelSwitch>,
+    /// The bounds that come with them.
+    pub bounds: Bounds,
+}
+
+/// What a configuration sets of what outlives it: nothing has changed until it takes effect.
+#[derive(Debug, Clone, Default)]
+pub struct Bounds {
+    /// A gate for each provider, region and model.
+    pub gates: Wanted,
+    /// What may be spent at most.
+    pub ceilings: Ceilings,
 }
 
 impl MoneyConfig {
-    /// Builds the chains. An empty chain is the playbook.
-    pub fn build(&self, aws: Option<&SdkConfig>, prices: Prices) -> Result<Models, ModelsError> {
-        let switch = Arc::new(ModelSwitch::new(self.switch_file.clone()));
-        let mut building =
-            Building { config: self, aws, prices, switch, gates: BTreeMap::new(), places: BTreeMap::new() };
+    /// The gates of a process that begins with this configuration.
+    pub fn gates(&self) -> Gates {
+        Gates::new(ModelSwitch::new(self.switch_file.clone()), Orders::new(self.orders_file.clone()))
+    }
+
+    /// Builds the chains, behind gates of these. An empty chain is the playbook.
+    pub fn build(
+        &self,
+        aws: Option<&SdkConfig>,
+        prices: Prices,
+        gates: &Gates,
+    ) -> Result<Models, ModelsError> {
+        let (wanted, places) = (Wanted::default(), BTreeMap::new());
+        let mut building = Building { config: self, aws, prices, gates, wanted, places };
         let small = building.chain(&self.small)?;
         let large = building.chain(&self.large)?;
-        let Building { prices, switch, gates, .. } = building;
-        Ok(Models { small, large, prices, gates: gates.into_values().collect(), switch })
+        let Building { prices, wanted, .. } = building;
+        Ok(Models { small, large, prices, bounds: Bounds { gates: wanted, ceilings: self.ceilings } })
+    }
+
+    /// The same with its files where they are, seen from `base`.
+    #[must_use]
+    pub fn under(mut self, base: &Path) -> Self {
+        let keys = self.small.iter_mut().chain(&mut self.large).filter_map(|rung| match rung {
+            Rung::OpenAi { key_file, .. } => key_file.as_mut(),
+            Rung::Bedrock { .. } => None,
+        });
+        for file in self.switch_file.iter_mut().chain(&mut self.orders_file).chain(keys) {
+            *file = base.join(&*file);
+        }
+        self
     }
 }
 
@@ -146,26 +182,23 @@ struct Building<'a> {
     config: &'a MoneyConfig,
     aws: Option<&'a SdkConfig>,
     prices: Prices,
-    switch: Arc<ModelSwitch>,
-    gates: BTreeMap<String, Arc<Gate>>,
+    gates: &'a Gates,
+    wanted: Wanted,
     /// Where each model of an endpoint is.
     places: BTreeMap<String, String>,
 }
 
 impl Building<'_> {
     fn chain(&mut self, rungs: &[Rung]) -> Result<Arc<dyn Model>, ModelsError> {
-        let mut models = rungs.iter().map(|rung| self.rung(rung)).collect::<Result<Vec<_>, _>>()?;
-        Ok(match models.len() {
-            0 => Arc::new(PlaybookModel),
-            1 => models.remove(0),
-            _ => {
-                let first = models.remove(0);
-                Arc::new(Chain::new(first, models))
-            }
+        let models = rungs.iter().map(|rung| self.rung(rung)).collect::<Result<Vec<_>, _>>()?;
+        let mut models = models.into_iter();
+        Ok(match models.next() {
+            None => Arc::new(PlaybookModel),
+            Some(first) => Arc::new(first.then(models)),
         })
     }
 
-    fn rung(&mut self, rung: &Rung) -> Result<Arc<dyn Model>, ModelsError> {
+    fn rung(&mut self, rung: &Rung) -> Result<Chain, ModelsError> {
         let (name, model, limits, price): (String, Arc<dyn Model>, _, _) = match rung {
             Rung::Bedrock { model, region, limits, price } => {
                 let Some(aws) = self.aws else { return Err(ModelsError::NoAws(model.clone())) };
@@ -198,11 +231,9 @@ impl Building<'_> {
         if let Some(price) = price {
             self.prices.set(model.id(), *price);
         }
-        let gate = self.gates.entry(name.clone()).or_insert_with(|| {
-            let limits = limits.unwrap_or(self.config.limits);
-            Arc::new(Gate::new(name, Arc::clone(&self.switch), self.config.breaker, limits))
-        });
-        Ok(Arc::new(Gated::new(model, Arc::clone(gate))))
+        let limits = limits.unwrap_or(self.config.limits);
+        let gate = self.gates.want(&mut self.wanted, &name, self.config.breaker, limits);
+        Ok(Chain::of(model, gate))
     }
 }
 
@@ -267,8 +298,8 @@ mod tests {
             (1_000_000, 500_000)
         );
         let aws = SdkConfig::builder().behavior_version(aws_config::BehaviorVersion::latest()).build();
-        let models = config.build(Some(&aws), Prices::embedded().unwrap()).unwrap();
-        let gates: Vec<&str> = models.gates.iter().map(|gate| gate.name()).collect();
+        let models = config.build(Some(&aws), Prices::embedded().unwrap(), &Gates::default()).unwrap();
+        let gates: Vec<&str> = models.bounds.gates.names().collect();
         assert_eq!(
             gates,
             [
@@ -282,8 +313,8 @@ mod tests {
         assert_eq!(after, ["us.anthropic.claude-sonnet-4-6", "openai/coder"]);
         let now = "2026-11-21T02:04:00Z".parse().unwrap();
         assert_eq!(models.prices.of("openai/coder", now), Some(Price::FREE));
-        let none = MoneyConfig::default().build(None, Prices::default()).unwrap();
-        assert_eq!((none.small.id(), none.gates.len()), ("playbook", 0));
+        let none = MoneyConfig::default().build(None, Prices::default(), &Gates::default()).unwrap();
+        assert_eq!((none.small.id(), none.bounds.gates.names().count()), ("playbook", 0));
     }
 
     #[test]
@@ -297,7 +328,8 @@ mod tests {
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
-        let build = |text: &str| parse(text).unwrap().build(None, Prices::default()).unwrap_err();
+        let gates = Gates::default();
+        let build = |text: &str| parse(text).unwrap().build(None, Prices::default(), &gates).unwrap_err();
         let bedrock = build("[[small]]\nprovider = \"bedrock\"\nmodel = \"m\"\n");
         assert!(matches!(bedrock, ModelsError::NoAws(_)));
         let openai = "[[small]]\nprovider = \"openai\"\nmodel = \"m\"\n";

@@ -193,7 +193,7 @@ fn not_checked(case: &Case, story: &Story) -> Vec<String> {
         let gap = |note: &&str| note.contains(" missing: ") || note.contains("could not be read");
         all.extend(gaps.filter(gap).map(|note| format!("{}: {note}", part.tool)));
     }
-    all.extend(case.tools.missing());
+    all.extend(case.tools.toolbox().missing());
     all.extend(case.remarks());
     all.extend(story.findings.iter().flat_map(|f| f.not_checked.clone()));
     all.extend(story.not_checked.clone());

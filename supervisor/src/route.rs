@@ -22,7 +22,7 @@ pub async fn route(case: &Case, minds: &Arc<Minds>, swept: &Swept, known: &[Serv
     let ask = async {
         let task =
             task(case, "router", known, "Close it as transient, investigate it, or page a person now?");
-        let context = context(case, minds, &minds.router, case.tools.as_ref());
+        let context = context(case, minds, &minds.router);
         run::route(&context.as_run(), &minds.router, &task, &swept.sweep).await
     };
     let outcome = case.step("route", ask).await;

@@ -5,17 +5,22 @@ use std::sync::Arc;
 
 use midwatch_agents::{
     budget::{Ceilings, Spend},
-    gate::Gate,
+    gate::Gates,
     model::{Guardrail, Model},
     prices::Prices,
     specialist::{ModelTier, PromptError, Specialist},
-    switch::ModelSwitch,
 };
 use midwatch_policy::{Catalog, Clock};
 
 use crate::{
-    approve::Channel, desk::Desk, intake::Opened, journal::Journal, ledger::Ledger, memory::Memory,
-    models::Models, tools::Toolbox,
+    approve::Channel,
+    desk::Desk,
+    intake::Opened,
+    journal::Journal,
+    ledger::Ledger,
+    memory::Memory,
+    models::{Bounds, Models},
+    tools::Toolbox,
 };
 
 /// The models and who speaks with them.
@@ -29,10 +34,10 @@ pub struct Minds {
     pub prices: Arc<Prices>,
     /// Who keeps the sums and the ceilings.
     pub ledger: Ledger,
-    /// What stands before each paid model.
-    pub gates: Vec<Arc<Gate>>,
-    /// The kill switch of all of them.
-    pub switch: Arc<ModelSwitch>,
+    /// What stands before each paid model, and outlives a reload.
+    pub gates: Arc<Gates>,
+    /// What they and the ledger are set to once these minds are the ones that work.
+    pub bounds: Bounds,
     /// The provider's guardrail.
     pub guardrail: Option<Guardrail>,
     /// The router.
@@ -55,8 +60,8 @@ impl Minds {
             large,
             prices,
             ledger: Ledger::in_memory(Ceilings::default()),
-            gates: Vec::new(),
-            switch: Arc::default(),
+            gates: Arc::default(),
+            bounds: Bounds::default(),
             guardrail: None,
             router: Specialist::router()?,
             analysts: vec![Specialist::log_analyst()?, Specialist::deploy_correlator()?],
@@ -64,10 +69,16 @@ impl Minds {
         })
     }
 
-    /// The usual specialists on models as they are configured, with this ledger.
-    pub fn on(models: Models, ledger: Ledger) -> Result<Self, PromptError> {
-        let Models { small, large, prices, gates, switch } = models;
-        Ok(Self { ledger, gates, switch, ..Self::new(small, large, Arc::new(prices))? })
+    /// The usual specialists on models as they are configured, with this ledger and these gates.
+    pub fn on(models: Models, ledger: Ledger, gates: Arc<Gates>) -> Result<Self, PromptError> {
+        let Models { small, large, prices, bounds } = models;
+        Ok(Self { ledger, gates, bounds, ..Self::new(small, large, Arc::new(prices))? })
+    }
+
+    /// These are the minds that work from now on. Nothing can fail any more: the ceilings are last.
+    pub fn take_effect(&self) {
+        self.gates.take(&self.bounds.gates);
+        self.ledger.set_ceilings(self.bounds.ceilings);
     }
 
     /// The purse of an incident.

@@ -19,7 +19,7 @@ use midwatch_agents::{
     model::{CallLimits, ToolSpec},
     tools::{FailureKind, ToolCall, ToolClass, ToolDef, ToolFailure, Tools},
 };
-use midwatch_mcp::{Client, Remote, ToolError};
+use midwatch_mcp::{Client, Remote, Spent, ToolError};
 use rmcp::{
     ServiceError,
     model::{CallToolRequestParams, CallToolResult, Tool},
@@ -155,20 +155,39 @@ impl Toolbox {
         self.offered.read().unwrap_or_else(PoisonError::into_inner).missing.values().cloned().collect()
     }
 
+    /// Calls a reading tool that may cost as much as is allowed, and says what it cost where that is
+    /// known.
+    pub(crate) async fn read(
+        &self,
+        call: &ToolCall,
+        limits: &CallLimits,
+        allowance: Option<Spent>,
+    ) -> (Result<Value, ToolFailure>, Option<Spent>) {
+        // The agent loop shows no such tool; this is the second lock.
+        if class_of(&call.server, &call.tool) != ToolClass::Read {
+            return (Err(ToolFailure::new(FailureKind::Refused, "agents only read")), Some(Spent::default()));
+        }
+        // What costs something is sent once: of a call that was lost nobody knows what it cost.
+        let again = if allowance.is_some() { Again::Never } else { Again::Once };
+        self.call_tool(call, again, limits, allowance).await
+    }
+
     /// Calls a tool.
     async fn call_tool(
         &self,
         call: &ToolCall,
         again: Again,
         limits: &CallLimits,
-    ) -> Result<Value, ToolFailure> {
+        allowance: Option<Spent>,
+    ) -> (Result<Value, ToolFailure>, Option<Spent>) {
         let Some(line) = self.servers.get(call.server.as_str()) else {
-            return Err(ToolFailure::new(
-                FailureKind::Unavailable,
-                format!("server `{}` is not running", call.server),
-            ));
+            let why = format!("server `{}` is not running", call.server);
+            return (Err(ToolFailure::new(FailureKind::Unavailable, why)), Some(Spent::default()));
         };
-        let params = CallToolRequestParams::new(call.tool.clone()).with_arguments(call.args.clone());
+        let mut params = CallToolRequestParams::new(call.tool.clone()).with_arguments(call.args.clone());
+        if let Some(allowance) = allowance {
+            allowance.allow(&mut params);
+        }
         let answer = async {
             match line {
                 Line::Here(client) => client.call_tool(params).await.map_err(Lost::from),
@@ -178,14 +197,16 @@ impl Toolbox {
         // Dropping the future tells the server to stop.
         tokio::select! {
             () = limits.cancel.cancelled() => {
-                Err(ToolFailure::new(FailureKind::Timeout, "the call was cancelled"))
+                (Err(ToolFailure::new(FailureKind::Timeout, "the call was cancelled")), None)
             }
-            answer = tokio::time::timeout(limits.timeout, answer) => match answer {
-                Ok(answer) => read(answer),
-                Err(_) => Err(ToolFailure::new(
-                    FailureKind::Timeout,
-                    format!("no answer within {} s", limits.timeout.as_secs()),
-                )),
+            answer = tokio::time::timeout(limits.timeout, answer) => {
+                answer.map_or_else(
+                    |_| {
+                        let why = format!("no answer within {} s", limits.timeout.as_secs());
+                        (Err(ToolFailure::new(FailureKind::Timeout, why)), None)
+                    },
+                    read,
+                )
             }
         }
     }
@@ -224,13 +245,7 @@ impl Tools for Toolbox {
         call: &'a ToolCall,
         limits: &'a CallLimits,
     ) -> BoxFuture<'a, Result<Value, ToolFailure>> {
-        Box::pin(async move {
-            // The agent loop shows no such tool; this is the second lock.
-            if class_of(&call.server, &call.tool) != ToolClass::Read {
-                return Err(ToolFailure::new(FailureKind::Refused, "agents only read"));
-            }
-            self.call_tool(call, Again::Once, limits).await
-        })
+        Box::pin(async move { self.read(call, limits, None).await.0 })
     }
 }
 
@@ -244,32 +259,35 @@ impl Mutations<'_> {
         if class_of(&call.server, &call.tool) != ToolClass::Mutate {
             return Err(ToolFailure::new(FailureKind::Refused, format!("`{}` is no action", call.tool)));
         }
-        self.0.call_tool(call, Again::Never, limits).await
+        self.0.call_tool(call, Again::Never, limits, None).await.0
     }
 }
 
-fn read(answer: Result<CallToolResult, Lost>) -> Result<Value, ToolFailure> {
+fn read(answer: Result<CallToolResult, Lost>) -> (Result<Value, ToolFailure>, Option<Spent>) {
     let result = match answer {
         Ok(result) => result,
         Err(Lost::Call(ServiceError::McpError(error))) => {
-            return Err(ToolFailure::new(FailureKind::Invalid, error.message.to_string()));
+            // Nobody ran it.
+            let failure = ToolFailure::new(FailureKind::Invalid, error.message.to_string());
+            return (Err(failure), Some(Spent::default()));
         }
         Err(Lost::Call(ServiceError::Timeout { .. })) => {
-            return Err(ToolFailure::new(FailureKind::Timeout, "no answer in time"));
+            return (Err(ToolFailure::new(FailureKind::Timeout, "no answer in time")), None);
         }
         Err(lost) => {
             // What the transport says of it is for the log: a person needs to know whether it was sent.
-            let what = match &lost {
-                Lost::Connect(_) => "the server is gone: it cannot be reached",
-                Lost::Call(_) => "the server is gone: the connection ended before it answered",
+            let (what, spent) = match &lost {
+                Lost::Connect(_) => ("the server is gone: it cannot be reached", Some(Spent::default())),
+                Lost::Call(_) => ("the server is gone: the connection ended before it answered", None),
             };
             tracing::warn!(error = %lost, "a call of a tool was lost");
-            return Err(ToolFailure::new(FailureKind::Unavailable, what));
+            return (Err(ToolFailure::new(FailureKind::Unavailable, what)), spent);
         }
     };
     if result.is_error == Some(true) {
         let told = result.structured_content.as_ref().and_then(ToolError::from_structured);
-        return Err(match told {
+        let spent = told.as_ref().and_then(|error| error.spent);
+        let failure = match told {
             Some(error) => ToolFailure {
                 kind: serde_json::to_value(error.kind)
                     .and_then(serde_json::from_value)
@@ -278,12 +296,12 @@ fn read(answer: Result<CallToolResult, Lost>) -> Result<Value, ToolFailure> {
                 mend: Some(error.mend),
             },
             None => ToolFailure::new(FailureKind::Internal, text_of(&result)),
-        });
+        };
+        return (Err(failure), spent);
     }
-    result
-        .structured_content
-        .clone()
-        .ok_or_else(|| ToolFailure::new(FailureKind::Internal, "the answer has no structured content"))
+    let spent = result.structured_content.as_ref().and_then(Spent::of);
+    let none = || ToolFailure::new(FailureKind::Internal, "the answer has no structured content");
+    (result.structured_content.clone().ok_or_else(none), spent)
 }
 
 fn text_of(result: &CallToolResult) -> String {

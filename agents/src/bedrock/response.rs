@@ -7,20 +7,13 @@ use aws_sdk_bedrockruntime::{
 
 use super::{document, trace};
 use crate::model::{
-    Content, Message, ModelError, ModelErrorKind, ModelRequest, ModelResponse, Reasoning, ReasoningText,
-    StopReason, ToolUse, Usage,
+    Content, Message, ModelError, ModelErrorKind, ModelResponse, Reasoning, ReasoningText, StopReason,
+    ToolUse, Usage,
 };
 
-pub(super) fn read(
-    model_id: &str,
-    request: &ModelRequest,
-    answer: ConverseOutput,
-) -> Result<ModelResponse, ModelError> {
-    // An answer without usage may have cost all that was allowed. The SDK fills in zeros for it.
-    let usage = match answer.usage.as_ref().map(usage) {
-        Some(usage) if usage != Usage::default() => usage,
-        Some(_) | None => worst(request),
-    };
+pub(super) fn read(model_id: &str, answer: ConverseOutput) -> Result<ModelResponse, ModelError> {
+    // The SDK fills in zeros where there is none.
+    let usage = answer.usage.as_ref().map(usage).filter(|usage| *usage != Usage::default());
     let latency_ms = answer.metrics.map_or(0, |m| u64::try_from(m.latency_ms).unwrap_or(0));
     let stop_reason = StopReason::parse(answer.stop_reason.as_str());
     let guardrail = answer.trace.as_ref().and_then(trace::guardrail);
@@ -68,9 +61,4 @@ fn usage(usage: &TokenUsage) -> Usage {
         cache_read_tokens: count(usage.cache_read_input_tokens.unwrap_or(0)),
         cache_write_tokens: count(usage.cache_write_input_tokens.unwrap_or(0)),
     }
-}
-
-fn worst(request: &ModelRequest) -> Usage {
-    let output_tokens = u64::from(request.inference.max_tokens.unwrap_or(4096));
-    Usage { input_tokens: request.bytes(), output_tokens, ..Usage::default() }
 }

@@ -152,13 +152,9 @@ fn a_request_and_its_answer_survive_the_wire() {
     let model = model(&endpoint, CLAUDE);
     let answer = ask(&model, SOON).unwrap();
     assert_eq!((answer.stop_reason, answer.latency_ms), (StopReason::ToolUse, 551));
+    let usage = answer.usage.unwrap();
     assert_eq!(
-        (
-            answer.usage.input_tokens,
-            answer.usage.output_tokens,
-            answer.usage.cache_read_tokens,
-            answer.usage.cache_write_tokens
-        ),
+        (usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens),
         (30, 62, 1000, 4)
     );
     assert_eq!(answer.message.tool_uses().next().unwrap().input, json!({"z": 1, "a": {"n": -2, "f": 0.5}}));
@@ -249,10 +245,7 @@ fn strange_answers_are_errors_or_read_as_far_as_they_go() {
     let without_usage = json!({"output": {"message": {"role": "assistant", "content": [{"text": "x"}]}}, "stopReason": "end_turn"});
     let answer =
         ask(&model(&endpoint(move || Answer::Http(200, "", without_usage.clone())), CLAUDE), SOON).unwrap();
-    assert!(
-        answer.usage.input_tokens > 100 && answer.usage.output_tokens == 500,
-        "unknown usage is the worst case"
-    );
+    assert_eq!(answer.usage, None, "what was used is not known");
     let html = endpoint(|| Answer::Http(200, "", json!("<html>")));
     let error = ask(&model(&html, CLAUDE), SOON).unwrap_err();
     assert!(error.usage_unknown());

@@ -13,9 +13,10 @@ pub struct ModelResponse {
     pub message: Message,
     /// Why it stopped.
     pub stop_reason: StopReason,
-    /// What it used, as the provider counts.
+    /// What it used, as the provider counts. Absent where the provider did not say: then it may
+    /// have cost all that was set aside.
     #[serde(default)]
-    pub usage: Usage,
+    pub usage: Option<Usage>,
     /// How long the provider says it took.
     #[serde(default)]
     pub latency_ms: u64,
@@ -27,18 +28,22 @@ pub struct ModelResponse {
 impl ModelResponse {
     /// The body of a Converse response.
     pub fn to_wire(&self) -> Value {
-        json!({
+        let mut wire = json!({
             "output": { "message": self.message },
             "stopReason": self.stop_reason,
-            "usage": {
-                "inputTokens": self.usage.input_tokens,
-                "outputTokens": self.usage.output_tokens,
-                "totalTokens": self.usage.total(),
-                "cacheReadInputTokens": self.usage.cache_read_tokens,
-                "cacheWriteInputTokens": self.usage.cache_write_tokens,
-            },
             "metrics": { "latencyMs": self.latency_ms },
-        })
+        });
+        if let (Some(usage), Some(wire)) = (self.usage, wire.as_object_mut()) {
+            let usage = json!({
+                "inputTokens": usage.input_tokens,
+                "outputTokens": usage.output_tokens,
+                "totalTokens": usage.total(),
+                "cacheReadInputTokens": usage.cache_read_tokens,
+                "cacheWriteInputTokens": usage.cache_write_tokens,
+            });
+            wire.insert("usage".to_owned(), usage);
+        }
+        wire
     }
 }
 
@@ -200,12 +205,12 @@ mod tests {
             let response = ModelResponse {
                 message: Message { role: Role::Assistant, content: vec![Content::Text("x".into())] },
                 stop_reason: StopReason::parse(reason),
-                usage: Usage {
+                usage: Some(Usage {
                     input_tokens: 1,
                     output_tokens: 2,
                     cache_read_tokens: 3,
                     cache_write_tokens: 4,
-                },
+                }),
                 latency_ms: 5,
                 guardrail: None,
             };

@@ -49,10 +49,8 @@ struct Function {
 
 #[derive(Deserialize)]
 struct Counted {
-    #[serde(default)]
-    prompt_tokens: u64,
-    #[serde(default)]
-    completion_tokens: u64,
+    prompt_tokens: Option<u64>,
+    completion_tokens: Option<u64>,
     prompt_tokens_details: Option<Details>,
 }
 
@@ -62,8 +60,7 @@ struct Details {
     cached_tokens: Option<u64>,
 }
 
-/// `worst` is what is taken to be used where the endpoint does not say.
-pub(super) fn read(worst: Usage, bytes: &[u8]) -> Result<ModelResponse, String> {
+pub(super) fn read(bytes: &[u8]) -> Result<ModelResponse, String> {
     let completion: Completion = serde_json::from_slice(bytes)
         .map_err(|error| format!("its answer is no chat completion: {error}"))?;
     let Some(choice) = completion.choices.into_iter().next() else {
@@ -96,11 +93,7 @@ pub(super) fn read(worst: Usage, bytes: &[u8]) -> Result<ModelResponse, String> 
         stop_reason = StopReason::ContentFiltered;
         content.push(Content::Text(refusal));
     }
-    let usage = match completion.usage {
-        Some(counted) if counted.prompt_tokens > 0 => usage(&counted),
-        // An answer without usage may have cost all that was allowed.
-        _ => worst,
-    };
+    let usage = completion.usage.as_ref().and_then(usage);
     Ok(ModelResponse {
         message: Message::assistant(content),
         stop_reason,
@@ -132,14 +125,17 @@ fn stop(finish: Option<&str>, is_call: bool) -> StopReason {
     }
 }
 
-fn usage(counted: &Counted) -> Usage {
+/// Half a count is none.
+fn usage(counted: &Counted) -> Option<Usage> {
+    let read = counted.prompt_tokens.filter(|tokens| *tokens > 0)?;
+    let written = counted.completion_tokens?;
     let cached =
         counted.prompt_tokens_details.as_ref().and_then(|details| details.cached_tokens).unwrap_or(0);
-    let cached = cached.min(counted.prompt_tokens);
-    Usage {
-        input_tokens: counted.prompt_tokens - cached,
-        output_tokens: counted.completion_tokens,
+    let cached = cached.min(read);
+    Some(Usage {
+        input_tokens: read - cached,
+        output_tokens: written,
         cache_read_tokens: cached,
         cache_write_tokens: 0,
-    }
+    })
 }

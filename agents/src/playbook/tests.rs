@@ -68,7 +68,7 @@ fn it_asks_for_what_is_missing_then_concludes_and_never_repeats() {
     for _ in 0..10 {
         let response = respond(&request);
         assert_eq!(response.stop_reason, StopReason::ToolUse);
-        assert_eq!(response.usage.total(), 0);
+        assert_eq!(response.usage.unwrap().total(), 0);
         for call in response.message.tool_uses() {
             if call.name == CONCLUDE {
                 let draft: FindingDraft = serde_json::from_value(call.input.clone()).unwrap();

@@ -216,14 +216,15 @@ impl<'r, 'a> Asker<'r, 'a> {
                 (Ok(Err((error.kind, error.retry_after))), seen(error.kind), cost)
             }
             Ok(Ok(Ok(response))) => {
-                let cost = held.settle(Some(&response.usage));
+                let cost = held.settle(response.usage.as_ref());
+                let usage = response.usage.unwrap_or_default();
                 self.stats.turns = turn;
-                self.stats.usage.add(response.usage);
+                self.stats.usage.add(usage);
                 self.ctx.events.event(AgentEvent::Turn {
                     specialist: name.clone(),
                     turn,
                     stop_reason: response.stop_reason.as_str().to_owned(),
-                    usage: response.usage,
+                    usage,
                     cost_micro_usd: cost,
                     ms,
                 });

@@ -41,7 +41,7 @@ pub async fn investigate(
         draft
     };
     let output = finding(ctx.book, &specialist.name, draft);
-    finish(ctx, specialist, whole.outcome, output)
+    finish(ctx, specialist, (whole.outcome, whole.observations), output)
 }
 
 /// Routes: a specialist with output `route`.
@@ -58,7 +58,7 @@ pub async fn route(
         playbook::route(task, &seen, &missing)
     });
     let output = decision(ctx.book, &specialist.name, draft);
-    finish(ctx, specialist, whole.outcome, output)
+    finish(ctx, specialist, (whole.outcome, whole.observations), output)
 }
 
 /// Proposes at most one action: a specialist with output `proposal`.
@@ -74,7 +74,7 @@ pub async fn remediate(ctx: &RunContext<'_>, specialist: &Specialist, brief: &Br
         ),
         evidence: Vec::new(),
     });
-    finish(ctx, specialist, whole.outcome, output)
+    finish(ctx, specialist, (whole.outcome, whole.observations), output)
 }
 
 /// The model's run, and where that brought no conclusion and there is time, the playbook's.
@@ -143,7 +143,12 @@ fn joined<T>(first: Driven<T>, second: Option<Driven<T>>, model: String, started
     }
 }
 
-fn finish<T>(ctx: &RunContext<'_>, specialist: &Specialist, partial: Partial, output: T) -> RunOutcome<T> {
+fn finish<T>(
+    ctx: &RunContext<'_>,
+    specialist: &Specialist,
+    (partial, observed): (Partial, Vec<Observation>),
+    output: T,
+) -> RunOutcome<T> {
     let ms = since(ctx, partial.started);
     let stats = partial.stats;
     ctx.events.event(AgentEvent::Finished {
@@ -160,6 +165,7 @@ fn finish<T>(ctx: &RunContext<'_>, specialist: &Specialist, partial: Partial, ou
         concluded_by: partial.concluded_by,
         ended: partial.ended,
         remark: partial.remark.map(|why| format!("{}: {why}", specialist.name.replace('_', " "))),
+        observed,
         turns: stats.turns,
         model_calls: stats.model_calls,
         tool_calls: stats.tool_calls,

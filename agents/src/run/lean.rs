@@ -18,8 +18,9 @@ const STEADY: usize = 1;
 /// Arguments that say what a part is about; its window stands in the result.
 const ARGUMENTS: [&str; 5] = ["service", "role", "alarm_name", "query", "onset"];
 /// Fields that say nothing about the incident, or say again what stands elsewhere.
-const NOISE: [&str; 9] = [
+const NOISE: [&str; 10] = [
     "ref",
+    "spent",
     "lines_read",
     "log_groups",
     "warnings",

@@ -192,7 +192,7 @@ mod tests {
         ModelResponse {
             message: Message::assistant(content),
             stop_reason: StopReason::parse(stop),
-            usage: Usage::default(),
+            usage: Some(Usage::default()),
             latency_ms: 0,
             guardrail: None,
         }

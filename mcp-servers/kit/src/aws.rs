@@ -19,7 +19,10 @@ use aws_smithy_http_client::{
 use midwatch_policy::Service;
 use tokio::sync::OnceCell;
 
-use crate::error::{ErrorKind, ToolError};
+use crate::{
+    error::{ErrorKind, ToolError},
+    polite::Polite,
+};
 
 /// What the catalog's `role_arn` is used for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -183,7 +186,7 @@ async fn load(settings: &AwsSettings) -> SdkConfig {
             .endpoint_url(endpoint)
             .region(Region::new(region.clone()))
             .credentials_provider(SharedCredentialsProvider::new(credentials.clone()))
-            .http_client(http)
+            .http_client(Polite::new(http))
             // Assuming a role asks for it.
             .time_source(SystemTimeSource::new())
             .timeout_config(timeouts)
@@ -193,7 +196,7 @@ async fn load(settings: &AwsSettings) -> SdkConfig {
     }
 
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(https())
+        .http_client(Polite::new(https()))
         .timeout_config(timeouts)
         .retry_config(retries);
     if let Some(app) = app {

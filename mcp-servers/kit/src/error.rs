@@ -8,6 +8,8 @@ use rmcp::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::spent::Spent;
+
 /// Why a tool call failed, in the terms of whoever has to do something about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -43,12 +45,22 @@ pub struct ToolError {
     pub message: String,
     /// What to do about it.
     pub mend: String,
+    /// What the call cost before it failed, where the server knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent: Option<Spent>,
 }
 
 impl ToolError {
     /// An error of this kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), mend: mend.into() }
+        Self { kind, message: message.into(), mend: mend.into(), spent: None }
+    }
+
+    /// The same, with what the call cost before it failed.
+    #[must_use]
+    pub const fn after(mut self, spent: Option<Spent>) -> Self {
+        self.spent = spent;
+        self
     }
 
     /// The arguments are wrong.

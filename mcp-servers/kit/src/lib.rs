@@ -25,8 +25,10 @@ mod guard;
 pub mod http;
 mod keyfile;
 mod output;
+mod polite;
 mod principal;
 mod remote;
+mod spent;
 mod standing;
 mod time;
 
@@ -47,6 +49,7 @@ pub use output::{MAX_RESULT_BYTES, clip, fit, reference};
 pub use principal::{NewPrincipal, Principal, PrincipalError, PrincipalKind, Principals};
 pub use remote::{Network, Remote, RemoteError, http_client, is_this_machine};
 pub use reqwest;
+pub use spent::Spent;
 pub use standing::Standing;
 pub use time::{Time, Window};
 

@@ -26,12 +26,12 @@ pub(crate) async fn log_context(server: &LogsServer, args: LogContextArgs) -> Re
             .log_stream_name(&place.stream)
             .limit(i32::try_from(count).unwrap_or(50))
     };
-    insights.rates.read().await;
+    insights.rates.read().await?;
     let following = page(after).start_time(at).start_from_head(true).send().await.aws("logs:GetLogEvents")?;
     let preceding = if before == 0 {
         Vec::new()
     } else {
-        insights.rates.read().await;
+        insights.rates.read().await?;
         let found = page(before).end_time(at).start_from_head(false).send().await.aws("logs:GetLogEvents")?;
         found.events.unwrap_or_default()
     };

@@ -32,7 +32,7 @@ pub(crate) async fn read(
     let mut found = Events::default();
     let mut token = None;
     for _ in 0..pages {
-        rates.read().await;
+        rates.read().await?;
         let page = client
             .filter_log_events()
             .log_group_name(group)

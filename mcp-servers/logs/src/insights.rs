@@ -12,12 +12,18 @@ use jiff::{SignedDuration, civil::DateTime};
 use midwatch_mcp::{AwsResult, ErrorKind, ToolError, Window};
 use midwatch_policy::{Clock, Timestamp};
 
-use crate::progress::Progress;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::{meter::Meter, progress::Progress};
 
 /// How long a query may run before it is stopped and what it found so far is taken.
 const DEADLINE: SignedDuration = SignedDuration::from_secs(45);
 const FIRST_POLL: Duration = Duration::from_millis(150);
 const SLOWEST_POLL: Duration = Duration::from_millis(1200);
+/// Queries at once: an account has 30 in a region, and its people need some.
+const AT_ONCE: usize = 10;
+/// Longest wait for a turn; then the caller is told that too much is asked at once.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
 /// The rates an account shares with its people: five requests a second, with a small burst.
 #[derive(Debug)]
@@ -25,6 +31,7 @@ pub(crate) struct Rates {
     start: DefaultDirectRateLimiter,
     poll: DefaultDirectRateLimiter,
     read: DefaultDirectRateLimiter,
+    queries: Semaphore,
 }
 
 impl Rates {
@@ -33,13 +40,43 @@ impl Rates {
             let n = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
             RateLimiter::direct(Quota::per_second(n(per_second)).allow_burst(n(burst)))
         };
-        Self { start: rate(5, 10), poll: rate(8, 16), read: rate(5, 10) }
+        Self { start: rate(5, 10), poll: rate(8, 16), read: rate(5, 10), queries: Semaphore::new(AT_ONCE) }
     }
 
     /// Waits for leave to read events.
-    pub(crate) async fn read(&self) {
-        self.read.until_ready().await;
+    pub(crate) async fn read(&self) -> Result<(), ToolError> {
+        turn("logs:FilterLogEvents", self.read.until_ready()).await
     }
+
+    async fn poll(&self) -> Result<(), ToolError> {
+        turn("logs:GetQueryResults", self.poll.until_ready()).await
+    }
+
+    /// Leave to run a query, for as long as it runs.
+    async fn start(&self) -> Result<SemaphorePermit<'_>, ToolError> {
+        let both = async {
+            let leave = self.queries.acquire().await;
+            self.start.until_ready().await;
+            leave
+        };
+        turn("logs:StartQuery", both).await?.map_err(|_| ToolError::internal("no queries are run any more"))
+    }
+}
+
+/// A turn, within a bounded time.
+async fn turn<T>(api: &str, ready: impl Future<Output = T>) -> Result<T, ToolError> {
+    let begun = tokio::time::timeout(LONGEST_WAIT, ready).await;
+    begun.map_err(|_| {
+        tracing::warn!(api, seconds = LONGEST_WAIT.as_secs(), "no turn within the account's rate");
+        ToolError::new(
+            ErrorKind::Throttled,
+            format!(
+                "there was no turn for `{api}` within {} s: too much is asked at once",
+                LONGEST_WAIT.as_secs()
+            ),
+            "wait a little, then ask once more for less",
+        )
+    })
 }
 
 /// One row: values by field, all text.
@@ -67,30 +104,31 @@ pub(crate) struct Insights {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rates: Arc<Rates>,
     pub(crate) progress: Progress,
+    pub(crate) meter: Meter,
 }
 
 impl Insights {
-    /// The same, telling a caller how far it has come.
-    pub(crate) fn telling(self, progress: Progress) -> Self {
-        Self { progress, ..self }
+    /// The same for one call: its progress is told, and its queries count against its bound.
+    pub(crate) fn of_call(self, progress: &Progress, meter: &Meter) -> Self {
+        Self { progress: progress.clone(), meter: meter.clone(), ..self }
     }
 
     /// The rows of a query that has ended.
     pub(crate) async fn results(&self, id: &str) -> Result<Answer, ToolError> {
-        self.rates.poll.until_ready().await;
+        self.rates.poll().await?;
         let results =
             self.client.get_query_results().query_id(id).send().await.aws("logs:GetQueryResults")?;
         Ok(answer_of(id, &results, None))
     }
 
-    /// Runs one query to its end, or to the deadline.
+    /// Runs one query to its end, to the deadline, or until the call has scanned what it may.
     pub(crate) async fn run(
         &self,
         groups: &[String],
         window: Window,
         query: &str,
     ) -> Result<Answer, ToolError> {
-        self.rates.start.until_ready().await;
+        let _running = self.rates.start().await?;
         let started = self
             .client
             .start_query()
@@ -100,20 +138,31 @@ impl Insights {
             .query_string(query)
             .send()
             .await
-            .aws("logs:StartQuery")?;
+            .aws("logs:StartQuery")
+            // It may have begun.
+            .inspect_err(|error| {
+                if error.kind == ErrorKind::Timeout {
+                    self.meter.cut()
+                }
+            })?;
         let id = started.query_id().ok_or_else(|| ToolError::internal("StartQuery gave no query id"))?;
-        let mut running = Running { client: self.client.clone(), id: Some(id.to_owned()) };
+        let mut running =
+            Running { client: self.client.clone(), id: Some(id.to_owned()), meter: self.meter.clone() };
+        let mut counted = 0;
 
         let begun = self.clock.now();
         let mut pause = FIRST_POLL;
         loop {
             self.clock.sleep(pause).await;
             pause = (pause * 3 / 2).min(SLOWEST_POLL);
-            self.rates.poll.until_ready().await;
+            self.rates.poll().await?;
             let results =
                 self.client.get_query_results().query_id(id).send().await.aws("logs:GetQueryResults")?;
             let answer = |partial| answer_of(id, &results, partial);
             let scanned = results.statistics().map_or(0.0, QueryStatistics::bytes_scanned);
+            let more = whole(scanned).saturating_sub(counted);
+            counted = counted.saturating_add(more);
+            let is_too_much = self.meter.scanned(more);
             self.progress.step(|| format!("Logs Insights has scanned {:.1} MB", scanned / 1e6)).await;
             let failed = |message: &str| {
                 ToolError::new(ErrorKind::Unavailable, message, "ask once more, or for a narrower window")
@@ -134,6 +183,11 @@ impl Insights {
                 Some(QueryStatus::Timeout) => {
                     running.id = None;
                     return Ok(answer(Some("the query timed out at AWS: these are the results up to then")));
+                }
+                _ if is_too_much => {
+                    return Ok(answer(Some(
+                        "the query was stopped, since it scanned more than was expected: these are the results up to then",
+                    )));
                 }
                 _ if self.clock.now().duration_since(begun) > DEADLINE => {
                     // `running` stops the query when it is dropped.
@@ -161,15 +215,18 @@ fn answer_of(id: &str, results: &GetQueryResultsOutput, partial: Option<&'static
 }
 
 /// A query that is still running at AWS. Dropped, it is stopped: whether the deadline passed, the
-/// caller cancelled, or polling failed.
+/// caller cancelled, polling failed, or it scanned too much. What it came to is not known then.
 struct Running {
     client: Client,
     id: Option<String>,
+    meter: Meter,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let (Some(id), Ok(runtime)) = (self.id.take(), tokio::runtime::Handle::try_current()) {
+        let Some(id) = self.id.take() else { return };
+        self.meter.cut();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let client = self.client.clone();
             runtime.spawn(async move {
                 if let Err(error) = client.stop_query().query_id(id).send().await.aws("logs:StopQuery") {

@@ -4,12 +4,17 @@ use midwatch_mcp::{ToolError, Window};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::insights::{Insights, whole};
+use crate::{
+    incoming,
+    insights::{Insights, whole},
+};
 
 /// What Logs Insights takes for a gigabyte, in millionths of a dollar: $0.005.
 const MICRO_USD_PER_GB: f64 = 5000.0;
 /// The part of the bound from which a guess from stored bytes is not good enough.
 const SURE: f64 = 0.05;
+/// Seconds that may be read, every pass counted, where nobody knows what that scans.
+const BLIND_SECONDS: f64 = 3600.0;
 
 /// How a price was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -19,7 +24,9 @@ pub enum Basis {
     Estimate,
     /// The share of the group's stored bytes that the window covers.
     StoredBytes,
-    /// Neither could be asked.
+    /// What the group took in over the window, by its metric `IncomingBytes`.
+    IncomingBytes,
+    /// None of them could be asked: the window is short, and the query is stopped at the bound.
     Unknown,
 }
 
@@ -56,15 +63,59 @@ pub(crate) struct Plan<'a> {
     pub(crate) stored: Option<f64>,
 }
 
-/// Prices a plan and refuses what is over the bound. AWS is asked for its own estimate, which is
-/// free, unless what is stored is far below the bound.
-pub(crate) async fn afford(insights: &Insights, plan: Plan<'_>, bound: u64) -> Result<Price, ToolError> {
-    let bound = bound as f64;
-    let passes = f64::from(plan.passes.max(1));
-    let guess = plan.stored.map(|stored| stored * passes);
-    if let Some(guess) = guess.filter(|guess| *guess < bound * SURE) {
-        return Ok(Price::of(guess, Basis::StoredBytes));
+/// Why a plan is not carried out.
+#[derive(Debug)]
+pub(crate) enum Declined {
+    /// It would scan more than is left.
+    TooMuch(ToolError),
+    /// Nothing is left at all, or nobody can say what it would scan. What costs nothing may be read.
+    Unpriced(ToolError),
+}
+
+impl From<Declined> for ToolError {
+    fn from(declined: Declined) -> Self {
+        let (Declined::TooMuch(error) | Declined::Unpriced(error)) = declined;
+        error
     }
+}
+
+/// Prices a plan, takes what it will scan from the call's bound, and refuses what does not fit. AWS
+/// is asked for its own estimate, which is free, unless what is stored is far below the bound.
+pub(crate) async fn afford(
+    insights: &Insights,
+    metrics: &aws_sdk_cloudwatch::Client,
+    plan: Plan<'_>,
+) -> Result<Price, Declined> {
+    let meter = &insights.meter;
+    let bound = meter.left() as f64;
+    if meter.left() == 0 {
+        return Err(Declined::Unpriced(broke(plan)));
+    }
+    let passes = f64::from(plan.passes.max(1));
+    let stored = plan.stored.map(|stored| stored * passes);
+    let price = match stored.filter(|stored| *stored < bound * SURE) {
+        Some(guess) => Price::of(guess, Basis::StoredBytes),
+        None => match by_asking(insights, metrics, plan)
+            .await
+            .or(stored.map(|b| (b / passes, Basis::StoredBytes)))
+        {
+            Some((bytes, basis)) => Price::of(bytes * passes, basis),
+            None => blind(plan, passes).map_err(Declined::Unpriced)?,
+        },
+    };
+    if meter.take(price.estimated_bytes) {
+        Ok(price)
+    } else {
+        Err(Declined::TooMuch(refusal(plan, price.estimated_bytes as f64, bound)))
+    }
+}
+
+/// Bytes of all windows, once, by whoever knows them: Logs Insights, or the groups' metric.
+async fn by_asking(
+    insights: &Insights,
+    metrics: &aws_sdk_cloudwatch::Client,
+    plan: Plan<'_>,
+) -> Option<(f64, Basis)> {
     let mut estimated = Some(0.0);
     for window in plan.windows {
         let one = estimate(insights, plan.groups, *window).await;
@@ -73,13 +124,44 @@ pub(crate) async fn afford(insights: &Insights, plan: Plan<'_>, bound: u64) -> R
             break;
         }
     }
-    let price = match (estimated, guess) {
-        (Some(bytes), _) => Price::of(bytes * passes, Basis::Estimate),
-        (None, Some(bytes)) => Price::of(bytes, Basis::StoredBytes),
-        (None, None) => Price::of(0.0, Basis::Unknown),
-    };
-    let bytes = price.estimated_bytes as f64;
-    if bytes <= bound { Ok(price) } else { Err(refusal(plan, bytes, bound)) }
+    if let Some(bytes) = estimated {
+        return Some((bytes, Basis::Estimate));
+    }
+    let mut sum = 0.0;
+    for window in plan.windows {
+        for group in plan.groups {
+            sum += incoming::bytes(metrics, group, *window).await?;
+        }
+    }
+    Some((sum, Basis::IncomingBytes))
+}
+
+/// Where nobody knows what a query would scan, only a short window is read, and the query is stopped
+/// at the bound.
+fn blind(plan: Plan<'_>, passes: f64) -> Result<Price, ToolError> {
+    let seconds: f64 = plan.windows.iter().map(|window| window.seconds()).sum::<f64>() * passes;
+    if seconds <= BLIND_SECONDS {
+        return Ok(Price::of(0.0, Basis::Unknown));
+    }
+    let minutes = BLIND_SECONDS / 60.0 / passes / plan.windows.len().max(1) as f64;
+    Err(ToolError::refused(
+        format!("nobody can say what reading `{}` would have scanned", plan.groups.join("`, `")),
+        format!(
+            "ask for at most {minutes:.0} minutes; an operator grants logs:DescribeLogGroups or \
+             cloudwatch:GetMetricStatistics"
+        ),
+    ))
+}
+
+/// Nothing may be spent any more.
+fn broke(plan: Plan<'_>) -> ToolError {
+    ToolError::refused(
+        format!(
+            "querying `{}` costs something, and nothing is left to spend on it",
+            plan.groups.join("`, `")
+        ),
+        "use what was read already; log_context costs nothing",
+    )
 }
 
 /// What Logs Insights thinks it would scan.
@@ -161,5 +243,19 @@ mod tests {
         assert!(error.message.contains("$1.00"), "{}", error.message);
         let hopeless = refusal(plan, 1e18, 20e9);
         assert!(!hopeless.mend.contains("from="), "{}", hopeless.mend);
+    }
+
+    #[test]
+    fn what_nobody_can_price_is_read_for_a_short_time_only() {
+        let from: midwatch_policy::Timestamp = "2026-11-21T02:00:00Z".parse().unwrap();
+        let minutes = |n| Window { from, to: from + midwatch_policy::SignedDuration::from_mins(n) };
+        let groups = ["/a".to_owned()];
+        let plan = |windows| Plan { groups: &groups, windows, passes: 2, stored: None };
+        let (short, long) = ([minutes(15); 2], [minutes(15), minutes(16)]);
+        assert_eq!(blind(plan(&short), 2.0).unwrap().basis, Basis::Unknown);
+        let error = blind(plan(&long), 2.0).unwrap_err();
+        assert!(error.mend.contains("at most 15 minutes"), "{}", error.mend);
+        let (hour, more) = ([minutes(60)], [minutes(61)]);
+        assert!(blind(plan(&hour), 1.0).is_ok() && blind(plan(&more), 1.0).is_err());
     }
 }

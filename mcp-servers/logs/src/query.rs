@@ -5,6 +5,7 @@ use midwatch_policy::SignedDuration;
 
 use crate::{
     insights::Insights,
+    meter::Meter,
     price::{self, Basis, Plan, Price},
     progress::Progress,
     ql::{Linted, lint},
@@ -18,14 +19,15 @@ const MAX_VALUE_BYTES: usize = 1000;
 pub(crate) async fn log_query(
     server: &LogsServer,
     args: LogQueryArgs,
-    progress: Progress,
+    progress: &Progress,
+    meter: &Meter,
 ) -> Result<LogQuery, ToolError> {
     let window = Window::new(args.from, args.to, MAX_WINDOW)?;
     let limit = args.limit.unwrap_or(50).clamp(1, 500) as usize;
     let Linted { query, mut notes, passes } = lint(&args.query, window)?;
     let groups = server.groups(args.service.as_deref(), &args.log_groups)?;
     let first = groups.first().ok_or_else(|| ToolError::internal("no group was named"))?;
-    let insights = server.insights(first).await?.telling(progress);
+    let insights = server.insights(first).await?.of_call(progress, meter);
     let (readable, answer, cost, skipped) = if let Some(cursor) = &args.cursor {
         let (id, skipped) = place(cursor)?;
         // The rows are kept at AWS: reading on costs nothing.
@@ -34,7 +36,7 @@ pub(crate) async fn log_query(
     } else {
         let (readable, stored) = sizes(server, &insights, &groups, window, &mut notes).await?;
         let plan = Plan { groups: &readable, windows: &[window], passes, stored };
-        let cost = price::afford(&insights, plan, server.config().max_scan_bytes).await?;
+        let cost = price::afford(&insights, &server.metrics(first).await?, plan).await?;
         let answer = insights.run(&readable, window, &query).await?;
         (readable, answer, cost, 0)
     };
@@ -72,6 +74,7 @@ pub(crate) async fn log_query(
             records_scanned: answer.scanned,
             bytes_scanned: answer.bytes,
         },
+        spent: meter.spent(),
         cost,
         truncated: found > skipped.saturating_add(limit),
         next_cursor: None,

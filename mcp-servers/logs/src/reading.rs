@@ -2,7 +2,7 @@
 //!
 //! Small windows are read whole with FilterLogEvents, which costs nothing per byte. Others go
 //! through Logs Insights: lines that look like trouble, and counts of all lines. Where Insights is
-//! missing or forbidden, FilterLogEvents stands in, and a note says so.
+//! missing, forbidden or not to be paid for, FilterLogEvents stands in, and a note says so.
 
 use midwatch_mcp::{ErrorKind, ToolError, Window};
 use midwatch_policy::{SignedDuration, Timestamp};
@@ -31,62 +31,70 @@ pub(crate) struct Reading {
     pub(crate) total: u64,
     /// The last line of any kind.
     pub(crate) last: Option<Timestamp>,
+    /// Bytes that one more pass over the window would scan.
+    pub(crate) bytes: u64,
     /// What the reader should know.
     pub(crate) notes: Vec<String>,
 }
 
-/// How to begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// The window is small: read everything.
-    Direct,
-    /// Let Insights filter.
-    Query,
-}
-
-/// Reads a window; of lines that look like trouble, at most about `most`.
-pub(crate) async fn read(
+/// Reads every line of a window without Logs Insights, where there are few enough.
+pub(crate) async fn whole(
     insights: &Insights,
     group: &str,
     window: Window,
-    way: Way,
+) -> Result<Option<Reading>, ToolError> {
+    let events = events::read(&insights.client, &insights.rates, group, window, DIRECT_PAGES).await?;
+    Ok(events.whole.then(|| of_events(events)))
+}
+
+/// Reads a window by Logs Insights; of lines that look like trouble, at most about `most`. The caller
+/// has taken two passes over its bytes from the call's bound.
+pub(crate) async fn query(
+    insights: &Insights,
+    group: &str,
+    window: Window,
     most: usize,
 ) -> Result<Reading, ToolError> {
-    if way == Way::Direct {
-        let events = events::read(&insights.client, &insights.rates, group, window, DIRECT_PAGES).await?;
-        if events.whole {
-            return Ok(of_events(events));
-        }
-    }
-    match query(insights, group, window, most).await {
+    match ask(insights, group, window, most).await {
         Err(error) if matches!(error.kind, ErrorKind::Unavailable | ErrorKind::AccessDenied) => {
-            let found = events::read(&insights.client, &insights.rates, group, window, FALLBACK_PAGES).await;
-            let Ok(events) = found else { return Err(error) };
-            let mut reading = of_events(events);
-            reading.notes.push(format!("`{group}` was read without Logs Insights: {}", error.message));
-            if reading.sampled {
-                reading.notes.push(format!(
-                    "only the first {} events of `{group}` could be read: counts are those of the part that was read",
-                    reading.total
-                ));
-            }
-            Ok(reading)
+            let found = freely(insights, group, window, &error.message).await;
+            found.map_err(|_| error)
         }
         other => other,
     }
+}
+
+/// Reads the first events of a window without Logs Insights: for nothing, and not all there is.
+pub(crate) async fn freely(
+    insights: &Insights,
+    group: &str,
+    window: Window,
+    why: &str,
+) -> Result<Reading, ToolError> {
+    let events = events::read(&insights.client, &insights.rates, group, window, FALLBACK_PAGES).await?;
+    let mut reading = of_events(events);
+    reading.notes.push(format!("`{group}` was read without Logs Insights: {why}"));
+    if reading.sampled {
+        reading.notes.push(format!(
+            "only the first {} events of `{group}` could be read: counts are those of the part that was read",
+            reading.total
+        ));
+    }
+    Ok(reading)
 }
 
 fn of_events(events: events::Events) -> Reading {
     Reading {
         total: events.events.len() as u64,
         last: events.events.last().map(|event| event.at),
+        bytes: events.events.iter().map(|event| event.message.len() as u64).sum(),
         lines: events.events.into_iter().filter(|event| line::read(&event.message).is_some()).collect(),
         sampled: !events.whole,
         notes: Vec::new(),
     }
 }
 
-async fn query(insights: &Insights, group: &str, window: Window, most: usize) -> Result<Reading, ToolError> {
+async fn ask(insights: &Insights, group: &str, window: Window, most: usize) -> Result<Reading, ToolError> {
     let groups = [group.to_owned()];
     let wanted = lines_query(most);
     let (lines, counts) = tokio::try_join!(
@@ -97,7 +105,7 @@ async fn query(insights: &Insights, group: &str, window: Window, most: usize) ->
             "stats count(*) as n, max(@timestamp) as latest by bin(1m) | limit 10000"
         ),
     )?;
-    let mut reading = Reading::default();
+    let mut reading = Reading { bytes: lines.bytes.max(counts.bytes), ..Reading::default() };
     for row in &counts.rows {
         reading.total += row.get("n").and_then(|n| n.parse::<f64>().ok()).map_or(0, crate::insights::whole);
         let latest = row.get("latest").or_else(|| row.get("bin(1m)")).and_then(|text| time_of(text));
@@ -108,7 +116,13 @@ async fn query(insights: &Insights, group: &str, window: Window, most: usize) ->
     reading.lines = events_of(&lines, window);
     if !all && lines.rows.len() >= most {
         reading.sampled = true;
-        reading.lines = sample(insights, &groups, window, most).await?;
+        if insights.meter.take(reading.bytes) {
+            reading.lines = sample(insights, &groups, window, most).await?;
+        } else {
+            reading
+                .notes
+                .push(format!("`{group}`: the sample is of the window's begin: more would be too dear"));
+        }
     } else if lines.partial.is_some() {
         reading.sampled = true;
     }
@@ -166,7 +180,8 @@ fn events_of(answer: &Answer, window: Window) -> Vec<Event> {
     events
 }
 
-/// Counts by minute of the lines that match a regular expression. For when a sample was read.
+/// Counts by minute of the lines that match a regular expression. For when a sample was read; the
+/// caller has taken a pass over the window's bytes.
 pub(crate) async fn count(
     insights: &Insights,
     group: &str,

@@ -8,11 +8,12 @@ use crate::{
     groups,
     insights::Insights,
     line::{ERROR_CANDIDATE, FAILED_STATUS, Level},
+    meter::Meter,
     onset::{Tick, is_quiet},
     patterns::{self, Found, Span},
-    price::{self, Plan},
+    price::{self, Declined, Plan},
     progress::Progress,
-    reading::{self, Reading, Way},
+    reading::{self, Reading},
     seen::Place,
     server::LogsServer,
     shapes::{Activity, CompareWith, ErrorPatterns, ErrorPatternsArgs, Pattern},
@@ -30,10 +31,18 @@ struct GroupRead {
     before: Reading,
 }
 
+impl GroupRead {
+    /// Takes one more pass over both windows from the call's bound.
+    fn take_pass(&self) -> bool {
+        self.insights.meter.take(self.now.bytes.saturating_add(self.before.bytes))
+    }
+}
+
 pub(crate) async fn error_patterns(
     server: &LogsServer,
     args: ErrorPatternsArgs,
     progress: &Progress,
+    meter: &Meter,
 ) -> Result<ErrorPatterns, ToolError> {
     let asked = Window::new(args.from, args.to, MAX_WINDOW)?;
     let before = baseline(asked, &args)?;
@@ -48,7 +57,7 @@ pub(crate) async fn error_patterns(
     let groups = server.groups(args.service.as_deref(), &args.log_groups)?;
     let mut notes = Vec::new();
 
-    let reads = join_all(groups.iter().map(|group| read_group(server, group, span, progress))).await;
+    let reads = join_all(groups.iter().map(|group| read_group(server, group, span, (progress, meter)))).await;
     let mut read: Vec<GroupRead> = Vec::new();
     let mut failed: Option<ToolError> = None;
     for (group, outcome) in groups.iter().zip(reads) {
@@ -125,6 +134,7 @@ pub(crate) async fn error_patterns(
         baseline_from: Time(before.from),
         baseline_to: Time(before.to),
         sampled,
+        spent: None,
         lines_read: read.iter().map(|one| (one.now.lines.len() + one.before.lines.len()) as u64).sum(),
         errors: patterns::series(&format!("errors:{subject}"), &errors_now, &errors_before, span),
         warnings: patterns::series(&format!("warnings:{subject}"), &warnings_now, &warnings_before, span),
@@ -133,6 +143,7 @@ pub(crate) async fn error_patterns(
         groups: risen,
         notes,
     };
+    result.spent = meter.spent();
     if result.activity.quiet {
         result
             .notes
@@ -177,26 +188,42 @@ async fn read_group(
     server: &LogsServer,
     group: &str,
     span: Span,
-    progress: &Progress,
+    (progress, meter): (&Progress, &Meter),
 ) -> Result<GroupRead, ToolError> {
-    let insights = server.insights(group).await?.telling(progress.clone());
+    let insights = server.insights(group).await?.of_call(progress, meter);
     let present = server.ctx().clock.now();
+    let most = server.config().max_lines;
     let size = server.size(&insights.client, group).await?;
-    let bytes = size.map(|size| size.bytes_in(span.now, present) + size.bytes_in(span.before, present));
-    // Lines and counts are two passes over the same bytes.
-    let plan =
-        Plan { groups: &[group.to_owned()], windows: &[span.before, span.now], passes: 2, stored: bytes };
-    if bytes.is_some() {
-        price::afford(&insights, plan, server.config().max_scan_bytes).await?;
-    }
-    let way = match bytes {
-        Some(bytes) if bytes > 0.0 && bytes < server.config().direct_bytes as f64 => Way::Direct,
-        _ => Way::Query,
+    let bytes_in = |window| size.map(|size| size.bytes_in(window, present));
+    let bytes = bytes_in(span.now).zip(bytes_in(span.before)).map(|(now, before)| now + before);
+    let (now, before) = match bytes {
+        Some(bytes) if bytes > 0.0 && bytes < server.config().direct_bytes as f64 => tokio::try_join!(
+            reading::whole(&insights, group, span.now),
+            reading::whole(&insights, group, span.before),
+        )?,
+        _ => (None, None),
     };
-    let (now, before) = tokio::try_join!(
-        reading::read(&insights, group, span.now, way, server.config().max_lines),
-        reading::read(&insights, group, span.before, way, server.config().max_lines),
-    )?;
+    let dear: Vec<Window> = [(&before, span.before), (&now, span.now)]
+        .into_iter()
+        .filter_map(|(reading, window)| reading.is_none().then_some(window))
+        .collect();
+    // Lines and counts are two passes over the same bytes.
+    let stored = dear.iter().try_fold(0.0, |sum, window| Some(sum + bytes_in(*window)?));
+    let plan = Plan { groups: &[group.to_owned()], windows: &dear, passes: 2, stored };
+    let declined = if dear.is_empty() {
+        None
+    } else {
+        price::afford(&insights, &server.metrics(group).await?, plan).await.err()
+    };
+    let read = async |reading: Option<Reading>, window| match (reading, &declined) {
+        (Some(reading), _) => Ok(reading),
+        (None, None) => reading::query(&insights, group, window, most).await,
+        (None, Some(Declined::Unpriced(error))) => {
+            reading::freely(&insights, group, window, &error.message).await
+        }
+        (None, Some(Declined::TooMuch(error))) => Err(error.clone()),
+    };
+    let (now, before) = tokio::try_join!(read(now, span.now), read(before, span.before))?;
     Ok(GroupRead { group: group.to_owned(), insights, now, before })
 }
 
@@ -211,12 +238,13 @@ async fn recount(
     notes: &mut Vec<String>,
 ) {
     notes.push("too many lines to read all: templates come from a sample, counts from Logs Insights, times are to the minute".to_owned());
-    let totals = join_all(read.iter().flat_map(|one| {
+    // Each count is a pass more; what does not fit into the call's bound is not counted.
+    let mut whole = read.iter().all(GroupRead::take_pass);
+    let counts = read.iter().filter(|_| whole).flat_map(|one| {
         [span.now, span.before].map(|window| reading::count(&one.insights, &one.group, window, words))
-    }))
-    .await;
+    });
+    let totals = join_all(counts).await;
     let mut counted = [Vec::new(), Vec::new()];
-    let mut whole = true;
     for (n, ticks) in totals.into_iter().enumerate() {
         match ticks {
             Ok(ticks) => counted.get_mut(n % 2).map_or((), |side| side.extend(ticks)),
@@ -233,8 +261,8 @@ async fn recount(
         notes.push("errors in total could not be counted: the number is a lower bound".to_owned());
     }
     let counts = join_all(found.iter().take(COUNTED).map(|one| async move {
-        let insights = &read.iter().find(|read| read.group == one.group)?.insights;
-        let regex = one.regex.as_deref()?;
+        let of = read.iter().find(|read| read.group == one.group)?;
+        let (insights, regex) = (&of.insights, one.regex.as_deref().filter(|_| of.take_pass())?);
         let (now, before) = tokio::join!(
             reading::count(insights, &one.group, span.now, regex),
             reading::count(insights, &one.group, span.before, regex),

@@ -1,9 +1,13 @@
 //! The server: its tools, and what they share.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use aws_sdk_cloudwatchlogs::Client;
-use midwatch_mcp::{Ctx, ToolError};
+use midwatch_mcp::{Ctx, Spent, ToolError};
+use midwatch_policy::Service;
 use rmcp::{
     Json, RoleServer, ServerHandler,
     handler::server::{router::tool::ToolRouter, wrapper::Parameters},
@@ -15,6 +19,7 @@ use rmcp::{
 use crate::{
     context,
     insights::{Insights, Rates},
+    meter::Meter,
     places,
     progress::Progress,
     query, report,
@@ -47,12 +52,16 @@ impl Default for LogsConfig {
     }
 }
 
+/// Account (or role) and region.
+type Place = (Option<String>, Option<String>);
+
 /// MCP server for CloudWatch Logs. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct LogsServer {
     ctx: Ctx,
     config: LogsConfig,
-    rates: Arc<Rates>,
+    /// By account and region: each has quotas of its own.
+    rates: Arc<Mutex<HashMap<Place, Arc<Rates>>>>,
     seen: Seen,
     tool_router: ToolRouter<Self>,
 }
@@ -65,13 +74,7 @@ impl LogsServer {
 
     /// A server with these bounds.
     pub fn with_config(ctx: Ctx, config: LogsConfig) -> Self {
-        Self {
-            ctx,
-            config,
-            rates: Arc::new(Rates::new()),
-            seen: Seen::default(),
-            tool_router: Self::tool_router(),
-        }
+        Self { ctx, config, rates: Arc::default(), seen: Seen::default(), tool_router: Self::tool_router() }
     }
 
     pub(crate) const fn config(&self) -> LogsConfig {
@@ -116,14 +119,38 @@ impl LogsServer {
 
     /// Access to a group: by the account and region of the service of the catalog that it belongs to.
     pub(crate) async fn insights(&self, group: &str) -> Result<Insights, ToolError> {
-        let owner = self.ctx.catalog.services().find(|service| service.log_groups.iter().any(|g| g == group));
-        let config = self.ctx.aws.for_optional(owner).await?;
+        let config = self.ctx.aws.for_optional(self.owner(group)).await?;
         Ok(Insights {
             client: Client::new(&config),
             clock: self.ctx.clock.clone(),
-            rates: self.rates.clone(),
+            rates: self.rates(self.owner(group)),
             progress: Progress::default(),
+            meter: Meter::new(0),
         })
+    }
+
+    /// The metrics of a group's account and region.
+    pub(crate) async fn metrics(&self, group: &str) -> Result<aws_sdk_cloudwatch::Client, ToolError> {
+        Ok(aws_sdk_cloudwatch::Client::new(&self.ctx.aws.for_optional(self.owner(group)).await?))
+    }
+
+    fn rates(&self, owner: Option<&Service>) -> Arc<Rates> {
+        let place = owner.map_or((None, None), |service| {
+            let role = service.role_arn.as_ref().map(|role| role.as_str().to_owned());
+            (service.account.clone().or(role), service.region.clone())
+        });
+        let mut all = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(place).or_insert_with(|| Arc::new(Rates::new())))
+    }
+
+    fn owner(&self, group: &str) -> Option<&Service> {
+        self.ctx.catalog.services().find(|service| service.log_groups.iter().any(|g| g == group))
+    }
+
+    /// What one call may scan: what its caller allows, and never more than the server does.
+    fn meter(&self, context: &RequestContext<RoleServer>) -> Meter {
+        let most = self.config.max_scan_bytes;
+        Meter::new(Spent::allowed(&context.meta).map_or(most, |allowed| allowed.bytes_scanned.min(most)))
     }
 }
 
@@ -145,7 +172,9 @@ impl LogsServer {
         Parameters(args): Parameters<ErrorPatternsArgs>,
         context: RequestContext<RoleServer>,
     ) -> Result<Json<ErrorPatterns>, ToolError> {
-        report::error_patterns(self, args, &Progress::of(&context)).await.map(Json)
+        let meter = self.meter(&context);
+        let found = report::error_patterns(self, args, &Progress::of(&context), &meter).await;
+        found.map(Json).map_err(|error| meter.on(error))
     }
 
     /// One bounded query.
@@ -164,7 +193,9 @@ impl LogsServer {
         Parameters(args): Parameters<LogQueryArgs>,
         context: RequestContext<RoleServer>,
     ) -> Result<Json<LogQuery>, ToolError> {
-        query::log_query(self, args, Progress::of(&context)).await.map(Json)
+        let meter = self.meter(&context);
+        let found = query::log_query(self, args, &Progress::of(&context), &meter).await;
+        found.map(Json).map_err(|error| meter.on(error))
     }
 
     /// Around one event.

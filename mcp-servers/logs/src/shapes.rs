@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use midwatch_mcp::Time;
+use midwatch_mcp::{Spent, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +67,9 @@ pub struct ErrorPatterns {
     pub sampled: bool,
     /// Lines that were read for mining.
     pub lines_read: u64,
+    /// What the call cost; absent where a query was stopped before it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent: Option<Spent>,
     /// All lines of level ERROR and FATAL together. Access-log lines with a 5xx status are counted
     /// here only where a service logs no other errors.
     pub errors: Series,
@@ -279,6 +282,9 @@ pub struct LogQuery {
     pub rows: Vec<BTreeMap<String, String>>,
     /// What the query cost.
     pub statistics: Statistics,
+    /// What the call cost; absent where a query was stopped before it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent: Option<Spent>,
     /// What it was expected to cost before it ran.
     pub cost: Price,
     /// There are more rows than these.

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use midwatch_mcp::{Ctx, ErrorKind, ToolError, clip, server_info};
+use midwatch_mcp::{Ctx, ErrorKind, Spent, ToolError, clip, server_info};
 use midwatch_policy::{RunbookContract, ServiceName, redact};
 use rmcp::{
     ErrorData, Json, RoleServer, ServerHandler,
@@ -112,6 +112,8 @@ pub struct Hit {
 pub struct Hits {
     /// The best runbooks, best first.
     pub hits: Vec<Hit>,
+    /// What the search cost; nothing without a knowledge base.
+    pub spent: Spent,
     /// What is missing, cut or wrong, also files that could not be used.
     pub notes: Vec<String>,
 }
@@ -163,6 +165,7 @@ impl RunbooksServer {
     async fn search_runbooks(
         &self,
         Parameters(args): Parameters<SearchArgs>,
+        context: RequestContext<RoleServer>,
     ) -> Result<Json<Hits>, ToolError> {
         let limit = args.limit.unwrap_or(USUAL_HITS);
         if !(1..=MOST_HITS).contains(&limit) {
@@ -179,7 +182,14 @@ impl RunbooksServer {
         let stock = self.library.stock().await?;
         let mut notes = problems(&stock);
         let mut hits = Vec::new();
-        if let Some(id) = &self.knowledge_base_id {
+        let mut spent = Spent::default();
+        let may_ask = Spent::allowed(&context.meta).is_none_or(|allowed| allowed.retrieval_queries > 0);
+        if self.knowledge_base_id.is_some() && !may_ask {
+            notes.push("nothing is left to ask the knowledge base with; local runbooks instead".to_owned());
+        }
+        if let Some(id) = self.knowledge_base_id.as_ref().filter(|_| may_ask) {
+            // One that fails may have been counted.
+            spent.retrieval_queries = 1;
             match knowledge_base::retrieve(&self.ctx.aws, id, &args.query, &stock.shelf, limit).await {
                 Ok(found) => hits = present(found, &stock, Source::KnowledgeBase, &mut notes),
                 Err(error) => {
@@ -198,7 +208,7 @@ impl RunbooksServer {
         if hits.is_empty() {
             notes.push(format!("nothing fits among {} runbooks", stock.shelf.runbooks.len()));
         }
-        Ok(Json(Hits { hits, notes }))
+        Ok(Json(Hits { hits, spent, notes }))
     }
 
     /// One runbook as a whole.

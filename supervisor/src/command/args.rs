@@ -18,7 +18,10 @@ pub(super) use notify::{NotifyArgs, NotifyCommand};
 
 pub(super) use serve::ServeArgs;
 
-use super::{catalog::CatalogArgs, mcp::McpArgs, policy::PolicyArgs, probe::ProbeArgs, runbook::RunbookArgs};
+use super::{
+    catalog::CatalogArgs, mcp::McpArgs, models::ModelsArgs, policy::PolicyArgs, probe::ProbeArgs,
+    runbook::RunbookArgs,
+};
 use crate::ledger::By;
 
 pub(super) use crate::models::ModelChoice;
@@ -115,6 +118,8 @@ pub enum Command {
     Mcp(McpArgs),
     /// Ask an address of this machine whether it is well: for health checks
     Probe(ProbeArgs),
+    /// Which models are asked; hold their circuit breakers open, or close them
+    Models(ModelsArgs),
     /// What models and queries cost: by day, service, model, specialist or incident
     Spend(SpendArgs),
 }

@@ -18,6 +18,7 @@ mod keys;
 mod kill_switch;
 mod mcp;
 mod model;
+mod models;
 mod notify;
 mod policy;
 mod probe;
@@ -72,6 +73,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Mcp(arguments) => Ok(mcp::run(arguments).await),
         Command::Probe(arguments) => probe::run(arguments).await,
         Command::KillSwitch(switch) => kill_switch::run(&switch),
+        Command::Models(arguments) => models::run(arguments).await,
         Command::Spend(spend) => spend::run(&spend),
     }
 }

@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use midwatch_agents::{
     bedrock::BedrockModel,
+    gate::Gates,
     model::{Guardrail, Model},
     openai::{Calling, PlainHttp},
     prices::{Price, Prices},
@@ -52,7 +53,39 @@ pub(super) fn prices() -> anyhow::Result<Prices> {
 
 /// The models of a choice, on a ledger. `aws` is only used for Bedrock.
 pub(super) fn minds(choice: ModelChoice, aws: Option<&SdkConfig>, ledger: Ledger) -> anyhow::Result<Minds> {
-    let mut config = config()?;
+    let config = config(None)?;
+    let gates = Arc::new(gates(&config));
+    let minds = minds_of(config, choice, aws, ledger, gates)?;
+    minds.take_effect();
+    Ok(minds)
+}
+
+/// The gates of a process.
+pub(super) fn gates(config: &MoneyConfig) -> Gates {
+    let gates = config.gates();
+    if let Some(why) = stopped() {
+        gates.switch().stop(why);
+    }
+    gates
+}
+
+/// The same on gates that are there already; nothing of them has changed before the minds take effect.
+pub(super) fn minds_of(
+    config: MoneyConfig,
+    choice: ModelChoice,
+    aws: Option<&SdkConfig>,
+    ledger: Ledger,
+    gates: Arc<Gates>,
+) -> anyhow::Result<Minds> {
+    let config = complete(config, choice)?;
+    let models = config.build(aws, prices()?, &gates)?;
+    let mut minds = Minds::on(models, ledger, gates).context("embedded prompts")?;
+    minds.guardrail = guardrail();
+    Ok(minds)
+}
+
+/// A configuration with the models of a choice, where it names none itself.
+pub(super) fn complete(mut config: MoneyConfig, choice: ModelChoice) -> anyhow::Result<MoneyConfig> {
     match choice {
         ModelChoice::Playbook => (config.small, config.large) = (Vec::new(), Vec::new()),
         ModelChoice::Bedrock => {
@@ -73,20 +106,21 @@ pub(super) fn minds(choice: ModelChoice, aws: Option<&SdkConfig>, ledger: Ledger
             }
         }
     }
-    let models = config.build(aws, prices()?)?;
-    if let Some(why) = stopped() {
-        models.switch.stop(why);
-    }
-    let mut minds = Minds::on(models, ledger).context("embedded prompts")?;
-    minds.guardrail = guardrail();
-    Ok(minds)
+    Ok(config)
 }
 
-/// Ceilings, chains and limits: of the file that `MIDWATCH_MONEY` names, and usual ones without.
-pub(super) fn config() -> anyhow::Result<MoneyConfig> {
-    let mut config = match std::env::var_os("MIDWATCH_MONEY") {
-        None => MoneyConfig::default(),
-        Some(path) => {
+/// Ceilings, chains and limits: of the daemon's own configuration, or of the file that
+/// `MIDWATCH_MONEY` names, and usual ones without either.
+pub(super) fn config(own: Option<&MoneyConfig>) -> anyhow::Result<MoneyConfig> {
+    let named = std::env::var_os("MIDWATCH_MONEY").filter(|path| !path.is_empty());
+    let mut config = match (own, named) {
+        (Some(_), Some(path)) => bail!(
+            "money is configured twice: by `[money]` of the configuration, and by `{}` (MIDWATCH_MONEY); take one of them away",
+            PathBuf::from(path).display()
+        ),
+        (Some(own), None) => own.clone(),
+        (None, None) => MoneyConfig::default(),
+        (None, Some(path)) => {
             let path = PathBuf::from(path);
             let text = std::fs::read_to_string(&path)
                 .with_context(|| format!("cannot read the money settings `{}`", path.display()))?;
@@ -99,7 +133,13 @@ pub(super) fn config() -> anyhow::Result<MoneyConfig> {
             requests.with_context(|| format!("MIDWATCH_MODEL_RPM is `{text}`, not a number from 1"))?;
     }
     config.switch_file.get_or_insert_with(switch_file);
+    config.orders_file.get_or_insert_with(orders_file);
     Ok(config)
+}
+
+/// The file of what people ordered of breakers.
+fn orders_file() -> PathBuf {
+    store(None).with_file_name("models-orders.jsonl")
 }
 
 /// The file that stops all use of models while it exists.
@@ -120,7 +160,7 @@ pub(super) fn ledger(
     choice: ModelChoice,
     store: &Path,
 ) -> anyhow::Result<(Ledger, ModelChoice, Option<String>)> {
-    let ceilings = config()?.ceilings;
+    let ceilings = config(None)?.ceilings;
     Ok(match Ledger::open(&Ledger::beside(store), ceilings) {
         Ok(ledger) => (ledger, choice, None),
         Err(_) if choice == ModelChoice::Playbook => (Ledger::in_memory(ceilings), choice, None),

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, io::Write as _, path::Path, process::ExitCode, 
 
 use anyhow::Context as _;
 use futures::future::BoxFuture;
-use midwatch_mcp::{Aws, Ctx, Remote, SystemClock, connect_in_process};
+use midwatch_agents::gate::Gates;
+use midwatch_mcp::{Aws, Ctx, Remote, SdkConfig, SystemClock, connect_in_process};
 use midwatch_policy::{Clock, ServiceName};
 use midwatch_remediation::{RemediationConfig, RemediationServer, SpendStore};
 
@@ -18,14 +19,14 @@ use crate::{
     memory::Memory,
     serve::{self, Config, Maker, Place, SiteError, Start},
     servers,
-    site::{Hands, Site},
+    site::{Hands, Minds, Site},
     terminal::style::{STRONG, WARN},
 };
 
 use super::{
     args::{ModelChoice, ServeArgs},
     incidents::store,
-    model::{config as money, minds},
+    model::{config as money, gates, minds_of},
     triage::catalog,
 };
 
@@ -48,9 +49,11 @@ pub(super) async fn run(arguments: ServeArgs) -> anyhow::Result<ExitCode> {
     let inbox = Inbox::open(&inbox_beside(&at))?;
     let aws = serve::aws();
     // What models cost has to be kept: without a ledger the daemon does not begin.
-    let ledger = Ledger::open(&Ledger::beside(&at), money()?.ceilings)?;
+    let money = money(config.money.as_ref())?;
+    let ledger = Ledger::open(&Ledger::beside(&at), money.ceilings)?;
     let memory = Memory::open(&at);
-    let maker = Product { journal, memory, ledger, clock: Arc::clone(&clock), aws: aws.clone() };
+    let gates = Arc::new(gates(&money));
+    let maker = Product { journal, memory, ledger, gates, clock: Arc::clone(&clock), aws: aws.clone() };
     let outbox = outbox_of(&at);
     let start = Start { config, file: arguments.config, inbox, maker: Arc::new(maker), clock, aws, outbox };
     Box::pin(serve::run(start, |addr| {
@@ -87,8 +90,10 @@ fn over(config: &mut Config, arguments: &ServeArgs) {
 fn check(config: &Config) -> anyhow::Result<ExitCode> {
     let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::in_memory()?);
     let (clock, aws) = (Arc::new(SystemClock), serve::aws());
-    let ledger = Ledger::in_memory(money()?.ceilings);
-    let product = Product { journal, memory: Memory::default(), ledger, clock, aws };
+    let money = money(config.money.as_ref())?;
+    let ledger = Ledger::in_memory(money.ceilings);
+    let gates = Arc::new(gates(&money));
+    let product = Product { journal, memory: Memory::default(), ledger, gates, clock, aws };
     // Nothing is called: what it names on this machine is read.
     let catalog = product.files(config)?;
     let mut out = anstream::stdout();
@@ -125,6 +130,8 @@ struct Product {
     journal: Arc<dyn Journal>,
     memory: Memory,
     ledger: Ledger,
+    /// What stands before each model: made once, whatever is reloaded.
+    gates: Arc<Gates>,
     clock: Arc<dyn Clock>,
     aws: Aws,
 }
@@ -143,13 +150,17 @@ impl Product {
         for place in [&config.desk, &config.remediation].into_iter().flatten().chain(readers) {
             remote(place)?;
         }
-        minds(ModelChoice::Playbook, None, self.ledger.clone())?;
+        self.minds(config, ModelChoice::Playbook, None)?;
         Ok(services)
+    }
+
+    fn minds(&self, config: &Config, choice: ModelChoice, sdk: Option<&SdkConfig>) -> anyhow::Result<Minds> {
+        let money = money(config.money.as_ref())?;
+        minds_of(money, choice, sdk, self.ledger.clone(), Arc::clone(&self.gates))
     }
 
     async fn site(&self, config: &Config) -> anyhow::Result<Site> {
         let services = Arc::new(self.files(config)?);
-        self.ledger.set_ceilings(money()?.ceilings);
         let sdk = match config.model {
             ModelChoice::Playbook => None,
             _ => Some(self.aws.base().await.map_err(|e| anyhow::anyhow!("{}; {}", e.message, e.mend))?),
@@ -178,7 +189,7 @@ impl Product {
             clock: Arc::clone(&self.clock),
             wall: Arc::clone(&self.clock),
             tools: Arc::new(tools),
-            minds: Arc::new(minds(config.model, sdk.as_ref(), self.ledger.clone())?),
+            minds: Arc::new(self.minds(config, config.model, sdk.as_ref())?),
             hands,
             journal: Arc::clone(&self.journal),
             memory: self.memory.clone(),

@@ -1,51 +1,123 @@
-//! Tools that cost something beside tokens: reserved at what the server allows one call to cost,
-//! settled by what the call says it came to.
+//! The tools of an incident, paid from its purse: what a call may cost is set aside before it and
+//! told to the server, which holds itself to it; what the call says that it came to is paid.
+//!
+//! INVARIANT: a server is never allowed more than is set aside. Where nothing is left it is allowed
+//! nothing and reads what is free: an empty purse does not blind the sweep.
 
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use midwatch_agents::{
-    budget::{Charge, Spend},
+    budget::{Charge, Reservation, Spend, SpendError},
     model::CallLimits,
     tools::{FailureKind, ToolCall, ToolDef, ToolFailure, Tools},
 };
+use midwatch_mcp::Spent;
 use midwatch_policy::Clock;
 use serde_json::Value;
 
-/// Bytes that the logs server lets one query scan unless it is configured otherwise.
-const MOST_SCANNED: u64 = 20_000_000_000;
+use crate::tools::Toolbox;
+
+/// Bytes that a call may scan: most need far less, and many are made at once. One that needs more
+/// says so for nothing, and is made again with the other bound.
+const SCANNED: [u64; 2] = [4_000_000_000, 20_000_000_000];
+/// Fewer bytes than these are not worth a query.
+const LEAST_SCANNED: u64 = 10_000_000;
+
+/// What calls cost that cost something, beside tokens.
+const DEAR: &[(&str, &str, Charge)] = &[
+    ("logs", "error_patterns", Charge::LogsInsights),
+    ("logs", "log_query", Charge::LogsInsights),
+    ("runbooks", "search_runbooks", Charge::Retrieval),
+];
 
 /// Tools, paid from an incident's purse.
 #[derive(Debug)]
 pub struct Paid {
-    tools: Arc<dyn Tools>,
+    toolbox: Arc<Toolbox>,
     spend: Spend,
     clock: Arc<dyn Clock>,
 }
 
 impl Paid {
     /// The tools of an incident.
-    pub fn new(tools: Arc<dyn Tools>, spend: Spend, clock: Arc<dyn Clock>) -> Self {
-        Self { tools, spend, clock }
+    pub fn new(toolbox: Arc<Toolbox>, spend: Spend, clock: Arc<dyn Clock>) -> Self {
+        Self { toolbox, spend, clock }
+    }
+
+    /// The tools themselves: for what an agent has no part in.
+    pub fn toolbox(&self) -> &Toolbox {
+        &self.toolbox
+    }
+
+    /// One call with at most so much of what it costs; also what it cost, where that is known.
+    async fn pay(
+        &self,
+        call: &ToolCall,
+        limits: &CallLimits,
+        what: Charge,
+        most: u64,
+    ) -> (Result<Value, ToolFailure>, Option<u64>) {
+        let (held, units) = self.set_aside(what, most).await;
+        let (answer, spent) = self.toolbox.read(call, limits, Some(allowance(what, units))).await;
+        let spent = spent.map(|spent| amount(what, spent));
+        match held {
+            Some(held) => {
+                held.settle_units(spent);
+            }
+            None if spent.is_some_and(|spent| spent > 0) => {
+                tracing::error!(
+                    server = call.server,
+                    tool = call.tool,
+                    "a call that was allowed nothing cost something"
+                );
+            }
+            None => {}
+        }
+        (answer, spent)
+    }
+
+    /// Sets so much aside, or what is left of it, and says how much that is.
+    async fn set_aside(&self, what: Charge, most: u64) -> (Option<Reservation>, u64) {
+        let mut units = most;
+        // Meanwhile others may take what is left: twice is enough, then there is nothing.
+        for _ in 0..3 {
+            match self.spend.reserve_charge(self.clock.now(), what, units).await {
+                Ok(held) => return (Some(held), units),
+                Err(SpendError::Ceiling { left, .. }) => {
+                    units = self.spend.prices().units(what, left).min(units)
+                }
+                Err(_) => break,
+            }
+            let least = if what == Charge::LogsInsights { LEAST_SCANNED } else { 1 };
+            if units < least {
+                break;
+            }
+        }
+        tracing::warn!(what = what.as_str(), "nothing is left to spend: only what is free is read");
+        (None, 0)
     }
 }
 
-/// What a tool's calls are charged as.
-fn charged(call: &ToolCall) -> Option<(Charge, u64)> {
-    match (call.server.as_str(), call.tool.as_str()) {
-        ("logs", "log_query") => Some((Charge::LogsInsights, MOST_SCANNED)),
-        _ => None,
+fn allowance(what: Charge, units: u64) -> Spent {
+    match what {
+        Charge::LogsInsights => Spent { bytes_scanned: units, ..Spent::default() },
+        Charge::Retrieval => Spent { retrieval_queries: units, ..Spent::default() },
+        Charge::Rerank => Spent { rerank_queries: units, ..Spent::default() },
     }
 }
 
-/// Bytes that a result says were scanned.
-fn scanned(result: &Value) -> Option<u64> {
-    result.get("statistics")?.get("bytes_scanned")?.as_u64()
+const fn amount(what: Charge, spent: Spent) -> u64 {
+    match what {
+        Charge::LogsInsights => spent.bytes_scanned,
+        Charge::Retrieval => spent.retrieval_queries,
+        Charge::Rerank => spent.rerank_queries,
+    }
 }
 
 impl Tools for Paid {
     fn list(&self) -> Vec<ToolDef> {
-        self.tools.list()
+        self.toolbox.list()
     }
 
     fn call<'a>(
@@ -54,81 +126,139 @@ impl Tools for Paid {
         limits: &'a CallLimits,
     ) -> BoxFuture<'a, Result<Value, ToolFailure>> {
         Box::pin(async move {
-            let Some((what, most)) = charged(call) else { return self.tools.call(call, limits).await };
-            let held = self.spend.reserve_charge(self.clock.now(), what, most).await.map_err(|why| {
-                let mut refused = ToolFailure::new(FailureKind::Refused, why.to_string());
-                refused.mend = Some("use what was read already, or a tool that scans nothing".to_owned());
-                refused
-            })?;
-            let answer = self.tools.call(call, limits).await;
-            match &answer {
-                Ok(result) => {
-                    held.settle_units(scanned(result));
+            let is_this =
+                |(server, tool, _): &&(&str, &str, Charge)| *server == call.server && *tool == call.tool;
+            match DEAR.iter().find(is_this) {
+                None => self.toolbox.read(call, limits, None).await.0,
+                Some((.., Charge::LogsInsights)) => {
+                    let [few, many] = SCANNED;
+                    let (answer, spent) = self.pay(call, limits, Charge::LogsInsights, few).await;
+                    match answer {
+                        Err(failure) if failure.kind == FailureKind::Refused && spent == Some(0) => {
+                            self.pay(call, limits, Charge::LogsInsights, many).await.0
+                        }
+                        answer => answer,
+                    }
                 }
-                // It was not run.
-                Err(failure) if matches!(failure.kind, FailureKind::Refused | FailureKind::Invalid) => {
-                    held.release();
-                }
-                Err(_) => {
-                    held.settle_units(None);
-                }
+                Some((.., what)) => self.pay(call, limits, *what, 1).await.0,
             }
-            answer
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use midwatch_agents::{budget::Total, prices::Prices};
+    use std::sync::Mutex;
+
+    use midwatch_agents::{
+        budget::{Ceilings, Total},
+        prices::Prices,
+    };
+    use midwatch_mcp::{ToolError, connect_in_process};
     use midwatch_policy::FixedClock;
+    use rmcp::{
+        ErrorData, RoleServer, ServerHandler,
+        model::{CallToolRequestParams, CallToolResponse, CallToolResult},
+        service::RequestContext,
+    };
     use serde_json::json;
 
     use super::*;
     use crate::ledger::Ledger;
 
-    #[derive(Debug)]
-    struct Answers(Result<Value, FailureKind>);
+    /// A server that answers so much was spent, and keeps what it was allowed.
+    #[derive(Debug, Clone)]
+    struct Answers {
+        needs: u64,
+        says: bool,
+        allowed: Arc<Mutex<Vec<Option<Spent>>>>,
+    }
 
-    impl Tools for Answers {
-        fn list(&self) -> Vec<ToolDef> {
-            Vec::new()
-        }
-        fn call<'a>(
-            &'a self,
-            _: &'a ToolCall,
-            _: &'a CallLimits,
-        ) -> BoxFuture<'a, Result<Value, ToolFailure>> {
-            let answer = self.0.clone().map_err(|kind| ToolFailure::new(kind, "no"));
-            Box::pin(std::future::ready(answer))
+    impl ServerHandler for Answers {
+        async fn call_tool(
+            &self,
+            request: CallToolRequestParams,
+            context: RequestContext<RoleServer>,
+        ) -> Result<CallToolResponse, ErrorData> {
+            let allowed = Spent::allowed(&context.meta);
+            self.allowed.lock().unwrap().push(allowed);
+            let most = allowed.map_or(u64::MAX, |allowed| allowed.bytes_scanned + allowed.retrieval_queries);
+            let spent = match request.name.as_ref() {
+                "search_runbooks" => Spent { retrieval_queries: self.needs.min(most), ..Spent::default() },
+                _ => Spent { bytes_scanned: self.needs, ..Spent::default() },
+            };
+            if request.name != "search_runbooks" && self.needs > most {
+                let refused = ToolError::refused("too dear", "ask for less").after(Some(Spent::default()));
+                return Ok(refused.into_result().into());
+            }
+            let result = if self.says { json!({ "spent": spent }) } else { json!({}) };
+            Ok(CallToolResult::structured(result).into())
         }
     }
 
-    async fn spent(
-        tool: &str,
-        answer: Result<Value, FailureKind>,
-        ceiling: u64,
-    ) -> (Total, Option<FailureKind>) {
-        let ceilings = midwatch_agents::budget::Ceilings::of_incident(ceiling);
-        let spend = Ledger::in_memory(ceilings).purse(Arc::new(Prices::embedded().unwrap()), "inc", None);
+    struct Seen {
+        total: Total,
+        failed: Option<FailureKind>,
+        allowed: Vec<Option<Spent>>,
+    }
+
+    async fn ask(server: &'static str, tool: &str, (needs, says): (u64, bool), ceiling: u64) -> Seen {
+        let spend = Ledger::in_memory(Ceilings::of_incident(ceiling)).purse(
+            Arc::new(Prices::embedded().unwrap()),
+            "inc",
+            None,
+        );
+        let answers = Answers { needs, says, allowed: Arc::default() };
+        let mut toolbox = Toolbox::new();
+        toolbox.attach(server, connect_in_process(answers.clone()).await.unwrap()).await;
         let clock = Arc::new(FixedClock("2026-03-09T02:12:00Z".parse().unwrap()));
-        let paid = Paid::new(Arc::new(Answers(answer)), spend.clone(), clock);
-        let call = ToolCall { server: "logs".into(), tool: tool.into(), args: serde_json::Map::new() };
-        let limits = CallLimits::within(std::time::Duration::from_secs(1));
+        let paid = Paid::new(Arc::new(toolbox), spend.clone(), clock);
+        let call = ToolCall { server: server.into(), tool: tool.into(), args: serde_json::Map::new() };
+        let limits = CallLimits::within(std::time::Duration::from_secs(5));
         let failed = paid.call(&call, &limits).await.err().map(|failure| failure.kind);
-        (spend.total(), failed)
+        let allowed = answers.allowed.lock().unwrap().clone();
+        Seen { total: spend.total(), failed, allowed }
+    }
+
+    fn bytes(seen: &Seen) -> Vec<u64> {
+        seen.allowed.iter().map(|one| one.unwrap().bytes_scanned).collect()
     }
 
     #[tokio::test]
-    async fn scanned_bytes_are_paid_and_what_is_not_known_is_paid_in_full() {
-        let read = || Ok(json!({"statistics": {"bytes_scanned": 2_000_000_000u64}}));
-        let cost = |(total, _): (Total, Option<FailureKind>)| total.cost_micro_usd;
-        assert_eq!(cost(spent("log_query", read(), 500_000).await), 10_000);
-        assert_eq!(cost(spent("log_query", Ok(json!({})), 500_000).await), 100_000);
-        assert_eq!(cost(spent("log_query", Err(FailureKind::Timeout), 500_000).await), 100_000);
-        assert_eq!(cost(spent("log_query", Err(FailureKind::Refused), 500_000).await), 0);
-        assert_eq!(cost(spent("get_alarm", read(), 0).await), 0);
-        let (total, failed) = spent("log_query", read(), 99_999).await;
-        assert_eq!((total.cost_micro_usd, failed), (0, Some(FailureKind::Refused)));
+    async fn whatever_scans_is_paid_and_what_is_not_said_is_paid_in_full() {
+        for tool in ["log_query", "error_patterns"] {
+            let seen = ask("logs", tool, (2_000_000_000, true), 500_000).await;
+            assert_eq!((seen.total.cost_micro_usd, seen.total.assumed_micro_usd), (10_000, 0));
+            assert_eq!(bytes(&seen), [4_000_000_000]);
+            let seen = ask("logs", tool, (2_000_000_000, false), 500_000).await;
+            assert_eq!((seen.total.cost_micro_usd, seen.total.assumed_micro_usd), (20_000, 20_000));
+            // What needs more than the first bound is made with the second.
+            let seen = ask("logs", tool, (7_000_000_000, true), 500_000).await;
+            assert_eq!((seen.total.cost_micro_usd, seen.failed), (35_000, None));
+            assert_eq!(bytes(&seen), [4_000_000_000, 20_000_000_000]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_is_never_allowed_more_than_is_left() {
+        // 9,999 micro-dollars are a little less than two gigabytes.
+        let seen = ask("logs", "error_patterns", (1_000_000_000, true), 9_999).await;
+        assert_eq!((bytes(&seen), seen.total.cost_micro_usd), (vec![1_999_800_000], 5_000));
+        let seen = ask("logs", "error_patterns", (2_000_000_000, true), 9_999).await;
+        assert_eq!((seen.failed, seen.total.cost_micro_usd), (Some(FailureKind::Refused), 0));
+        let seen = ask("logs", "error_patterns", (0, true), 0).await;
+        assert_eq!((bytes(&seen), seen.failed, seen.total.cost_micro_usd), (vec![0], None, 0));
+    }
+
+    #[tokio::test]
+    async fn knowledge_bases_are_paid_by_the_query_and_other_tools_not_at_all() {
+        let seen = ask("runbooks", "search_runbooks", (1, true), 500_000).await;
+        assert_eq!((seen.total.cost_micro_usd, seen.allowed[0].unwrap().retrieval_queries), (100, 1));
+        let seen = ask("runbooks", "search_runbooks", (0, true), 500_000).await;
+        assert_eq!(seen.total.cost_micro_usd, 0, "runbooks of this machine");
+        let seen = ask("runbooks", "search_runbooks", (1, true), 99).await;
+        assert_eq!((seen.total.cost_micro_usd, seen.allowed[0]), (0, Some(Spent::default())));
+        let seen = ask("metrics", "get_alarm", (9, true), 0).await;
+        assert_eq!((seen.total.cost_micro_usd, seen.allowed), (0, vec![None]));
     }
 }

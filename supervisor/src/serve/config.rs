@@ -19,7 +19,7 @@ use midwatch_policy::{Fields, Problem};
 use crate::{
     deliver::NotifyConfig,
     intake::{board::Grouping, quiet::Quiet, sources::sns::Topic},
-    models::ModelChoice,
+    models::{ModelChoice, MoneyConfig},
 };
 
 pub use parts::{Caller, Place, QueueSource, ReaderPlace, Right};
@@ -84,6 +84,8 @@ pub struct Config {
     pub notify: Option<NotifyConfig>,
     /// Servers that only read and run elsewhere; the others run in this process.
     pub readers: Vec<ReaderPlace>,
+    /// What models may cost, and which are asked. Without it, what `MIDWATCH_MONEY` names.
+    pub money: Option<MoneyConfig>,
     /// Where requests are answered and permits signed. Without it, nothing is ever done.
     pub desk: Option<Place>,
     /// Where it is done.
@@ -112,6 +114,7 @@ impl Default for Config {
             quiet: Quiet::default(),
             notify: None,
             readers: Vec::new(),
+            money: None,
             desk: None,
             remediation: None,
         }
@@ -164,6 +167,9 @@ impl Config {
                 config.notify = parts::notify(text, p);
             }
             config.readers = parts::readers(file.tables("server", p), base, p);
+            if file.raw("money").is_some() {
+                config.money = parts::money(text, base, p);
+            }
             config.desk = file.table("desk", p).and_then(|table| Place::read(table, base, p));
             config.remediation = file.table("remediation", p).and_then(|table| Place::read(table, base, p));
             if config.desk.is_some() && config.remediation.is_none() {
@@ -174,7 +180,7 @@ impl Config {
                 ));
             }
             file.finish(
-                "store, catalog, runbooks, calendar, model, [notify], [http], [[caller]], [sns], [[sqs]], [work], [grouping], \
+                "store, catalog, runbooks, calendar, model, [notify], [money], [http], [[caller]], [sns], [[sqs]], [work], [grouping], \
                  [[maintenance]], [[silence]], [[server]], [desk], [remediation]",
                 p,
             );

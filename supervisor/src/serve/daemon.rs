@@ -33,6 +33,7 @@ use super::{
     health::Health,
     http::{self, Desk},
     metrics::Metrics,
+    money::Purse,
     outage::Outage,
     people::People,
     pulse::Pulse,
@@ -123,6 +124,8 @@ pub async fn run(start: Start, listening: impl FnOnce(SocketAddr)) -> Result<(),
     let bound = http::bind(config.listen).await?;
     let sites = Arc::new(Sites::open(&config, file, maker).await?);
     let metrics = Arc::new(Metrics::new(clock.now()));
+    let minds = Arc::clone(&sites.now().minds);
+    metrics.show(Purse::new(Arc::clone(&minds.gates), minds.ledger.clone(), Arc::clone(&clock)));
     let people = people(&config, &outbox, &clock, &inbox).await?;
     let queue = Queue::new(config.at_once, config.waiting);
     let (effects, told) = mpsc::channel(EFFECTS);

@@ -18,6 +18,8 @@ use crate::intake::{
     sources::sqs::{Count, Polled},
 };
 
+use super::money::Purse;
+
 type Labels<const N: usize> = [(&'static str, String); N];
 
 /// The counters. All of them are shared, so that counting needs no lock.
@@ -87,6 +89,12 @@ impl Metrics {
         registry.register("start_time_seconds", "When it was started", metrics.started.clone());
         *metrics.registry.lock().unwrap_or_else(PoisonError::into_inner) = registry;
         metrics
+    }
+
+    /// Shows what models and queries cost as well.
+    pub fn show(&self, purse: Purse) {
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        registry.register_collector(Box::new(purse));
     }
 
     /// An answer of the door.

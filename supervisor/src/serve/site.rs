@@ -54,6 +54,7 @@ impl Sites {
         maker: Arc<dyn Maker>,
     ) -> Result<Self, SiteError> {
         let site = maker.make(config).await?;
+        site.minds.take_effect();
         Ok(Self { maker, file, now: RwLock::new(Arc::new(site)) })
     }
 
@@ -84,6 +85,7 @@ impl Sites {
 
     /// Puts a new one in place.
     pub fn replace(&self, fresh: Fresh) {
+        fresh.0.minds.take_effect();
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = fresh.0;
     }
 }

@@ -5,7 +5,7 @@ use std::{num::NonZeroU32, sync::Arc};
 use super::*;
 use crate::{
     breaker::{BreakerSettings, Phase},
-    chain::{Chain, Gated},
+    chain::Chain,
     gate::{Gate, Limits},
     model::{CallLimits, ModelError, ModelRequest, ModelResponse, Reasoning, ReasoningText},
     switch::ModelSwitch,
@@ -46,10 +46,8 @@ impl Two {
         let gate = |name: &str| Arc::new(Gate::new(name, Arc::clone(&switch), settings, limits));
         let gates = [gate("us-east-1 a"), gate("eu-west-1 b")];
         let (first, second) = (Arc::new(Scripted::new(first)), Arc::new(Named(OTHER, Scripted::new(second))));
-        let chain = Chain::new(
-            Arc::new(Gated::new(Arc::clone(&first) as Arc<_>, Arc::clone(&gates[0]))),
-            vec![Arc::new(Gated::new(Arc::clone(&second) as Arc<_>, Arc::clone(&gates[1])))],
-        );
+        let chain = Chain::of(Arc::clone(&first) as Arc<_>, Arc::clone(&gates[0]))
+            .then([Chain::of(Arc::clone(&second) as Arc<_>, Arc::clone(&gates[1]))]);
         Self { first, second, gates, switch, chain }
     }
 

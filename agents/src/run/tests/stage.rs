@@ -196,7 +196,7 @@ pub(super) fn said(content: Vec<Content>, stop: &str) -> Reply {
     Ok(ModelResponse {
         message: Message::assistant(content),
         stop_reason: StopReason::parse(stop),
-        usage: Usage { input_tokens: 1000, output_tokens: 50, ..Usage::default() },
+        usage: Some(Usage { input_tokens: 1000, output_tokens: 50, ..Usage::default() }),
         latency_ms: 1,
         guardrail: None,
     })

@@ -89,7 +89,7 @@ fn converse(state: &mut State, model: &str, input: &Value) -> Result<Value, Wire
     cut(&mut response, most);
     let now_ms = state.now_ms();
     let read = state.bedrock_api.cache.read(model, input, now_ms);
-    response.usage = Usage { output_tokens: tokens::of_content(&response.message.content), ..read };
+    response.usage = Some(Usage { output_tokens: tokens::of_content(&response.message.content), ..read });
     response.latency_ms = state.latency("bedrock:Converse").unsigned_abs();
     let mut answer = response.to_wire();
     if response.stop_reason == StopReason::GuardrailIntervened

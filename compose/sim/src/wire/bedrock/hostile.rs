@@ -102,7 +102,7 @@ pub(super) fn answer(pranks: &[Prank], call: usize, request: &ModelRequest) -> M
     ModelResponse {
         message: Message::assistant(content),
         stop_reason,
-        usage: Usage::default(),
+        usage: Some(Usage::default()),
         latency_ms: 0,
         guardrail: None,
     }

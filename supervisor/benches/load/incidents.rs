@@ -1,0 +1,153 @@
+//! Whole incidents from the alarm to the report, with the world's latencies: sweep, routing,
+//! specialists (the playbook's), decision, report; nobody is asked and nothing is done. Journal and
+//! ledger are on a disk. There are as many accounts as there are toolboxes, each with its own rates,
+//! since one account's rates would be the bound otherwise.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use midwatch::{
+    alarm,
+    event::NoView,
+    incident,
+    journal::{Journal, SqliteJournal},
+    ledger::Ledger,
+    memory::Memory,
+    replay::Replay,
+    servers,
+    site::{Minds, Site},
+};
+use midwatch_agents::{budget::Ceilings, playbook::PlaybookModel, prices::Prices};
+use midwatch_mcp::{Aws, AwsSettings, Ctx, SystemClock, connect_in_process};
+use midwatch_policy::{Catalog, Clock};
+use midwatch_remediation::{RemediationConfig, RemediationServer, SpendStore};
+use tokio::sync::Semaphore;
+
+use crate::{
+    process::{Process, percentile},
+    row,
+    world::Apart,
+};
+
+/// Accounts.
+const ACCOUNTS: usize = 48;
+
+async fn sites(world: &Apart, dir: &Path, ledger: &Ledger) -> Vec<Site> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let catalog = Arc::new(Catalog::parse(&world.catalog).unwrap());
+    let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(&dir.join("incidents.db")).unwrap());
+    let prices = Arc::new(Prices::embedded().unwrap());
+    let rules = || Arc::new(PlaybookModel);
+    let minds = Minds::new(rules(), rules(), prices).unwrap();
+    let minds = Arc::new(Minds { ledger: ledger.clone(), ..minds });
+    let mut sites = Vec::new();
+    for _ in 0..ACCOUNTS {
+        let aws = Aws::new(AwsSettings::local(&world.endpoint, "us-east-1"));
+        let ctx = Ctx::new(aws, Arc::clone(&catalog), Arc::clone(&clock));
+        let mut tools = servers::readers(&ctx, Some(world.runbooks.clone())).await;
+        let planning = RemediationConfig::planning_only(SpendStore::in_memory().unwrap());
+        let server = connect_in_process(RemediationServer::new(ctx, planning)).await.unwrap();
+        tools.attach("remediation", server).await;
+        sites.push(Site {
+            catalog: Arc::clone(&catalog),
+            clock: Arc::clone(&clock),
+            wall: Arc::clone(&clock),
+            tools: Arc::new(tools),
+            minds: Arc::clone(&minds),
+            hands: None,
+            journal: Arc::clone(&journal),
+            memory: Memory::default(),
+        });
+    }
+    sites
+}
+
+pub async fn measure(dir: &Path, most: usize) {
+    let world = Apart::start();
+    let dir = tempfile::tempdir_in(dir).unwrap();
+    let ceilings = Ceilings {
+        incident_micro_usd: 500_000,
+        service_hour_micro_usd: u64::MAX >> 1,
+        hour_micro_usd: u64::MAX >> 1,
+        day_micro_usd: u64::MAX >> 1,
+    };
+    let ledger = Ledger::open(&dir.path().join("ledger.db"), ceilings).unwrap();
+    let sites = Arc::new(sites(&world, dir.path(), &ledger).await);
+    let salt = AtomicUsize::new(1);
+    // What is set up at first use is no incident's cost.
+    play(&sites, &world, (2, 2), &salt).await;
+    for (count, active) in [(most / 4, most / 8), (most / 2, most / 4), (most, most / 2), (most, most)] {
+        if active > 0 {
+            play(&sites, &world, (count, active), &salt).await;
+        }
+    }
+    replayed(sites[0].journal.as_ref()).await;
+}
+
+/// Plays so many incidents, so many at once.
+async fn play(sites: &Arc<Vec<Site>>, world: &Apart, (count, active): (usize, usize), salt: &AtomicUsize) {
+    let alarm = alarm::parse(&world.alarm.to_string()).unwrap();
+    let (process, room) = (Process::own(), Arc::new(Semaphore::new(active)));
+    let (cpu, memory, begun) = (process.cpu(), process.memory().0, Instant::now());
+    let peak = Arc::new(AtomicUsize::new(0));
+    let mut at_work = Vec::new();
+    for number in 0..count {
+        let leave = Arc::clone(&room).acquire_owned().await.unwrap();
+        let (sites, alarm, peak) = (Arc::clone(sites), alarm.clone(), Arc::clone(&peak));
+        let salt = u32::try_from(salt.fetch_add(1, Ordering::Relaxed)).unwrap();
+        at_work.push(tokio::spawn(async move {
+            let site = &sites[number % sites.len()];
+            let ready = incident::open(alarm, site, Box::new(NoView), salt).await.unwrap();
+            let run = Box::pin(ready.run(site)).await;
+            peak.fetch_max(process.memory().0 as usize, Ordering::Relaxed);
+            drop(leave);
+            (run.timings.first_summary as f64, run.problems)
+        }));
+    }
+    let (mut summaries, mut problems) = (Vec::new(), 0);
+    for one in at_work {
+        let (summary, of_run) = one.await.unwrap();
+        summaries.push(summary);
+        problems += of_run.len();
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    let cpu = (process.cpu() - cpu).as_secs_f64();
+    let each = cpu * 1e3 / count as f64;
+    let memory = (peak.load(Ordering::Relaxed) as f64 - memory).max(0.0);
+    let (half, late) = (percentile(&mut summaries, 50), percentile(&mut summaries, 99));
+    row(
+        &format!("{count} whole incidents, {active} at once"),
+        &format!(
+            "{:.0} an hour beside the world; {each:.1} ms CPU an incident, so {:.0} an hour on 2 cores; \
+             first summary {half:.0} ms (p50), {late:.0} ms (p99); {memory:.0} MB more, {:.2} MB an active \
+             incident; {problems} problems in reports",
+            count as f64 / seconds * 3600.0,
+            2.0 * 3600.0 / (each / 1e3),
+            memory / active as f64,
+        ),
+    );
+}
+
+/// What going on with an interrupted incident reads first.
+async fn replayed(journal: &dyn Journal) {
+    let heads = journal.heads().await.unwrap();
+    let (begun, cpu) = (Instant::now(), Process::own().cpu());
+    let mut entries = 0;
+    for head in &heads {
+        let read = journal.read(&head.incident).await.unwrap();
+        entries += read.len();
+        let _ = Replay::of(&read);
+    }
+    let ms = begun.elapsed().as_secs_f64() * 1e3 / heads.len() as f64;
+    let cpu = (Process::own().cpu() - cpu).as_secs_f64() * 1e3 / heads.len() as f64;
+    row(
+        "journals read, verified and replayed",
+        &format!("{ms:.2} ms ({cpu:.2} ms CPU) each of {:.0} entries", entries as f64 / heads.len() as f64),
+    );
+}
