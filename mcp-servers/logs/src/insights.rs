@@ -142,7 +142,7 @@ impl Insights {
             // It may have begun.
             .inspect_err(|error| {
                 if error.kind == ErrorKind::Timeout {
-                    self.meter.cut()
+                    self.meter.cut();
                 }
             })?;
         let id = started.query_id().ok_or_else(|| ToolError::internal("StartQuery gave no query id"))?;

@@ -104,10 +104,10 @@ async fn play(sites: &Arc<Vec<Site>>, world: &Apart, (count, active): (usize, us
         at_work.push(tokio::spawn(async move {
             let site = &sites[number % sites.len()];
             let ready = incident::open(alarm, site, Box::new(NoView), salt).await.unwrap();
-            let run = Box::pin(ready.run(site)).await;
+            let run = Box::pin(ready.run(site)).await.run;
             peak.fetch_max(process.memory().0 as usize, Ordering::Relaxed);
             drop(leave);
-            (run.timings.first_summary as f64, run.problems)
+            (run.timings_ms.first_summary as f64, run.problems)
         }));
     }
     let (mut summaries, mut problems) = (Vec::new(), 0);

@@ -17,6 +17,7 @@
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::disallowed_methods,
+    clippy::unchecked_time_subtraction,
     missing_debug_implementations,
     unreachable_pub,
     reason = "a measurement"

@@ -201,7 +201,7 @@ impl Shape {
             spend: &spend,
             clock: &clock,
             events: &self.events,
-            deadline: now().saturating_add(Duration::from_secs(240)).unwrap(),
+            deadline: now().saturating_add(Duration::from_mins(4)).unwrap(),
             call_timeout: Duration::from_secs(45),
             cancel: CancellationToken::new(),
             guardrail: None,

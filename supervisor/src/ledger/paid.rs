@@ -85,7 +85,7 @@ impl Paid {
             match self.spend.reserve_charge(self.clock.now(), what, units).await {
                 Ok(held) => return (Some(held), units),
                 Err(SpendError::Ceiling { left, .. }) => {
-                    units = self.spend.prices().units(what, left).min(units)
+                    units = self.spend.prices().units(what, left).min(units);
                 }
                 Err(_) => break,
             }
