@@ -19,10 +19,7 @@ use aws_smithy_http_client::{
 use midwatch_policy::Service;
 use tokio::sync::OnceCell;
 
-use crate::{
-    error::{ErrorKind, ToolError},
-    polite::Polite,
-};
+use crate::error::{ErrorKind, ToolError};
 
 /// What the catalog's `role_arn` is used for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -186,7 +183,7 @@ async fn load(settings: &AwsSettings) -> SdkConfig {
             .endpoint_url(endpoint)
             .region(Region::new(region.clone()))
             .credentials_provider(SharedCredentialsProvider::new(credentials.clone()))
-            .http_client(Polite::new(http))
+            .http_client(http)
             // Assuming a role asks for it.
             .time_source(SystemTimeSource::new())
             .timeout_config(timeouts)
@@ -196,7 +193,7 @@ async fn load(settings: &AwsSettings) -> SdkConfig {
     }
 
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(Polite::new(https()))
+        .http_client(https())
         .timeout_config(timeouts)
         .retry_config(retries);
     if let Some(app) = app {

@@ -25,7 +25,6 @@ mod guard;
 pub mod http;
 mod keyfile;
 mod output;
-mod polite;
 mod principal;
 mod remote;
 mod spent;
