@@ -167,9 +167,7 @@ impl Toolbox {
         if class_of(&call.server, &call.tool) != ToolClass::Read {
             return (Err(ToolFailure::new(FailureKind::Refused, "agents only read")), Some(Spent::default()));
         }
-        // What costs something is sent once: of a call that was lost nobody knows what it cost.
-        let again = if allowance.is_some() { Again::Never } else { Again::Once };
-        self.call_tool(call, again, limits, allowance).await
+        self.call_tool(call, Again::Once, limits, allowance).await
     }
 
     /// Calls a tool.
