@@ -166,7 +166,7 @@ fn an_altered_store_is_noticed() {
     let output = place.run(&["incidents", "show", run["incident"].as_str().unwrap()]);
     assert!(!output.status.success());
     assert!(text(&output.stderr).contains("was altered at entry"), "{}", text(&output.stderr));
-    assert_eq!(place.run(&["incidents", "list"]).status.code(), Some(1));
+    assert_eq!(place.run(&["incidents", "verify"]).status.code(), Some(1));
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn altered_evidence_is_noticed() {
         assert_eq!(output.status.code(), Some(2));
         let said = text(&output.stderr);
         assert!(said.contains(says) && said.contains("evidence E"), "{said}");
-        assert_eq!(place.run(&["incidents", "list"]).status.code(), Some(1));
+        assert_eq!(place.run(&["incidents", "verify"]).status.code(), Some(1));
     }
 }
 

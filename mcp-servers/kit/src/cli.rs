@@ -186,6 +186,9 @@ pub fn start_tracing(filter: &str) -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // It would say so on stderr, by a macro that panics where stderr cannot be written: with a log
+        // file on a full disk, every event would break off whoever noted it.
+        .log_internal_errors(false)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .try_init()
         .map_err(|error| anyhow::anyhow!("logging cannot be set up: {error}"))

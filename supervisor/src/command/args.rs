@@ -3,11 +3,13 @@
 mod desk;
 mod notify;
 mod serve;
+mod store;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
+use midwatch_policy::IncidentId;
 
 pub(super) use desk::{
     ApprovalsArgs, ApprovalsCommand, ApproveArgs, ApproversArgs, ApproversCommand, AtDesk, DeclineArgs,
@@ -17,6 +19,7 @@ pub(super) use desk::{
 pub(super) use notify::{NotifyArgs, NotifyCommand};
 
 pub(super) use serve::ServeArgs;
+pub(super) use store::{StoreArgs, StoreCommand};
 
 use super::{
     catalog::CatalogArgs, mcp::McpArgs, models::ModelsArgs, policy::PolicyArgs, probe::ProbeArgs,
@@ -85,6 +88,8 @@ pub enum Command {
     Eval(EvalArgs),
     /// List incidents, or show one, from the journal
     Incidents(IncidentsArgs),
+    /// Copy everything that is kept, put a copy in place, take away what is old
+    Store(StoreArgs),
     /// The service catalog: written from what an account has, or compared with it
     Catalog(CatalogArgs),
     /// Say what is configured, reachable and permitted, and how to mend what is not
@@ -236,8 +241,50 @@ pub struct IncidentsArgs {
 /// What to do with incidents.
 #[derive(Debug, Subcommand)]
 pub enum IncidentsCommand {
-    /// All of them, newest first
-    List,
+    /// The newest, at a glance
+    List {
+        /// How many
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        most: u32,
+    },
+    /// Verify the chain and the evidence of all of them
+    Verify,
+    /// Write journals with their evidence, a line of JSON each: these, or all
+    Export {
+        /// Their ids, or the beginnings of them
+        #[arg(value_name = "ID")]
+        ids: Vec<String>,
+        /// A file that is made [default: standard output]
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Add exported journals that are not there, each verified; also while the daemon runs
+    Import {
+        /// What `export` wrote
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Say that you look after one: nobody else is woken for it
+    Acknowledge {
+        /// Its id
+        #[arg(value_name = "ID")]
+        id: IncidentId,
+        /// Who you are
+        #[arg(long, value_name = "NAME")]
+        by: String,
+    },
+    /// Add a note to one's journal
+    Note {
+        /// Its id
+        #[arg(value_name = "ID")]
+        id: IncidentId,
+        /// What there is to say
+        #[arg(value_name = "TEXT")]
+        text: String,
+        /// Who you are
+        #[arg(long, value_name = "NAME")]
+        by: String,
+    },
     /// One of them: what happened when, and the report
     Show {
         /// Its id, or the beginning of it

@@ -1,5 +1,7 @@
 //! `midwatch incidents`: read from the journal, with its chain and the desk's seals verified.
 
+mod carry;
+mod say;
 mod seals;
 
 use std::{
@@ -15,8 +17,8 @@ use midwatch_policy::IncidentId;
 use serde_json::{Value, json};
 
 use crate::{
-    intake::inbox::Row,
-    journal::{Entry, Head, Journal, JournalError, SqliteJournal, default_store, verify_evidence},
+    intake::inbox::{Remark, Row, Said},
+    journal::{Entry, Journal, JournalError, Overview, SqliteJournal, default_store, verify_evidence},
     run::Run,
     terminal::{
         report,
@@ -25,6 +27,7 @@ use crate::{
     },
 };
 
+pub(super) use say::say;
 use seals::Seals;
 
 use super::{
@@ -42,9 +45,23 @@ pub(super) fn store(path: Option<PathBuf>) -> PathBuf {
 pub(super) async fn run(arguments: IncidentsArgs) -> anyhow::Result<ExitCode> {
     let IncidentsArgs { what, store, format } = arguments;
     match what {
-        IncidentsCommand::List => {
+        IncidentsCommand::List { most } => {
             let unseen = alarms::unseen(&self::store(store.clone())).await?;
-            list(kept(store)?.as_ref(), &unseen, format).await
+            list(kept(store)?.as_ref(), most, &unseen, format).await
+        }
+        IncidentsCommand::Verify => verify(kept(store)?.as_ref(), format).await,
+        IncidentsCommand::Export { ids, output } => {
+            carry::export(kept(store)?.as_ref(), &ids, output.as_deref()).await
+        }
+        IncidentsCommand::Import { file } => {
+            carry::import(&SqliteJournal::open(&self::store(store))?, &file, format).await
+        }
+        IncidentsCommand::Acknowledge { id, by } => {
+            say(&self::store(store), id, Said::Acknowledged { by }, format).await
+        }
+        IncidentsCommand::Note { id, text, by } => {
+            let text = Remark::parse(&text)?.into();
+            say(&self::store(store), id, Said::Note { by, text }, format).await
         }
         IncidentsCommand::Show { id, keys } => {
             let place = self::store(store.clone());
@@ -68,39 +85,26 @@ fn kept(path: Option<PathBuf>) -> anyhow::Result<Arc<dyn Journal>> {
     Ok(Arc::new(SqliteJournal::open(&path)?))
 }
 
-async fn list(journal: &dyn Journal, unseen: &[Row], format: Format) -> anyhow::Result<ExitCode> {
-    let mut rows = Vec::new();
-    let mut broken = false;
-    for head in journal.heads().await? {
-        match verified(journal, &head.incident).await {
-            Ok((entries, _)) => rows.push(row(&head, &entries)),
-            Err(error) => {
-                broken = true;
-                rows.push(json!({ "incident": head.incident, "problem": error.to_string() }));
-            }
-        }
-    }
+async fn list(journal: &dyn Journal, most: u32, unseen: &[Row], format: Format) -> anyhow::Result<ExitCode> {
+    let incidents = journal.overview(most).await?;
     let mut out = anstream::stdout();
     match format {
         Format::Json => {
-            let all = serde_json::to_string_pretty(&json!({ "incidents": rows, "not_looked_at": unseen }))?;
+            let all =
+                serde_json::to_string_pretty(&json!({ "incidents": incidents, "not_looked_at": unseen }))?;
             writeln!(out, "{}", escaped(&all))?;
         }
-        Format::Text if rows.is_empty() => writeln!(out, "no incidents")?,
+        Format::Text if incidents.is_empty() => writeln!(out, "no incidents")?,
         Format::Text => {
-            for row in &rows {
-                let text = |field: &str| clean(row.get(field).and_then(Value::as_str).unwrap_or("–"));
-                let id = text("incident");
-                if row.get("problem").is_some() {
-                    writeln!(out, "{STRONG}{id}{STRONG:#}  {}", text("problem"))?;
-                    continue;
-                }
-                let (alarm, service) = (fit(&text("alarm"), 30), fit(&text("service"), 18));
+            for Overview { head, alarm, service, outcome, .. } in &incidents {
+                let text =
+                    |field: &Option<String>, width| fit(&clean(field.as_deref().unwrap_or("–")), width);
+                let (alarm, service) = (text(alarm, 30), text(service, 18));
+                let outcome = clean(outcome.as_deref().unwrap_or("open"));
                 writeln!(
                     out,
-                    "{STRONG}{id}{STRONG:#}  {alarm:<30}  {service:<18}  {:<16}  {FAINT}{} entries{FAINT:#}",
-                    text("outcome"),
-                    row.get("entries").and_then(Value::as_u64).unwrap_or_default()
+                    "{STRONG}{}{STRONG:#}  {alarm:<30}  {service:<18}  {outcome:<16}  {FAINT}{} entries{FAINT:#}",
+                    head.incident, head.entries
                 )?;
             }
         }
@@ -108,7 +112,30 @@ async fn list(journal: &dyn Journal, unseen: &[Row], format: Format) -> anyhow::
     if format == Format::Text {
         alarms::write(&mut out, "Alarms that nobody looks at:", unseen)?;
     }
-    Ok(if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(ExitCode::SUCCESS)
+}
+
+/// All of them, from the first entry to the last.
+async fn verify(journal: &dyn Journal, format: Format) -> anyhow::Result<ExitCode> {
+    let (mut good, mut bad) = (0_u32, Vec::new());
+    for head in journal.heads().await? {
+        match verified(journal, &head.incident).await {
+            Ok(_) => good += 1,
+            Err(error) => bad.push(json!({ "incident": head.incident, "problem": error.to_string() })),
+        }
+    }
+    let mut out = anstream::stdout();
+    match format {
+        Format::Json => writeln!(out, "{}", json!({ "verified": good, "broken": bad }))?,
+        Format::Text => {
+            for broken in &bad {
+                let text = |field: &str| clean(broken.get(field).and_then(Value::as_str).unwrap_or_default());
+                writeln!(out, "{BAD}{}{BAD:#}  {}", text("incident"), text("problem"))?;
+            }
+            writeln!(out, "{good} incidents verified, {} do not hold", bad.len())?;
+        }
+    }
+    Ok(if bad.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Entries whose chain holds, and how many pieces of evidence match the digests in them.
@@ -116,20 +143,6 @@ async fn verified(journal: &dyn Journal, id: &IncidentId) -> Result<(Vec<Entry>,
     let entries = journal.read(id).await?;
     let pieces = verify_evidence(journal, &entries).await?;
     Ok((entries, pieces))
-}
-
-fn row(head: &Head, entries: &[Entry]) -> Value {
-    let opened = entries.iter().find(|e| e.kind == "opened").map(|e| &e.body);
-    let outcome = reported(entries).and_then(|run| serde_json::to_value(run.outcome).ok());
-    json!({
-        "incident": head.incident,
-        "alarm": opened.and_then(|b| b.pointer("/alarm/name")),
-        "service": opened.and_then(|b| b.get("service")),
-        "opened_at": entries.first().map(|e| e.at),
-        "outcome": outcome.unwrap_or_else(|| json!("open")),
-        "entries": head.entries,
-        "hash": head.hash,
-    })
 }
 
 fn reported(entries: &[Entry]) -> Option<Run> {

@@ -27,6 +27,7 @@ mod runbook;
 mod seat;
 mod serve;
 mod spend;
+mod store;
 mod triage;
 #[cfg(feature = "demo")]
 mod world;
@@ -69,6 +70,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Desk(desk) => desk::run(desk).await,
         Command::Approvers(approvers) => approvers::run(approvers),
         Command::Keys(keys) => keys::run(keys),
+        Command::Store(store) => store::run(store).await,
         Command::Notify(notify) => notify::run(notify).await,
         Command::Mcp(arguments) => Ok(mcp::run(arguments).await),
         Command::Probe(arguments) => probe::run(arguments).await,

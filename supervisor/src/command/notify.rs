@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::{
     deliver::{Beside, NoticeView, NotifyConfig, outbox_of, try_route},
+    intake::inbox::Said,
     terminal::{
         style::{FAINT, STRONG},
         text::{clean, escaped, fit},
@@ -17,7 +18,7 @@ use crate::{
 
 use super::{
     args::{Format, NotifyArgs, NotifyCommand},
-    incidents::store,
+    incidents::{say, store},
 };
 
 pub(super) async fn run(arguments: NotifyArgs) -> anyhow::Result<ExitCode> {
@@ -26,20 +27,8 @@ pub(super) async fn run(arguments: NotifyArgs) -> anyhow::Result<ExitCode> {
         NotifyCommand::Test { route, config } => test(route.as_deref(), &config, format).await,
         NotifyCommand::List { all, store: path } => list(&beside(&store(path))?, all, format).await,
         NotifyCommand::Ack { incident, by, store: path } => {
-            let ended = beside(&store(path))?.acknowledge(&incident, &by).await?;
-            match format {
-                Format::Json => {
-                    writeln!(anstream::stdout(), "{}", json!({ "incident": incident, "ended": ended }))?;
-                }
-                Format::Text if ended == 0 => {
-                    writeln!(anstream::stdout(), "{incident}: nothing was waiting for anybody")?;
-                }
-                Format::Text => writeln!(
-                    anstream::stdout(),
-                    "{incident} is yours: nobody else is woken, and those who were told hear of it"
-                )?,
-            }
-            Ok(ExitCode::SUCCESS)
+            beside(&store(path.clone()))?;
+            say(&store(path), incident, Said::Acknowledged { by }, format).await
         }
     }
 }

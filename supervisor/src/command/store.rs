@@ -81,7 +81,10 @@ pub(super) async fn run(arguments: StoreArgs) -> anyhow::Result<ExitCode> {
         }
         StoreCommand::Prune { days } => {
             let gone = prune(&path, days).await?;
-            (format!("{gone} incidents that ended more than {days} days ago are gone"), json!({ "gone": gone }))
+            (
+                format!("{gone} incidents that ended more than {days} days ago are gone"),
+                json!({ "gone": gone }),
+            )
         }
     };
     match format {

@@ -48,7 +48,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use config::{NotifyConfig, NotifyError, RawNotify};
 pub use heartbeat::{Organ, Pulse};
 pub use notice::{About, Kind, Line, Notice, Origin, Over, Severity};
-pub use outbox::{OutboxError, outbox_of};
+pub use outbox::{OutboxError, hold_outbox, outbox_of};
 pub use sign::{NOTICE, SIGNATURE, SignatureError, TIMESTAMP, WINDOW_S, sign, verify};
 pub use trial::{Tried, try_route};
 pub use view::{DeliveryHealth, NoticeView};
@@ -213,6 +213,14 @@ impl Deliver {
                 Err(DeliverError::NotKept { told, source })
             }
         }
+    }
+
+    /// Hands a follow-up over for those who were told of an escalation while the outbox did not work,
+    /// so that it does not know them: it is sent once, by the channel that would be first.
+    pub async fn follow_up_at_once(&self, notice: &Notice) -> Option<String> {
+        let asked_of = Notice { kind: Kind::Escalation, ..notice.clone() };
+        let legs = self.0.setup().legs(&asked_of, self.0.clock.now());
+        self.0.send_at_once(notice, &legs).await
     }
 
     /// A person has the incident: nobody else is woken for it, those who were told hear of it, and

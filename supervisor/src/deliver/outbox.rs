@@ -26,7 +26,7 @@ use midwatch_policy::{IncidentId, Timestamp};
 use rusqlite::{Connection, Transaction, params};
 
 use file::Failure;
-pub use file::{OutboxError, outbox_of};
+pub use file::{OutboxError, hold_outbox, outbox_of};
 pub(super) use rows::{Claimed, Scope};
 pub(super) use watch::Watch;
 

@@ -70,7 +70,7 @@ impl Waiting {
 /// One at work.
 #[derive(Debug)]
 struct Work {
-    service: Option<ServiceName>,
+    incident: Waiting,
     place: Place,
 }
 
@@ -146,7 +146,7 @@ impl Queue {
         }
         let held = |work: &&Work| work.place == Place::Held;
         let busy = |service: &Option<ServiceName>| {
-            self.working.values().filter(held).filter(|work| work.service == *service).count()
+            self.working.values().filter(held).filter(|work| work.incident.service == *service).count()
         };
         let (at, _) = self
             .waiting
@@ -154,7 +154,7 @@ impl Queue {
             .enumerate()
             .min_by_key(|(_, waiting)| (waiting.rank(now), busy(&waiting.service), waiting.since))?;
         let next = self.waiting.remove(at);
-        let work = Work { service: next.service.clone(), place: Place::Held };
+        let work = Work { incident: next.clone(), place: Place::Held };
         self.working.insert(next.incident.clone(), work);
         Some(next)
     }
@@ -165,6 +165,14 @@ impl Queue {
         if gone.is_some_and(|work| work.place == Place::GivenUp) {
             self.parked = self.parked.saturating_sub(1);
         }
+    }
+
+    /// All that were at work are not any more, and are gone on with before everything else: who
+    /// worked on them broke off.
+    pub fn put_back(&mut self) {
+        let broken_off = std::mem::take(&mut self.working).into_values();
+        self.waiting.extend(broken_off.map(|work| Waiting { interrupted: true, ..work.incident }));
+        self.parked = 0;
     }
 
     /// One at work asks people, and gives its place up. Says whether there is one more place.
@@ -250,6 +258,10 @@ mod tests {
         queue.done(&id(2));
         assert_eq!(queue.next(at(10)).unwrap().incident, id(3));
         assert!(!queue.park(&id(9)), "nobody knows it");
+        queue.push(waiting(4, "vital", 0, 5));
+        queue.put_back();
+        assert_eq!((queue.working(), queue.waiting()), (0, 2));
+        assert_eq!(queue.next(at(10)).unwrap().incident, id(3), "what broke off goes first");
     }
 
     #[test]

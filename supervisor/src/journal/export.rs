@@ -40,7 +40,8 @@ pub async fn export(journal: &dyn Journal, incident: &IncidentId) -> Result<Opti
     let Some(last) = entries.last() else { return Ok(None) };
     let mut evidence = BTreeMap::new();
     for digest in digests(&entries) {
-        let broken = |problem: String| JournalError::Broken { incident: incident.to_string(), seq: 0, problem };
+        let broken =
+            |problem: String| JournalError::Broken { incident: incident.to_string(), seq: 0, problem };
         let kept = journal.kept(&digest).await?;
         let bytes = kept.ok_or_else(|| broken(format!("evidence {digest} is missing from the store")))?;
         let text = String::from_utf8(bytes).map_err(|_| broken(format!("evidence {digest} is no text")))?;
@@ -57,8 +58,11 @@ fn digests(entries: &[Entry]) -> Vec<String> {
 /// Takes an incident in.
 pub async fn import(journal: &dyn Journal, exported: Exported) -> Result<Imported, JournalError> {
     let Exported { form, incident, hash, entries, evidence } = exported;
-    let broken =
-        |problem: &str| JournalError::Broken { incident: incident.to_string(), seq: 0, problem: problem.to_owned() };
+    let broken = |problem: &str| JournalError::Broken {
+        incident: incident.to_string(),
+        seq: 0,
+        problem: problem.to_owned(),
+    };
     if form != FORM {
         return Err(broken(&format!("it has form {form}, and this midwatch reads {FORM}")));
     }
@@ -116,7 +120,9 @@ mod tests {
         let exported = export(&journal, &id).await.unwrap().unwrap();
         let text = serde_json::to_string(&exported).unwrap();
         let other = SqliteJournal::in_memory().unwrap();
-        for (from, to) in [("\"shop\"", "\"shap\""), ("{\\\"a\\\":1}", "{\\\"a\\\":2}"), ("\"form\":1", "\"form\":9")] {
+        for (from, to) in
+            [("\"shop\"", "\"shap\""), ("{\\\"a\\\":1}", "{\\\"a\\\":2}"), ("\"form\":1", "\"form\":9")]
+        {
             assert!(text.contains(from), "{text}");
             let altered = serde_json::from_str(&text.replace(from, to)).unwrap();
             let refused = import(&other, altered).await.unwrap_err();
@@ -139,7 +145,11 @@ mod tests {
         let ids = ["inc-1", "inc-2", "inc-3"].map(|id| IncidentId::parse(id).unwrap());
         let one = export(&filled(&ids[0]).await, &ids[0]).await.unwrap().unwrap();
         import(&journal, one.clone()).await.unwrap();
-        let draft = |at: &str, kind: &str, body: Value| Draft { at: at.parse().unwrap(), kind: kind.to_owned(), body };
+        let draft = |at: &str, kind: &str, body: Value| Draft {
+            at: at.parse().unwrap(),
+            kind: kind.to_owned(),
+            body,
+        };
         let shared = one.evidence.keys().next().unwrap();
         let mine = journal.keep(vec![b"{\"b\":1}".to_vec()]).await.unwrap().remove(0);
         // Old, and not over.

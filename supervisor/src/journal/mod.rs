@@ -1,12 +1,14 @@
 //! The journal: one append-only, hash-chained list of entries for each incident.
 //!
-//! INVARIANT: an entry is never changed or removed. Every entry carries the SHA-256 of the
+//! INVARIANT: an entry is never changed, and goes only with its whole incident, when that is old and
+//! over (`forget`). Every entry carries the SHA-256 of the
 //! canonical JSON (RFC 8785) of itself and of the hash before it, so that a changed byte anywhere
 //! breaks the chain from there on. Appending names the version (number of entries) that the
 //! writer has seen; another number means that somebody else wrote, and nothing is written.
 //! The incident's state is read from here and nowhere else; a table of current state beside it
 //! was rejected, since the two would disagree one day.
 
+pub mod export;
 mod sqlite;
 
 use std::{future::Future, pin::Pin};
@@ -67,6 +69,23 @@ pub struct Head {
     pub hash: String,
 }
 
+/// An incident at a glance. Its chain is not verified for that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Overview {
+    /// Where its chain ends.
+    #[serde(flatten)]
+    pub head: Head,
+    /// When it was opened.
+    #[serde(rename = "opened_at")]
+    pub opened: Timestamp,
+    /// The alarm it was opened for.
+    pub alarm: Option<String>,
+    /// The service it is about.
+    pub service: Option<String>,
+    /// How it ended, if it has.
+    pub outcome: Option<String>,
+}
+
 /// Why the journal did not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -124,6 +143,13 @@ pub trait Journal: Send + Sync + std::fmt::Debug {
 
     /// All incidents, newest first.
     fn heads(&self) -> JournalFuture<'_, Vec<Head>>;
+
+    /// The newest incidents at a glance, newest first, however long their journals are.
+    fn overview(&self, most: u32) -> JournalFuture<'_, Vec<Overview>>;
+
+    /// Takes away whole incidents that were opened and reported before, `most` of them at a time,
+    /// with evidence that nothing refers to any more. Returns how many.
+    fn forget(&self, before: Timestamp, most: u32) -> JournalFuture<'_, u32>;
 
     /// Incidents that have begun and have no entry of kind `end` yet, oldest first.
     fn open<'a>(&'a self, end: &'a str) -> JournalFuture<'a, Vec<IncidentId>>;

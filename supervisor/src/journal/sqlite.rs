@@ -4,6 +4,7 @@
 //! many incidents share the time a disk takes to sync; whoever appended is answered only after
 //! that. Reads have a connection of their own and do not wait for writers.
 
+mod care;
 mod rows;
 mod writer;
 
@@ -17,14 +18,14 @@ use midwatch_policy::{IncidentId, Timestamp};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use tokio::sync::oneshot;
 
-use super::{Draft, Entry, Head, Journal, JournalError, JournalFuture, digest};
+use super::{Draft, Entry, Head, Journal, JournalError, JournalFuture, Overview, digest};
 
 use rows::{head_of, read};
 use writer::{Write, write_all};
 
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 /// What each version adds to the one before.
-const SCHEMA: [&str; 3] = [
+const SCHEMA: [&str; 4] = [
     "CREATE TABLE entries (
         incident TEXT NOT NULL, seq INTEGER NOT NULL, at TEXT NOT NULL, kind TEXT NOT NULL,
         body TEXT NOT NULL, prev TEXT NOT NULL, hash TEXT NOT NULL,
@@ -37,6 +38,8 @@ const SCHEMA: [&str; 3] = [
     "CREATE INDEX ends ON entries (kind, incident) WHERE kind = 'reported';",
     "CREATE TABLE pulse (one INTEGER PRIMARY KEY CHECK (one = 1), at TEXT NOT NULL);
     CREATE INDEX evidence ON entries (json_extract(body, '$.sha256')) WHERE kind = 'evidence_kept';",
+    "CREATE INDEX opened ON heads (opened);
+    ALTER TABLE blobs ADD COLUMN at INTEGER NOT NULL DEFAULT 0;",
 ];
 /// Appends that may wait for the writer.
 const WAITING: usize = 1024;
@@ -231,6 +234,15 @@ impl Journal for SqliteJournal {
             }
             Ok(heads)
         }))
+    }
+
+    fn overview(&self, most: u32) -> JournalFuture<'_, Vec<Overview>> {
+        Box::pin(self.read(move |connection| care::overview(connection, most)))
+    }
+
+    fn forget(&self, before: Timestamp, most: u32) -> JournalFuture<'_, u32> {
+        let (done, written) = oneshot::channel();
+        Box::pin(self.write(Write::Forget { before, most, done }, written))
     }
 
     fn open<'a>(&'a self, end: &'a str) -> JournalFuture<'a, Vec<IncidentId>> {

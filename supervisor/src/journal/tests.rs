@@ -177,7 +177,10 @@ async fn a_store_of_the_first_version_is_read_and_gone_on_with() {
     }
     let before = rusqlite::Connection::open(&path).unwrap();
     before
-        .execute_batch("DROP INDEX ends; DROP INDEX evidence; DROP TABLE pulse; PRAGMA user_version = 1;")
+        .execute_batch(
+            "DROP INDEX ends; DROP INDEX evidence; DROP TABLE pulse; DROP INDEX opened;
+             ALTER TABLE blobs DROP COLUMN at; PRAGMA user_version = 1;",
+        )
         .unwrap();
     drop(before);
     let journal = SqliteJournal::open(&path).unwrap();

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use super::*;
 use crate::{
     event::NoView,
-    journal::{Entry, JournalFuture, SqliteJournal},
+    journal::{Entry, JournalFuture, Overview, SqliteJournal},
 };
 
 /// A clock that is waited on without waiting.
@@ -83,6 +83,14 @@ impl Journal for Ill {
 
     fn heads(&self) -> JournalFuture<'_, Vec<Head>> {
         self.journal.heads()
+    }
+
+    fn overview(&self, most: u32) -> JournalFuture<'_, Vec<Overview>> {
+        self.journal.overview(most)
+    }
+
+    fn forget(&self, before: Timestamp, most: u32) -> JournalFuture<'_, u32> {
+        self.journal.forget(before, most)
     }
 
     fn open<'a>(&'a self, end: &'a str) -> JournalFuture<'a, Vec<IncidentId>> {

@@ -74,6 +74,8 @@ pub struct Config {
     pub at_once: usize,
     /// Incidents that may wait.
     pub waiting: usize,
+    /// How many days an incident is kept after its report. Without it, always.
+    pub keep_days: Option<u32>,
     /// How long work may take to come to a good place once it is told to stop.
     pub grace: Duration,
     /// How alarms are put together.
@@ -109,6 +111,7 @@ impl Default for Config {
             queues: Vec::new(),
             at_once: 8,
             waiting: 500,
+            keep_days: None,
             grace: Duration::from_secs(30),
             grouping: Grouping::default(),
             quiet: Quiet::default(),
@@ -156,6 +159,7 @@ impl Config {
             }
             config.queues =
                 file.tables("sqs", p).into_iter().filter_map(|table| QueueSource::read(table, p)).collect();
+            config.keep_days = parts::keep_days(&mut file, p);
             if let Some(table) = file.table("work", p) {
                 parts::work(table, &mut config, p);
             }
@@ -180,7 +184,7 @@ impl Config {
                 ));
             }
             file.finish(
-                "store, catalog, runbooks, calendar, model, [notify], [money], [http], [[caller]], [sns], [[sqs]], [work], [grouping], \
+                "store, keep_days, catalog, runbooks, calendar, model, [notify], [money], [http], [[caller]], [sns], [[sqs]], [work], [grouping], \
                  [[maintenance]], [[silence]], [[server]], [desk], [remediation]",
                 p,
             );

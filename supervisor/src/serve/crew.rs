@@ -23,7 +23,7 @@ use crate::{
     intake::{
         door::{AGAIN, Door, Refusal},
         inbox::Inbox,
-        queue::Waiting,
+        queue::{Queue, Waiting},
     },
     journal::JournalError,
     record::SideDoor,
@@ -91,6 +91,8 @@ impl Crew {
     /// Works until it is told to stop, and then at most `grace` longer.
     pub(super) async fn work(self: Arc<Self>, stop: &CancellationToken, grace: Duration) {
         let mut at_work = JoinSet::new();
+        // Where this broke off before, what was at work is not any more.
+        self.door.queue(Queue::put_back);
         loop {
             while let Some(next) = self.door.queue(|queue| queue.next(self.clock.now())) {
                 let crew = Arc::clone(&self);

@@ -8,7 +8,7 @@ use std::{
 };
 
 use midwatch_mcp::{Aws, AwsSettings};
-use midwatch_policy::{Calendar, Clock, Service};
+use midwatch_policy::{Calendar, Clock, Service, Timestamp};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot},
@@ -185,6 +185,8 @@ pub async fn run(start: Start, listening: impl FnOnce(SocketAddr)) -> Result<(),
         metrics: Arc::clone(&metrics),
         clock: Arc::clone(&clock),
         outage: Outage::default(),
+        keep_days: config.keep_days,
+        pruned: Timestamp::UNIX_EPOCH,
     };
     let state = (pulse, closed.clone());
     reading.spawn(

@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     alarm::Alarm,
-    deliver::{About, Deliver, DeliverError, Notice, NotifyConfig, Organ},
+    deliver::{About, Accepted, Deliver, DeliverError, Notice, NotifyConfig, Organ},
     event::{Event, Noted, View},
     intake::{inbox::Inbox, service_of},
     record::millis_between,
@@ -178,7 +178,11 @@ impl People {
             Say::Broken(incident, why) => Notice::broken(incident, &why, now),
             Say::Mended(incident) => Notice::mended(incident, now),
         };
-        told(deliver.notify(notice).await.map(drop));
+        match deliver.notify(notice.clone()).await {
+            // Nothing could be kept when they were told.
+            Ok(Accepted::NobodyToTell) => drop(deliver.follow_up_at_once(&notice).await),
+            done => told(done.map(drop)),
+        }
     }
 
     /// Tells of the end; says whether that is durable.

@@ -7,7 +7,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use midwatch_policy::Clock;
+use midwatch_policy::{Clock, SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -25,6 +25,10 @@ const EVERY: Duration = Duration::from_secs(15);
 /// How long a store may take to answer. Real time, since it is for I/O.
 const LONGEST: Duration = Duration::from_secs(20);
 
+/// How often old incidents are taken away, and how many at most.
+const PRUNE: SignedDuration = SignedDuration::from_mins(10);
+const AT_A_TIME: u32 = 100;
+
 /// What is looked at.
 #[derive(Debug)]
 pub(super) struct Pulse {
@@ -36,6 +40,10 @@ pub(super) struct Pulse {
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) outage: Outage,
+    /// How many days incidents are kept.
+    pub(super) keep_days: Option<u32>,
+    /// When old ones were last looked for.
+    pub(super) pruned: Timestamp,
 }
 
 impl Pulse {
@@ -73,6 +81,22 @@ impl Pulse {
         let catalog = Arc::clone(&self.sites.now().catalog);
         for (alarm, since) in self.door.left_out(now) {
             self.people.pass_on(&alarm, since, &catalog).await;
+        }
+        self.prune(now).await;
+    }
+
+    /// Takes away what is older than it is to be kept, a little at a time.
+    async fn prune(&mut self, now: Timestamp) {
+        let Some(days) = self.keep_days.filter(|_| now.duration_since(self.pruned).abs() >= PRUNE) else {
+            return;
+        };
+        self.pruned = now;
+        let Ok(before) = now.checked_sub(SignedDuration::from_hours(24 * i64::from(days))) else { return };
+        let journal = Arc::clone(&self.sites.now().journal);
+        match journal.forget(before, AT_A_TIME).await {
+            Ok(0) => {}
+            Ok(gone) => tracing::info!(gone, days, "old incidents were taken away"),
+            Err(error) => tracing::warn!(%error, "old incidents could not be taken away"),
         }
     }
 

@@ -10,7 +10,7 @@ use midwatch_policy::{IncidentId, Timestamp};
 use tokio::sync::Notify;
 
 use crate::{
-    journal::{Draft, Entry, Head, Journal, JournalFuture},
+    journal::{Draft, Entry, Head, Journal, JournalFuture, Overview},
     run::{Outcome, Run},
 };
 
@@ -116,6 +116,14 @@ impl Journal for Mortal {
 
     fn heads(&self) -> JournalFuture<'_, Vec<Head>> {
         self.kept.heads()
+    }
+
+    fn overview(&self, most: u32) -> JournalFuture<'_, Vec<Overview>> {
+        self.kept.overview(most)
+    }
+
+    fn forget(&self, before: Timestamp, most: u32) -> JournalFuture<'_, u32> {
+        self.kept.forget(before, most)
     }
 
     fn open<'a>(&'a self, end: &'a str) -> JournalFuture<'a, Vec<IncidentId>> {

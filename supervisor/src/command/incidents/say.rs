@@ -51,10 +51,9 @@ pub(in crate::command) async fn say(
         Format::Text if ended == 0 => {
             writeln!(out, "{incident} is yours; nothing was waiting for anybody")?;
         }
-        Format::Text => writeln!(
-            out,
-            "{incident} is yours: nobody else is woken, and those who were told hear of it"
-        )?,
+        Format::Text => {
+            writeln!(out, "{incident} is yours: nobody else is woken, and those who were told hear of it")?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

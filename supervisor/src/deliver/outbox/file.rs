@@ -94,21 +94,27 @@ pub fn outbox_of(store: &Path) -> PathBuf {
     store.with_extension("outbox.db")
 }
 
+/// Holds an outbox as long as the value lives: nobody sends from it meanwhile, so that no daemon
+/// runs with its store.
+pub fn hold_outbox(path: &Path) -> Result<File, OutboxError> {
+    let name = path.display().to_string();
+    let file = |source| OutboxError::File { path: name.clone(), source };
+    if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+        std::fs::create_dir_all(parent).map_err(file)?;
+    }
+    let lock = path.with_extension("lock");
+    let lock = OpenOptions::new().create(true).write(true).truncate(false).open(lock).map_err(file)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(std::fs::TryLockError::WouldBlock) => Err(OutboxError::Held(name)),
+        Err(std::fs::TryLockError::Error(source)) => Err(file(source)),
+    }
+}
+
 impl Outbox {
     /// Opens or creates it, to send from it.
     pub(in crate::deliver) fn open(path: &Path) -> Result<Self, OutboxError> {
-        let name = path.display().to_string();
-        let file = |source| OutboxError::File { path: name.clone(), source };
-        if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-            std::fs::create_dir_all(parent).map_err(file)?;
-        }
-        let lock = path.with_extension("lock");
-        let lock = OpenOptions::new().create(true).write(true).truncate(false).open(lock).map_err(file)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(OutboxError::Held(name)),
-            Err(std::fs::TryLockError::Error(source)) => return Err(file(source)),
-        }
+        let lock = hold_outbox(path)?;
         Self::with(path, Some(Arc::new(lock)))
     }
 

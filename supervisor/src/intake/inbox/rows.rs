@@ -90,6 +90,7 @@ pub(super) fn unfinished(connection: &Connection) -> Result<Vec<Open>, Failure> 
 pub(super) fn forget(connection: &Connection, before: Timestamp) -> Result<usize, Failure> {
     let sql =
         format!("DELETE FROM intake WHERE at < ?1 AND (incident IS NULL OR incident NOT IN ({UNFINISHED}))");
+    connection.execute("DELETE FROM said WHERE journaled = 1 AND at < ?1", [before.as_millisecond()])?;
     Ok(connection.execute(&sql, [before.as_millisecond()])?)
 }
 

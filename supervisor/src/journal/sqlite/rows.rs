@@ -60,7 +60,11 @@ pub(super) fn keep(connection: &Connection, pieces: Vec<Vec<u8>>) -> Result<Vec<
     for bytes in pieces {
         let digest = digest(&bytes);
         connection
-            .prepare_cached("INSERT INTO blobs VALUES (?1, ?2) ON CONFLICT (digest) DO NOTHING")?
+            .prepare_cached(
+                // When it was kept, by SQLite's clock: it is only held against that clock again.
+                "INSERT INTO blobs (digest, bytes, at) VALUES (?1, ?2, unixepoch())
+                 ON CONFLICT (digest) DO UPDATE SET at = unixepoch() WHERE at < unixepoch() - 43200",
+            )?
             .execute(params![digest, bytes])?;
         digests.push(digest);
     }

@@ -7,7 +7,9 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::{
-    Failure, Shared, explain, lock,
+    Failure, Shared,
+    care::forget,
+    explain, lock,
     rows::{append, keep, touch},
 };
 use crate::journal::{Draft, JournalError};
@@ -23,6 +25,11 @@ pub(super) enum Write {
         drafts: Vec<Draft>,
         done: oneshot::Sender<Result<u32, JournalError>>,
     },
+    Forget {
+        before: Timestamp,
+        most: u32,
+        done: oneshot::Sender<Result<u32, JournalError>>,
+    },
     Touch {
         now: Timestamp,
         done: oneshot::Sender<Result<(), JournalError>>,
@@ -33,35 +40,29 @@ pub(super) enum Write {
     },
 }
 
-/// What the writer did, to be told once it is durable.
-enum Wrote {
-    Append(oneshot::Sender<Result<u32, JournalError>>, Result<u32, JournalError>),
-    Keep(oneshot::Sender<Result<Vec<String>, JournalError>>, Result<Vec<String>, JournalError>),
-    Touch(oneshot::Sender<Result<(), JournalError>>, Result<(), JournalError>),
+/// Tells who waits what became of their part; with why, where the whole group failed.
+type Answer = Box<dyn FnOnce(Option<JournalError>) + Send>;
+
+/// An answer that is kept until the group is durable.
+fn later<T: Send + 'static>(
+    done: oneshot::Sender<Result<T, JournalError>>,
+    result: Result<T, JournalError>,
+) -> Answer {
+    // Whoever does not wait any more need not be told.
+    Box::new(move |failed| drop(done.send(failed.map_or(result, Err))))
 }
 
 /// Writes what comes until nobody can send any more.
 pub(super) fn write_all(shared: &Shared, work: &queue::Receiver<Write>, path: &str) {
     while let Ok(first) = work.recv() {
         let group: Vec<Write> = std::iter::once(first).chain(work.try_iter().take(GROUP - 1)).collect();
-        let (wrote, failed) = match write_group(&mut lock(shared), group, path) {
-            Ok(wrote) => (wrote, None),
-            Err((wrote, error)) => (wrote, Some(explain(path, &error).to_string())),
+        let (answers, failed) = match write_group(&mut lock(shared), group, path) {
+            Ok(answers) => (answers, None),
+            Err((answers, error)) => (answers, Some(explain(path, &error).to_string())),
         };
         let lost = |problem: &String| JournalError::Store { path: path.to_owned(), problem: problem.clone() };
-        for one in wrote {
-            // Whoever does not wait any more need not be told.
-            match one {
-                Wrote::Append(done, result) => {
-                    let _ = done.send(failed.as_ref().map_or(result, |problem| Err(lost(problem))));
-                }
-                Wrote::Touch(done, result) => {
-                    let _ = done.send(failed.as_ref().map_or(result, |problem| Err(lost(problem))));
-                }
-                Wrote::Keep(done, result) => {
-                    let _ = done.send(failed.as_ref().map_or(result, |problem| Err(lost(problem))));
-                }
-            }
+        for answer in answers {
+            answer(failed.as_ref().map(lost));
         }
     }
 }
@@ -71,36 +72,36 @@ fn write_group(
     connection: &mut Connection,
     group: Vec<Write>,
     path: &str,
-) -> Result<Vec<Wrote>, (Vec<Wrote>, rusqlite::Error)> {
-    let mut wrote = Vec::with_capacity(group.len());
+) -> Result<Vec<Answer>, (Vec<Answer>, rusqlite::Error)> {
+    let mut answers = Vec::with_capacity(group.len());
     let transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
         Ok(transaction) => transaction,
-        Err(error) => {
-            let unwritten = |one| match one {
-                Write::Append { done, .. } => Wrote::Append(done, Ok(0)),
-                Write::Keep { done, .. } => Wrote::Keep(done, Ok(Vec::new())),
-                Write::Touch { done, .. } => Wrote::Touch(done, Ok(())),
-            };
-            return Err((group.into_iter().map(unwritten).collect(), error));
-        }
+        Err(error) => return Err((group.into_iter().map(unwritten).collect(), error)),
     };
     for one in group {
-        match one {
+        answers.push(match one {
             Write::Append { incident, expected, drafts, done } => {
-                let result = part(&transaction, path, |tx| append(tx, &incident, expected, drafts));
-                wrote.push(Wrote::Append(done, result));
+                later(done, part(&transaction, path, |tx| append(tx, &incident, expected, drafts)))
             }
-            Write::Touch { now, done } => {
-                wrote.push(Wrote::Touch(done, part(&transaction, path, |tx| Ok(touch(tx, now)?))));
+            Write::Touch { now, done } => later(done, part(&transaction, path, |tx| Ok(touch(tx, now)?))),
+            Write::Forget { before, most, done } => {
+                later(done, part(&transaction, path, |tx| Ok(forget(tx, before, most)?)))
             }
-            Write::Keep { pieces, done } => {
-                wrote.push(Wrote::Keep(done, part(&transaction, path, |tx| keep(tx, pieces))));
-            }
-        }
+            Write::Keep { pieces, done } => later(done, part(&transaction, path, |tx| keep(tx, pieces))),
+        });
     }
     match transaction.commit() {
-        Ok(()) => Ok(wrote),
-        Err(error) => Err((wrote, error)),
+        Ok(()) => Ok(answers),
+        Err(error) => Err((answers, error)),
+    }
+}
+
+/// The answer to what was not even begun; why is said for the whole group.
+fn unwritten(one: Write) -> Answer {
+    match one {
+        Write::Append { done, .. } | Write::Forget { done, .. } => later(done, Ok(0)),
+        Write::Keep { done, .. } => later(done, Ok(Vec::new())),
+        Write::Touch { done, .. } => later(done, Ok(())),
     }
 }
 

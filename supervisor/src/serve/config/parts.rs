@@ -187,6 +187,15 @@ pub(super) fn model(file: &mut Fields<'_>, p: &mut Vec<Problem>) -> Option<Model
     model
 }
 
+/// How long incidents are kept.
+pub(super) fn keep_days(file: &mut Fields<'_>, p: &mut Vec<Problem>) -> Option<u32> {
+    let days: u32 = file.take("keep_days", "400", p)?;
+    if days == 0 {
+        p.push(file.wrong("`keep_days` is 0", "write how many days, or leave it out to keep them always"));
+    }
+    Some(days)
+}
+
 /// Who is told, from the same text: it has a reader of its own.
 pub(super) fn notify(text: &str, p: &mut Vec<Problem>) -> Option<NotifyConfig> {
     let variable = |name: &str| std::env::var(name).ok();
