@@ -22,8 +22,10 @@ import tempfile
 import threading
 import time
 
-from house import House
-from sqs import Queues
+sys.dont_write_bytecode = True
+
+from house import House  # noqa: E402
+from sqs import Queues  # noqa: E402
 
 SEED = int(os.environ.get("MIDWATCH_SEED", "1"))
 
