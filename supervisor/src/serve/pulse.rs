@@ -76,7 +76,7 @@ impl Pulse {
         let mut troubles = self.health.troubles(now);
         troubles.extend(self.metrics.broken_queues());
         if let Some(say) = self.outage.step(&troubles, now) {
-            self.people.say(say).await;
+            Box::pin(self.people.say(say)).await;
         }
         let catalog = Arc::clone(&self.sites.now().catalog);
         for (alarm, since) in self.door.left_out(now) {
