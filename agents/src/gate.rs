@@ -72,13 +72,21 @@ struct Counters {
     transitions: AtomicU64,
 }
 
+/// What a gate did of people's orders.
+#[derive(Debug, Default)]
+struct Obeyed {
+    /// The order that was carried out last: itself and not its place, since files are rotated.
+    last: Option<Order>,
+    /// What it changed, until a call tells it.
+    untold: Option<Transition>,
+}
+
 /// The gate.
 pub struct Gate {
     name: String,
     switch: Arc<ModelSwitch>,
     orders: Arc<Orders>,
-    /// The place of the last order that was carried out.
-    obeyed: Mutex<usize>,
+    obeyed: Mutex<Obeyed>,
     breaker: Mutex<Breaker>,
     quota: RwLock<Arc<Limited>>,
     counters: Counters,
@@ -126,17 +134,22 @@ impl Gate {
         }
     }
 
-    /// Carries out what a person ordered since the last look.
-    pub fn obey(&self, now: Timestamp) -> Option<Transition> {
-        let (place, order) = self.orders.of(&self.name)?;
-        let mut obeyed = self.obeyed.lock().unwrap_or_else(PoisonError::into_inner);
-        if *obeyed == place {
-            return None;
-        }
-        *obeyed = place;
-        match order.to {
+    /// Carries out what a person ordered since the last look. What that changed is told by the next
+    /// call, whoever looked.
+    pub fn obey(&self, now: Timestamp) {
+        // Held while the orders are read: an older one must not come after a newer one.
+        let mut obeyed = self.obeyed();
+        let Some(order) = self.orders.of(&self.name).filter(|order| obeyed.last.as_ref() != Some(order))
+        else {
+            return;
+        };
+        let changed = match order.to {
             Ordered::Open => self.hold_open(now, &order.whose()),
             Ordered::Close => self.close(now, &order.whose()),
+        };
+        obeyed.last = Some(order);
+        if changed.is_some() {
+            obeyed.untold = changed;
         }
     }
 
@@ -182,9 +195,9 @@ impl Gate {
             bump(&self.counters.refused);
             return (Err(Closed::Switch(why)), None);
         }
-        let ordered = self.obey(now);
+        self.obey(now);
         let (leave, changed) = self.lock().admit(now);
-        let changed = self.count(changed).or(ordered);
+        let changed = self.count(changed).or_else(|| self.obeyed().untold.take());
         match leave {
             Ok(leave) => {
                 bump(&self.counters.admitted);
@@ -216,6 +229,10 @@ impl Gate {
             tracing::warn!(name, to = to.as_str(), why, "circuit breaker changed");
         }
         changed
+    }
+
+    fn obeyed(&self) -> MutexGuard<'_, Obeyed> {
+        self.obeyed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Breaker> {

@@ -121,7 +121,8 @@ pub struct RunOutcome<T> {
     /// What a reader of the report should know about it, where the model did not conclude.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remark: Option<String>,
-    /// What its tools answered, with evidence ids.
+    /// What its tools answered, with evidence ids. Journals of before this was kept have none.
+    #[serde(default)]
     pub observed: Vec<Observation>,
     /// Model calls that were answered.
     pub turns: u32,

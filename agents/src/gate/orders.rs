@@ -1,14 +1,16 @@
 //! What people ordered of circuit breakers, by hand: a file of lines that is only ever added to.
 //!
 //! The file is the record of who held what open since when, and outlives the process: it is read
-//! again whenever it has grown, and the last order that fits a gate counts. A socket to the daemon
-//! was rejected: an order must count for one that is down just now.
+//! again whenever it is another or has changed, and the last order that fits a gate counts. A socket
+//! to the daemon was rejected: an order must count for one that is down just now.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{self, BufRead as _, BufReader, Write as _},
+    fs::OpenOptions,
+    io::{self, Write as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
+    time::SystemTime,
 };
 
 use midwatch_policy::Timestamp;
@@ -55,10 +57,10 @@ impl Order {
         }
     }
 
-    /// Adds it to a file; when this returns it is on the disk.
+    /// Adds it to a file; when this returns it is on the disk. It begins with an end of line: what
+    /// a full disk left of the one before must not swallow it.
     pub fn append(&self, file: &Path) -> io::Result<()> {
-        let mut line = serde_json::to_string(self)?;
-        line.push('\n');
+        let line = format!("\n{}\n", serde_json::to_string(self)?);
         let mut file = OpenOptions::new().create(true).append(true).open(file)?;
         file.write_all(line.as_bytes())?;
         file.sync_all()
@@ -67,17 +69,17 @@ impl Order {
     /// All orders of a file, the oldest first; none where there is no file. A line that is no order
     /// is skipped and told.
     pub fn all(file: &Path) -> io::Result<Vec<Self>> {
-        let lines = match File::open(file) {
-            Ok(opened) => BufReader::new(opened).lines(),
+        let bytes = match std::fs::read(file) {
+            Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
         let mut orders = Vec::new();
-        for line in lines {
-            let line = line?;
-            match serde_json::from_str(&line) {
+        // By bytes: half a line may end within a character.
+        for line in bytes.split(|byte| *byte == b'\n') {
+            match serde_json::from_slice(line) {
                 Ok(order) => orders.push(order),
-                Err(_) if line.trim().is_empty() => {}
+                Err(_) if line.trim_ascii().is_empty() => {}
                 Err(error) => tracing::error!(file = %file.display(), %error, "a line is no order"),
             }
         }
@@ -94,9 +96,28 @@ pub struct Orders {
 
 #[derive(Debug, Default)]
 struct Read {
-    /// Bytes that were read.
-    length: u64,
+    /// The file as it was then.
+    stamp: Stamp,
     orders: Vec<Order>,
+}
+
+/// What tells a file from another, and from itself after a change. A rotated file may be as long as
+/// the one before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Stamp {
+    length: u64,
+    modified: Option<SystemTime>,
+    inode: u64,
+}
+
+impl Stamp {
+    /// That of a file now; of none where there is none.
+    fn of(file: &Path) -> Self {
+        std::fs::metadata(file).map_or_else(
+            |_| Self::default(),
+            |known| Self { length: known.len(), modified: known.modified().ok(), inode: known.ino() },
+        )
+    }
 }
 
 impl Orders {
@@ -110,20 +131,18 @@ impl Orders {
         self.file.as_deref()
     }
 
-    /// The last order for a gate, with its place in the file. What cannot be read now stays as it
-    /// was read last.
-    pub(super) fn of(&self, gate: &str) -> Option<(usize, Order)> {
+    /// The last order for a gate. What cannot be read now stays as it was read last.
+    pub(super) fn of(&self, gate: &str) -> Option<Order> {
         let file = self.file.as_deref()?;
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let length = std::fs::metadata(file).map_or(0, |known| known.len());
-        if length != read.length {
+        let stamp = Stamp::of(file);
+        if stamp != read.stamp {
             match Order::all(file) {
-                Ok(orders) => *read = Read { length, orders },
+                Ok(orders) => *read = Read { stamp, orders },
                 Err(error) => tracing::error!(file = %file.display(), %error, "orders cannot be read"),
             }
         }
-        let found = read.orders.iter().enumerate().rev().find(|(_, order)| order.is_for(gate))?;
-        Some((found.0 + 1, found.1.clone()))
+        read.orders.iter().rev().find(|order| order.is_for(gate)).cloned()
     }
 }
 
@@ -143,15 +162,35 @@ mod tests {
         let orders = Orders::new(Some(file.clone()));
         assert_eq!(orders.of("us-east-1 m"), None);
         order("us-east-1", Ordered::Open).append(&file).unwrap();
-        assert_eq!(orders.of("us-east-1 m").unwrap().1.to, Ordered::Open);
+        assert_eq!(orders.of("us-east-1 m").unwrap().to, Ordered::Open);
         assert_eq!(orders.of("us-west-2 m"), None);
-        // Half a line, such as of a full disk, takes nothing away from the others.
-        std::fs::OpenOptions::new().append(true).open(&file).unwrap().write_all(b"{\"at\"\n").unwrap();
+        // Half a line, such as of a full disk, takes nothing away from the others: it has no end, and
+        // may break off within a character.
+        let half = [b"{\"by\": \"".as_slice(), &[0xc3]].concat();
+        std::fs::OpenOptions::new().append(true).open(&file).unwrap().write_all(&half).unwrap();
         order("us-west-2", Ordered::Close).append(&file).unwrap();
-        assert_eq!(orders.of("us-east-1 m").unwrap(), (1, order("us-east-1", Ordered::Open)));
+        assert_eq!(orders.of("us-west-2 m"), Some(order("us-west-2", Ordered::Close)));
+        assert_eq!(orders.of("us-east-1 m"), Some(order("us-east-1", Ordered::Open)));
         order(" m", Ordered::Close).append(&file).unwrap();
-        assert_eq!(orders.of("us-east-1 m").unwrap().1.to, Ordered::Close);
+        assert_eq!(orders.of("us-east-1 m").unwrap().to, Ordered::Close);
         std::fs::remove_file(&file).unwrap();
         assert_eq!(Orders::default().of("m"), None);
+    }
+
+    #[test]
+    fn another_file_of_the_same_length_is_read() {
+        let file = std::env::temp_dir().join(format!("midwatch-orders-rotated-{}", std::process::id()));
+        let _ = std::fs::remove_file(&file);
+        let orders = Orders::new(Some(file.clone()));
+        order("us-east-1", Ordered::Open).append(&file).unwrap();
+        assert_eq!(orders.of("us-east-1 m").unwrap().by, "first-on-call");
+        let length = std::fs::metadata(&file).unwrap().len();
+        let next = file.with_extension("next");
+        let other = Order { by: "later-on-call".to_owned(), ..order("us-east-1", Ordered::Open) };
+        other.append(&next).unwrap();
+        assert_eq!(std::fs::metadata(&next).unwrap().len(), length);
+        std::fs::rename(&next, &file).unwrap();
+        assert_eq!(orders.of("us-east-1 m"), Some(other));
+        std::fs::remove_file(&file).unwrap();
     }
 }

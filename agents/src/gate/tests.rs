@@ -82,3 +82,26 @@ fn a_person_holds_a_breaker_open_and_closes_it_by_a_file() {
     assert_eq!((leave.is_ok(), changed.unwrap().why.as_str()), (true, "closed by first-on-call"));
     std::fs::remove_file(&file).unwrap();
 }
+
+#[test]
+fn an_order_in_a_new_file_is_carried_out_and_one_seen_by_a_scrape_is_told_by_the_next_call() {
+    let file = std::env::temp_dir().join(format!("midwatch-gate-rotated-{}", std::process::id()));
+    let _ = std::fs::remove_file(&file);
+    let gates = Gates::new(ModelSwitch::default(), Orders::new(Some(file.clone())));
+    let it = gates.want(&mut Wanted::default(), "us-east-1 m", BreakerSettings::default(), Limits::default());
+    let order = |time, to| {
+        let (gates, by) = ("us-east-1".to_owned(), "first-on-call".to_owned());
+        Order { at: at(time), gates, to, by, why: None }.append(&file).unwrap();
+    };
+    order("02:00", Ordered::Open);
+    assert_eq!(it.admit(at("02:00")).1.unwrap().to, Phase::Open);
+    // Rotated away, it stays as ordered; the first line of the new file is a new order.
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!((it.admit(at("02:01")).1, it.phase()), (None, Phase::Open));
+    order("02:02", Ordered::Close);
+    it.obey(at("02:02"));
+    assert_eq!(it.phase(), Phase::Closed);
+    assert_eq!(it.admit(at("02:03")).1.unwrap().why, "closed by first-on-call");
+    assert_eq!(it.admit(at("02:04")).1, None);
+    std::fs::remove_file(&file).unwrap();
+}

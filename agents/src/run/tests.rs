@@ -1,6 +1,7 @@
 //! The loop against models that do what models do, and worse.
 
 mod chain;
+mod journaled;
 mod prefix;
 mod stage;
 
