@@ -2,9 +2,11 @@
 //! configuration, and what is built from it.
 
 mod choice;
+#[cfg(test)]
+mod tests;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     num::NonZeroU32,
     path::{Path, PathBuf},
     sync::Arc,
@@ -55,7 +57,7 @@ pub enum Rung {
     Bedrock {
         /// Model id, inference profile or its ARN.
         model: String,
-        /// The region; absent: that of the credentials.
+        /// The region; absent: that of the credentials, and its name begins with `bedrock`.
         region: Option<String>,
         /// What the account allows of it there.
         limits: Option<Limits>,
@@ -83,6 +85,18 @@ pub enum Rung {
         /// What it costs, if the price file does not say.
         price: Option<Price>,
     },
+}
+
+impl Rung {
+    /// What its gate is called: known from the configuration alone, so that an order by hand needs
+    /// neither the daemon's keys nor its environment.
+    pub fn name(&self) -> String {
+        let (place, model) = match self {
+            Self::Bedrock { region, model, .. } => (region.as_deref().unwrap_or("bedrock"), model),
+            Self::OpenAi { base_url, model, .. } => (base_url.as_str(), model),
+        };
+        format!("{place} {model}")
+    }
 }
 
 /// What is wrong with the models of a configuration.
@@ -164,6 +178,11 @@ impl MoneyConfig {
         Ok(Models { small, large, prices, bounds: Bounds { gates: wanted, ceilings: self.ceilings } })
     }
 
+    /// The names of its gates.
+    pub fn names(&self) -> BTreeSet<String> {
+        self.small.iter().chain(&self.large).map(Rung::name).collect()
+    }
+
     /// The same with its files where they are, seen from `base`.
     #[must_use]
     pub fn under(mut self, base: &Path) -> Self {
@@ -199,15 +218,14 @@ impl Building<'_> {
     }
 
     fn rung(&mut self, rung: &Rung) -> Result<Chain, ModelsError> {
-        let (name, model, limits, price): (String, Arc<dyn Model>, _, _) = match rung {
+        let (model, limits, price): (Arc<dyn Model>, _, _) = match rung {
             Rung::Bedrock { model, region, limits, price } => {
                 let Some(aws) = self.aws else { return Err(ModelsError::NoAws(model.clone())) };
                 let aws = match region {
                     Some(region) => aws.to_builder().region(Region::new(region.clone())).build(),
                     None => aws.clone(),
                 };
-                let place = aws.region().map_or("bedrock", |region| region.as_ref()).to_owned();
-                (format!("{place} {model}"), Arc::new(BedrockModel::new(&aws, model)), limits, price)
+                (Arc::new(BedrockModel::new(&aws, model)), limits, price)
             }
             Rung::OpenAi { model, base_url, key_env, key_file, calling, plain_http, limits, price } => {
                 let one = self.places.entry(model.clone()).or_insert_with(|| base_url.clone());
@@ -225,14 +243,14 @@ impl Building<'_> {
                 };
                 let built = OpenAiModel::new(config)
                     .map_err(|source| ModelsError::OpenAi { model: model.clone(), source })?;
-                (format!("{base_url} {model}"), Arc::new(built), limits, price)
+                (Arc::new(built), limits, price)
             }
         };
         if let Some(price) = price {
             self.prices.set(model.id(), *price);
         }
         let limits = limits.unwrap_or(self.config.limits);
-        let gate = self.gates.want(&mut self.wanted, &name, self.config.breaker, limits);
+        let gate = self.gates.want(&mut self.wanted, &rung.name(), self.config.breaker, limits);
         Ok(Chain::of(model, gate))
     }
 }
@@ -256,90 +274,4 @@ fn key(model: &str, variable: Option<&str>, file: Option<&PathBuf>) -> Result<Op
 /// So many requests a minute, and nothing else limited.
 pub fn per_minute(requests: NonZeroU32) -> Limits {
     Limits { requests_per_minute: requests, ..Limits::default() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const CONFIG: &str = r#"
-        [ceilings]
-        hour_micro_usd = 1_000_000
-        [breaker]
-        error_percent = 30
-        [limits]
-        tokens_per_minute = 200_000
-        [[small]]
-        provider = "openai"
-        model = "coder"
-        base_url = "http://127.0.0.1:8080/v1"
-        calling = "schema"
-        price = { input = 0, output = 0 }
-        [[large]]
-        provider = "bedrock"
-        model = "us.anthropic.claude-sonnet-4-6"
-        region = "us-east-1"
-        [[large]]
-        provider = "bedrock"
-        model = "us.anthropic.claude-sonnet-4-6"
-        region = "us-west-2"
-        limits = { requests_per_minute = 30 }
-        [[large]]
-        provider = "openai"
-        model = "coder"
-        base_url = "http://127.0.0.1:8080/v1"
-    "#;
-
-    #[test]
-    fn chains_are_built_in_order_with_one_gate_for_each_place() {
-        let config: MoneyConfig = toml::from_str(CONFIG).unwrap();
-        assert_eq!(
-            (config.ceilings.hour_micro_usd, config.ceilings.incident_micro_usd),
-            (1_000_000, 500_000)
-        );
-        let aws = SdkConfig::builder().behavior_version(aws_config::BehaviorVersion::latest()).build();
-        let models = config.build(Some(&aws), Prices::embedded().unwrap(), &Gates::default()).unwrap();
-        let gates: Vec<&str> = models.bounds.gates.names().collect();
-        assert_eq!(
-            gates,
-            [
-                "http://127.0.0.1:8080/v1 coder",
-                "us-east-1 us.anthropic.claude-sonnet-4-6",
-                "us-west-2 us.anthropic.claude-sonnet-4-6"
-            ]
-        );
-        assert_eq!((models.small.id(), models.small.fallbacks().len()), ("openai/coder", 0));
-        let after: Vec<&str> = models.large.fallbacks().iter().map(|m| m.id()).collect();
-        assert_eq!(after, ["us.anthropic.claude-sonnet-4-6", "openai/coder"]);
-        let now = "2026-11-21T02:04:00Z".parse().unwrap();
-        assert_eq!(models.prices.of("openai/coder", now), Some(Price::FREE));
-        let none = MoneyConfig::default().build(None, Prices::default(), &Gates::default()).unwrap();
-        assert_eq!((none.small.id(), none.bounds.gates.names().count()), ("playbook", 0));
-    }
-
-    #[test]
-    fn what_cannot_work_is_said_before_the_first_alarm() {
-        let parse = |text: &str| toml::from_str::<MoneyConfig>(text);
-        for wrong in [
-            "[ceilings]\nyear_micro_usd = 1\n",
-            "[limits]\nrequests_per_minute = 0\n",
-            "[[small]]\nprovider = \"other\"\nmodel = \"m\"\n",
-            "[[small]]\nprovider = \"bedrock\"\nmodel = \"m\"\ntypo = 1\n",
-        ] {
-            assert!(parse(wrong).is_err(), "{wrong}");
-        }
-        let gates = Gates::default();
-        let build = |text: &str| parse(text).unwrap().build(None, Prices::default(), &gates).unwrap_err();
-        let bedrock = build("[[small]]\nprovider = \"bedrock\"\nmodel = \"m\"\n");
-        assert!(matches!(bedrock, ModelsError::NoAws(_)));
-        let openai = "[[small]]\nprovider = \"openai\"\nmodel = \"m\"\n";
-        let far = build(&format!("{openai}base_url = \"http://models.internal/v1\"\n"));
-        assert!(matches!(far, ModelsError::OpenAi { .. }));
-        let no_key =
-            build(&format!("{openai}base_url = \"https://h/v1\"\nkey_env = \"MIDWATCH_NO_SUCH_KEY\"\n"));
-        assert_eq!(
-            no_key.to_string(),
-            "the key of model `m` cannot be read from `MIDWATCH_NO_SUCH_KEY`: it is not set"
-        );
-    }
 }

@@ -69,7 +69,7 @@ pub(super) async fn run(arguments: DemoArgs) -> anyhow::Result<ExitCode> {
     // Without a store of its own the demo's money is as made up as its world.
     let (ledger, model, note) = match &arguments.store {
         Some(store) => ledger(arguments.model, store)?,
-        None => (Ledger::in_memory(config(None)?.ceilings), arguments.model, None),
+        None => (Ledger::in_memory(config(None, None)?.ceilings), arguments.model, None),
     };
     let kept = note.or(kept);
     let stage = world::set(scenario, (model, ledger), (journal, memory), gate, |world, seat| {

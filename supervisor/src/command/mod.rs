@@ -75,7 +75,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Mcp(arguments) => Ok(mcp::run(arguments).await),
         Command::Probe(arguments) => probe::run(arguments).await,
         Command::KillSwitch(switch) => kill_switch::run(&switch),
-        Command::Models(arguments) => models::run(arguments).await,
+        Command::Models(arguments) => models::run(arguments),
         Command::Spend(spend) => spend::run(&spend),
     }
 }

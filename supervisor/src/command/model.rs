@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use midwatch_agents::{
     bedrock::BedrockModel,
     gate::Gates,
@@ -53,7 +53,7 @@ pub(super) fn prices() -> anyhow::Result<Prices> {
 
 /// The models of a choice, on a ledger. `aws` is only used for Bedrock.
 pub(super) fn minds(choice: ModelChoice, aws: Option<&SdkConfig>, ledger: Ledger) -> anyhow::Result<Minds> {
-    let config = config(None)?;
+    let config = config(None, None)?;
     let gates = Arc::new(gates(&config));
     let minds = minds_of(config, choice, aws, ledger, gates)?;
     minds.take_effect();
@@ -70,6 +70,7 @@ pub(super) fn gates(config: &MoneyConfig) -> Gates {
 }
 
 /// The same on gates that are there already; nothing of them has changed before the minds take effect.
+/// Files that gates look at are theirs from the start: other ones are refused, not forgotten.
 pub(super) fn minds_of(
     config: MoneyConfig,
     choice: ModelChoice,
@@ -78,6 +79,18 @@ pub(super) fn minds_of(
     gates: Arc<Gates>,
 ) -> anyhow::Result<Minds> {
     let config = complete(config, choice)?;
+    for (key, wanted, there) in [
+        ("switch_file", config.switch_file.as_deref(), gates.switch().file()),
+        ("orders_file", config.orders_file.as_deref(), gates.orders().file()),
+    ] {
+        let shown = |file: Option<&Path>| file.map_or("none".into(), |file| file.display().to_string());
+        ensure!(
+            wanted == there,
+            "`{key}` is `{}` now and was `{}` at the start: put it back, or restart to change it",
+            shown(wanted),
+            shown(there)
+        );
+    }
     let models = config.build(aws, prices()?, &gates)?;
     let mut minds = Minds::on(models, ledger, gates).context("embedded prompts")?;
     minds.guardrail = guardrail();
@@ -110,8 +123,8 @@ pub(super) fn complete(mut config: MoneyConfig, choice: ModelChoice) -> anyhow::
 }
 
 /// Ceilings, chains and limits: of the daemon's own configuration, or of the file that
-/// `MIDWATCH_MONEY` names, and usual ones without either.
-pub(super) fn config(own: Option<&MoneyConfig>) -> anyhow::Result<MoneyConfig> {
+/// `MIDWATCH_MONEY` names, and usual ones without either. Orders are kept beside the store.
+pub(super) fn config(own: Option<&MoneyConfig>, store: Option<&Path>) -> anyhow::Result<MoneyConfig> {
     let named = std::env::var_os("MIDWATCH_MONEY").filter(|path| !path.is_empty());
     let mut config = match (own, named) {
         (Some(_), Some(path)) => bail!(
@@ -133,13 +146,13 @@ pub(super) fn config(own: Option<&MoneyConfig>) -> anyhow::Result<MoneyConfig> {
             requests.with_context(|| format!("MIDWATCH_MODEL_RPM is `{text}`, not a number from 1"))?;
     }
     config.switch_file.get_or_insert_with(switch_file);
-    config.orders_file.get_or_insert_with(orders_file);
+    config.orders_file.get_or_insert_with(|| orders_file(store));
     Ok(config)
 }
 
 /// The file of what people ordered of breakers.
-fn orders_file() -> PathBuf {
-    store(None).with_file_name("models-orders.jsonl")
+fn orders_file(beside: Option<&Path>) -> PathBuf {
+    store(beside.map(Path::to_owned)).with_file_name("models-orders.jsonl")
 }
 
 /// The file that stops all use of models while it exists.
@@ -160,7 +173,7 @@ pub(super) fn ledger(
     choice: ModelChoice,
     store: &Path,
 ) -> anyhow::Result<(Ledger, ModelChoice, Option<String>)> {
-    let ceilings = config(None)?.ceilings;
+    let ceilings = config(None, None)?.ceilings;
     Ok(match Ledger::open(&Ledger::beside(store), ceilings) {
         Ok(ledger) => (ledger, choice, None),
         Err(_) if choice == ModelChoice::Playbook => (Ledger::in_memory(ceilings), choice, None),
@@ -205,4 +218,41 @@ fn guardrail() -> Option<Guardrail> {
     let guardrail_version =
         std::env::var("MIDWATCH_GUARDRAIL_VERSION").unwrap_or_else(|_| "DRAFT".to_owned());
     Some(Guardrail { guardrail_identifier, guardrail_version, trace: Some("enabled".to_owned()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use midwatch_agents::budget::Ceilings;
+
+    use super::*;
+
+    #[test]
+    fn orders_lie_beside_the_configured_store() {
+        let own = MoneyConfig::default();
+        let beside = config(Some(&own), Some(Path::new("/srv/midwatch/incidents.db"))).unwrap();
+        assert_eq!(beside.orders_file.unwrap(), Path::new("/srv/midwatch/models-orders.jsonl"));
+        let named = MoneyConfig { orders_file: Some("/etc/orders.jsonl".into()), ..own };
+        let named = config(Some(&named), Some(Path::new("/srv/midwatch/incidents.db"))).unwrap();
+        assert_eq!(named.orders_file.unwrap(), Path::new("/etc/orders.jsonl"));
+    }
+
+    #[test]
+    fn other_files_than_those_of_the_start_are_refused() {
+        let began = MoneyConfig {
+            switch_file: Some("/srv/models-off".into()),
+            orders_file: Some("/srv/orders.jsonl".into()),
+            ..MoneyConfig::default()
+        };
+        let gates = Arc::new(began.gates());
+        let reload = |config: MoneyConfig| {
+            let ledger = Ledger::in_memory(Ceilings::default());
+            minds_of(config, ModelChoice::Playbook, None, ledger, Arc::clone(&gates)).map(drop)
+        };
+        reload(began.clone()).unwrap();
+        let orders = reload(MoneyConfig { orders_file: Some("/srv/others".into()), ..began.clone() });
+        let said = orders.unwrap_err().to_string();
+        assert!(said.starts_with("`orders_file` is `/srv/others` now and was `/srv/orders.jsonl`"), "{said}");
+        let switch = reload(MoneyConfig { switch_file: None, ..began });
+        assert!(switch.unwrap_err().to_string().starts_with("`switch_file` is `none` now"));
+    }
 }

@@ -1,17 +1,22 @@
 //! `midwatch models`: the models that are asked, and what people order of their circuit breakers.
 
-use std::{io::Write as _, path::Path, process::ExitCode};
+use std::{
+    collections::BTreeSet,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use midwatch_agents::gate::{Order, Ordered, Wanted};
+use midwatch_agents::gate::{Order, Ordered};
 use midwatch_mcp::SystemClock;
 use midwatch_policy::Clock as _;
 use serde_json::json;
 
 use crate::{
-    models::{MoneyConfig, Rung},
-    serve::{self, Config},
+    models::MoneyConfig,
+    serve::Config,
     terminal::{
         style::{FAINT, STRONG, WARN},
         text::clean,
@@ -20,7 +25,7 @@ use crate::{
 
 use super::{
     args::{Format, ModelChoice},
-    model::{complete, config, prices},
+    model::{complete, config},
 };
 
 /// Arguments of `models`.
@@ -70,47 +75,46 @@ pub struct OrderArgs {
 pub struct FromArgs {
     /// The daemon's configuration, where `[money]` stands in it
     #[arg(long, value_name = "FILE")]
-    pub config: Option<std::path::PathBuf>,
+    pub config: Option<PathBuf>,
+    /// The daemon's store, where it was told one by flag or environment: orders are kept beside it
+    #[arg(long, value_name = "FILE", env = "MIDWATCH_STORE")]
+    pub store: Option<PathBuf>,
     /// Which models reason, where there is no configuration
     #[arg(long, value_enum, default_value_t = ModelChoice::Bedrock)]
     pub model: ModelChoice,
 }
 
-pub(super) async fn run(arguments: ModelsArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: ModelsArgs) -> anyhow::Result<ExitCode> {
     match arguments.what {
-        ModelsCommand::Status { format, from } => status(format, &from).await?,
-        ModelsCommand::Open(order) => ordered(order, Ordered::Open).await?,
-        ModelsCommand::Close(order) => ordered(order, Ordered::Close).await?,
+        ModelsCommand::Status { format, from } => status(format, &from)?,
+        ModelsCommand::Open(order) => ordered(order, Ordered::Open)?,
+        ModelsCommand::Close(order) => ordered(order, Ordered::Close)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is configured, and the gates that it makes.
-async fn known(from: &FromArgs) -> anyhow::Result<(MoneyConfig, Wanted)> {
+/// What is configured, and the names of the gates that it makes. Nothing is built: the keys are the
+/// daemon's.
+fn known(from: &FromArgs) -> anyhow::Result<(MoneyConfig, BTreeSet<String>)> {
     let (money, choice) = match &from.config {
-        None => (config(None)?, from.model),
+        None => (config(None, from.store.as_deref())?, from.model),
         Some(file) => {
             let daemon = Config::read(file)?;
-            (config(daemon.money.as_ref())?, daemon.model)
+            let store = from.store.as_ref().or(daemon.store.as_ref());
+            (config(daemon.money.as_ref(), store.map(PathBuf::as_path))?, daemon.model)
         }
     };
     let money = complete(money, choice)?;
-    let on_bedrock = |rung: &Rung| matches!(rung, Rung::Bedrock { .. });
-    let sdk = if money.small.iter().chain(&money.large).any(on_bedrock) {
-        Some(serve::aws().base().await.map_err(|e| anyhow::anyhow!("{}; {}", e.message, e.mend))?)
-    } else {
-        None
-    };
-    let gates = money.build(sdk.as_ref(), prices()?, &money.gates())?.bounds.gates;
-    Ok((money, gates))
+    let names = money.names();
+    Ok((money, names))
 }
 
 fn file(money: &MoneyConfig) -> anyhow::Result<&Path> {
     money.orders_file.as_deref().context("there is no file for orders")
 }
 
-async fn ordered(arguments: OrderArgs, to: Ordered) -> anyhow::Result<()> {
-    let (money, gates) = known(&arguments.from).await?;
+fn ordered(arguments: OrderArgs, to: Ordered) -> anyhow::Result<()> {
+    let (money, gates) = known(&arguments.from)?;
     let order = Order {
         at: SystemClock.now(),
         gates: arguments.name,
@@ -118,7 +122,7 @@ async fn ordered(arguments: OrderArgs, to: Ordered) -> anyhow::Result<()> {
         by: clean(&arguments.by),
         why: arguments.why.as_deref().map(clean),
     };
-    let meant: Vec<&str> = gates.names().filter(|name| order.is_for(name)).collect();
+    let meant: Vec<&str> = gates.iter().map(String::as_str).filter(|name| order.is_for(name)).collect();
     if meant.is_empty() || order.gates.trim().is_empty() {
         bail!("no model is called like `{}`; there are: {}", clean(&order.gates), list(&gates));
     }
@@ -141,25 +145,25 @@ async fn ordered(arguments: OrderArgs, to: Ordered) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn list(gates: &Wanted) -> String {
-    let names: Vec<String> = gates.names().map(|name| format!("`{}`", clean(name))).collect();
+fn list(gates: &BTreeSet<String>) -> String {
+    let names: Vec<String> = gates.iter().map(|name| format!("`{}`", clean(name))).collect();
     if names.is_empty() { "none, rules reason".to_owned() } else { names.join(", ") }
 }
 
-async fn status(format: Format, from: &FromArgs) -> anyhow::Result<()> {
-    let (money, gates) = known(from).await?;
+fn status(format: Format, from: &FromArgs) -> anyhow::Result<()> {
+    let (money, gates) = known(from)?;
     let file = file(&money)?;
     let orders = Order::all(file)
         .with_context(|| format!("`{}` cannot be read", clean(&file.display().to_string())))?;
     let last = |name: &str| orders.iter().rev().find(|order| order.is_for(name));
     let mut out = anstream::stdout();
     if format == Format::Json {
-        let all: Vec<_> = gates.names().map(|name| json!({ "name": name, "ordered": last(name) })).collect();
+        let all: Vec<_> = gates.iter().map(|name| json!({ "name": name, "ordered": last(name) })).collect();
         let text = serde_json::to_string_pretty(&json!({ "models": all, "orders": orders }))?;
         writeln!(out, "{}", crate::terminal::text::escaped(&text))?;
         return Ok(());
     }
-    for name in gates.names() {
+    for name in &gates {
         let shown = clean(name);
         match last(name) {
             Some(order) if order.to == Ordered::Open => {
@@ -173,7 +177,7 @@ async fn status(format: Format, from: &FromArgs) -> anyhow::Result<()> {
             _ => writeln!(out, "{STRONG}{shown}{STRONG:#}  opens and closes by itself")?,
         }
     }
-    if gates.names().next().is_none() {
+    if gates.is_empty() {
         writeln!(out, "no model is configured: rules reason")?;
     }
     writeln!(out, "{FAINT}/metrics of the daemon says how each stands now{FAINT:#}")?;

@@ -49,7 +49,7 @@ pub(super) async fn run(arguments: ServeArgs) -> anyhow::Result<ExitCode> {
     let inbox = Inbox::open(&inbox_beside(&at))?;
     let aws = serve::aws();
     // What models cost has to be kept: without a ledger the daemon does not begin.
-    let money = money(config.money.as_ref())?;
+    let money = money(config.money.as_ref(), Some(&at))?;
     let ledger = Ledger::open(&Ledger::beside(&at), money.ceilings)?;
     let memory = Memory::open(&at);
     let gates = Arc::new(gates(&money));
@@ -90,7 +90,7 @@ fn over(config: &mut Config, arguments: &ServeArgs) {
 fn check(config: &Config) -> anyhow::Result<ExitCode> {
     let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::in_memory()?);
     let (clock, aws) = (Arc::new(SystemClock), serve::aws());
-    let money = money(config.money.as_ref())?;
+    let money = money(config.money.as_ref(), config.store.as_deref())?;
     let ledger = Ledger::in_memory(money.ceilings);
     let gates = Arc::new(gates(&money));
     let product = Product { journal, memory: Memory::default(), ledger, gates, clock, aws };
@@ -155,7 +155,7 @@ impl Product {
     }
 
     fn minds(&self, config: &Config, choice: ModelChoice, sdk: Option<&SdkConfig>) -> anyhow::Result<Minds> {
-        let money = money(config.money.as_ref())?;
+        let money = money(config.money.as_ref(), config.store.as_deref())?;
         minds_of(money, choice, sdk, self.ledger.clone(), Arc::clone(&self.gates))
     }
 

@@ -186,7 +186,7 @@ async fn play(id: String, scenario: Result<Scenario, String>, how: How) -> Vec<P
 }
 
 async fn set(scenario: Scenario, model: ModelChoice, journal: Arc<dyn Journal>) -> anyhow::Result<Stage> {
-    let money = (model, Ledger::in_memory(config(None)?.ceilings));
+    let money = (model, Ledger::in_memory(config(None, None)?.ceilings));
     world::set(scenario, money, (journal, Memory::none()), world::Gate::Embedded(None), people::scripted)
         .await
 }
