@@ -1,8 +1,8 @@
 //! The tools of an incident, paid from its purse: what a call may cost is set aside before it and
 //! told to the server, which holds itself to it; what the call says that it came to is paid.
 //!
-//! INVARIANT: a server is never allowed more than is set aside. Where nothing is left it is allowed
-//! nothing and reads what is free: an empty purse does not blind the sweep.
+//! INVARIANT: a server is never allowed more than is set aside. Where nothing is left, or too little,
+//! it is allowed nothing and reads what is free: an empty purse does not blind the sweep.
 
 use std::sync::Arc;
 
@@ -50,14 +50,15 @@ impl Paid {
         &self.toolbox
     }
 
-    /// One call with at most so much of what it costs; also what it cost, where that is known.
+    /// One call with at most so much of what it costs; also what it cost, where that is known, and
+    /// how much it was allowed.
     async fn pay(
         &self,
         call: &ToolCall,
         limits: &CallLimits,
         what: Charge,
         most: u64,
-    ) -> (Result<Value, ToolFailure>, Option<u64>) {
+    ) -> (Result<Value, ToolFailure>, Option<u64>, u64) {
         let (held, units) = self.set_aside(what, most).await;
         let (answer, spent) = self.toolbox.read(call, limits, Some(allowance(what, units))).await;
         let spent = spent.map(|spent| amount(what, spent));
@@ -74,11 +75,34 @@ impl Paid {
             }
             None => {}
         }
-        (answer, spent)
+        (answer, spent, units)
+    }
+
+    /// One call that scans logs, with few bytes and then with many. Where not even those are left and
+    /// what is left is too little, what is free is read instead.
+    async fn scan(&self, call: &ToolCall, limits: &CallLimits) -> Result<Value, ToolFailure> {
+        let too_little = |answer: &Result<Value, ToolFailure>, spent| {
+            spent == Some(0) && answer.as_ref().is_err_and(|failure| failure.kind == FailureKind::Refused)
+        };
+        let [few, many] = SCANNED;
+        let (answer, spent, _) = self.pay(call, limits, Charge::LogsInsights, few).await;
+        if !too_little(&answer, spent) {
+            return answer;
+        }
+        let (answer, spent, allowed) = self.pay(call, limits, Charge::LogsInsights, many).await;
+        if !too_little(&answer, spent) || allowed == 0 || allowed == many {
+            return answer;
+        }
+        let free = self.pay(call, limits, Charge::LogsInsights, 0).await.0;
+        // A refusal that names a narrower call says more than one that has nothing to spend.
+        free.or(answer)
     }
 
     /// Sets so much aside, or what is left of it, and says how much that is.
     async fn set_aside(&self, what: Charge, most: u64) -> (Option<Reservation>, u64) {
+        if most == 0 {
+            return (None, 0);
+        }
         let mut units = most;
         // Meanwhile others may take what is left: twice is enough, then there is nothing.
         for _ in 0..3 {
@@ -130,16 +154,7 @@ impl Tools for Paid {
                 |(server, tool, _): &&(&str, &str, Charge)| *server == call.server && *tool == call.tool;
             match DEAR.iter().find(is_this) {
                 None => self.toolbox.read(call, limits, None).await.0,
-                Some((.., Charge::LogsInsights)) => {
-                    let [few, many] = SCANNED;
-                    let (answer, spent) = self.pay(call, limits, Charge::LogsInsights, few).await;
-                    match answer {
-                        Err(failure) if failure.kind == FailureKind::Refused && spent == Some(0) => {
-                            self.pay(call, limits, Charge::LogsInsights, many).await.0
-                        }
-                        answer => answer,
-                    }
-                }
+                Some((.., Charge::LogsInsights)) => self.scan(call, limits).await,
                 Some((.., what)) => self.pay(call, limits, *what, 1).await.0,
             }
         })
@@ -187,6 +202,10 @@ mod tests {
                 "search_runbooks" => Spent { retrieval_queries: self.needs.min(most), ..Spent::default() },
                 _ => Spent { bytes_scanned: self.needs, ..Spent::default() },
             };
+            // Patterns are read for nothing where nothing is allowed; a query is not.
+            if request.name == "error_patterns" && most == 0 {
+                return Ok(CallToolResult::structured(json!({ "spent": {} })).into());
+            }
             if request.name != "search_runbooks" && self.needs > most {
                 let refused = ToolError::refused("too dear", "ask for less").after(Some(Spent::default()));
                 return Ok(refused.into_result().into());
@@ -244,8 +263,14 @@ mod tests {
         // 9,999 micro-dollars are a little less than two gigabytes.
         let seen = ask("logs", "error_patterns", (1_000_000_000, true), 9_999).await;
         assert_eq!((bytes(&seen), seen.total.cost_micro_usd), (vec![1_999_800_000], 5_000));
-        let seen = ask("logs", "error_patterns", (2_000_000_000, true), 9_999).await;
+        let seen = ask("logs", "log_query", (2_000_000_000, true), 9_999).await;
         assert_eq!((seen.failed, seen.total.cost_micro_usd), (Some(FailureKind::Refused), 0));
+        // What needs more than is left is read for nothing, as with nothing left.
+        let seen = ask("logs", "error_patterns", (2_000_000_000, true), 9_999).await;
+        assert_eq!((bytes(&seen), seen.failed), (vec![1_999_800_000, 1_999_800_000, 0], None));
+        assert_eq!(seen.total.cost_micro_usd, 0);
+        let seen = ask("logs", "error_patterns", (30_000_000_000, true), 500_000).await;
+        assert_eq!((bytes(&seen), seen.failed), (SCANNED.to_vec(), Some(FailureKind::Refused)));
         let seen = ask("logs", "error_patterns", (0, true), 0).await;
         assert_eq!((bytes(&seen), seen.failed, seen.total.cost_micro_usd), (vec![0], None, 0));
     }
