@@ -14,7 +14,7 @@ use midwatch_policy::{Clock, Timestamp};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::{meter::Meter, progress::Progress};
+use crate::{meter::Meter, progress::Progress, running::Running};
 
 /// How long a query may run before it is stopped and what it found so far is taken.
 const DEADLINE: SignedDuration = SignedDuration::from_secs(45);
@@ -146,8 +146,7 @@ impl Insights {
                 }
             })?;
         let id = started.query_id().ok_or_else(|| ToolError::internal("StartQuery gave no query id"))?;
-        let mut running =
-            Running { client: self.client.clone(), id: Some(id.to_owned()), meter: self.meter.clone() };
+        let mut running = Running::new(self, id);
         let mut counted = 0;
 
         let begun = self.clock.now();
@@ -169,19 +168,19 @@ impl Insights {
             };
             match results.status() {
                 Some(QueryStatus::Complete) => {
-                    running.id = None;
+                    running.ended();
                     return Ok(answer(None));
                 }
                 Some(QueryStatus::Failed) => {
-                    running.id = None;
+                    running.ended();
                     return Err(failed("the Logs Insights query failed"));
                 }
                 Some(QueryStatus::Cancelled) => {
-                    running.id = None;
+                    running.ended();
                     return Err(failed("someone stopped the Logs Insights query"));
                 }
                 Some(QueryStatus::Timeout) => {
-                    running.id = None;
+                    running.ended();
                     return Ok(answer(Some("the query timed out at AWS: these are the results up to then")));
                 }
                 _ if is_too_much => {
@@ -211,29 +210,6 @@ fn answer_of(id: &str, results: &GetQueryResultsOutput, partial: Option<&'static
         bytes: statistic(QueryStatistics::bytes_scanned),
         id: Some(id.to_owned()),
         partial,
-    }
-}
-
-/// A query that is still running at AWS. Dropped, it is stopped: whether the deadline passed, the
-/// caller cancelled, polling failed, or it scanned too much. What it came to is not known then.
-struct Running {
-    client: Client,
-    id: Option<String>,
-    meter: Meter,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let Some(id) = self.id.take() else { return };
-        self.meter.cut();
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let client = self.client.clone();
-            runtime.spawn(async move {
-                if let Err(error) = client.stop_query().query_id(id).send().await.aws("logs:StopQuery") {
-                    tracing::debug!(%error, "a query could not be stopped");
-                }
-            });
-        }
     }
 }
 

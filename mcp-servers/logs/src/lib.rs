@@ -26,9 +26,11 @@ mod ql;
 mod query;
 mod reading;
 mod report;
+mod running;
 mod seen;
 mod server;
 mod shapes;
+mod source;
 
 pub use change::Change;
 pub use cli::LogsArgs;

@@ -1,7 +1,7 @@
 //! What one call may have Logs Insights scan, and what it did.
 //!
 //! INVARIANT: no query begins unless what it is expected to scan is taken from the bound before,
-//! together with all other queries of the call; one that scans more than was expected is stopped
+//! together with all other queries of the call, or what they scanned where that is more; one that scans more than was expected is stopped
 //! once all of them together have passed the bound.
 
 use std::sync::{
@@ -30,15 +30,23 @@ impl Meter {
         Self(Arc::new(Inner { bound, taken, scanned, is_cut }))
     }
 
-    /// Bytes that are not taken yet.
+    /// Bytes that may be scanned at most.
+    pub(crate) fn bound(&self) -> u64 {
+        self.0.bound
+    }
+
+    /// Bytes that are neither taken yet nor scanned beyond what was taken.
     pub(crate) fn left(&self) -> u64 {
-        self.0.bound.saturating_sub(self.0.taken.load(Ordering::Relaxed))
+        let Inner { bound, taken, scanned, .. } = &*self.0;
+        bound.saturating_sub(taken.load(Ordering::Relaxed).max(scanned.load(Ordering::Relaxed)))
     }
 
     /// Takes so many bytes for a query, if they are left.
     pub(crate) fn take(&self, bytes: u64) -> bool {
-        let Inner { bound, taken, .. } = &*self.0;
-        let fits = |before: u64| before.checked_add(bytes).filter(|after| after <= bound);
+        let Inner { bound, taken, scanned, .. } = &*self.0;
+        // What scanned more than it took counts with what it scanned.
+        let scanned = scanned.load(Ordering::Relaxed);
+        let fits = |before: u64| before.max(scanned).checked_add(bytes).filter(|after| after <= bound);
         taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
     }
 
@@ -83,6 +91,18 @@ mod tests {
         let meter = Meter::new(100);
         assert!(meter.take(60) && !meter.take(41) && meter.take(40) && !meter.take(1));
         assert!(meter.take(0) && !meter.take(u64::MAX));
+        assert_eq!(meter.left(), 0);
+    }
+
+    #[test]
+    fn what_scanned_more_than_it_took_leaves_less_to_the_next() {
+        let meter = Meter::new(100);
+        assert!(meter.take(10) && !meter.scanned(70));
+        assert_eq!(meter.left(), 30);
+        assert!(!meter.take(31) && meter.take(30) && !meter.take(1));
+        // Past the bound nothing begins any more.
+        let meter = Meter::new(100);
+        assert!(meter.take(10) && meter.scanned(101) && !meter.take(0));
         assert_eq!(meter.left(), 0);
     }
 

@@ -1,42 +1,26 @@
 //! The tool `error_patterns`: which groups, how to read them, and putting the answer together.
 
 use futures::future::join_all;
-use midwatch_mcp::{AwsResult, ErrorKind, MAX_RESULT_BYTES, Time, ToolError, Window, fit, redaction_note};
+use midwatch_mcp::{MAX_RESULT_BYTES, Spent, Time, ToolError, Window, fit, redaction_note};
 use midwatch_policy::{SignedDuration, Timestamp};
 
 use crate::{
     groups,
-    insights::Insights,
     line::{ERROR_CANDIDATE, FAILED_STATUS, Level},
     meter::Meter,
     onset::{Tick, is_quiet},
     patterns::{self, Found, Span},
-    price::{self, Declined, Plan},
     progress::Progress,
-    reading::{self, Reading},
+    reading,
     seen::Place,
     server::LogsServer,
     shapes::{Activity, CompareWith, ErrorPatterns, ErrorPatternsArgs, Pattern},
+    source::{GroupRead, Priced},
 };
 
 const MAX_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 /// Patterns whose lines are counted by queries of their own when a sample was read.
 const COUNTED: usize = 10;
-
-/// One group, read.
-struct GroupRead {
-    group: String,
-    insights: Insights,
-    now: Reading,
-    before: Reading,
-}
-
-impl GroupRead {
-    /// Takes one more pass over both windows from the call's bound.
-    fn take_pass(&self) -> bool {
-        self.insights.meter.take(self.now.bytes.saturating_add(self.before.bytes))
-    }
-}
 
 pub(crate) async fn error_patterns(
     server: &LogsServer,
@@ -57,7 +41,20 @@ pub(crate) async fn error_patterns(
     let groups = server.groups(args.service.as_deref(), &args.log_groups)?;
     let mut notes = Vec::new();
 
-    let reads = join_all(groups.iter().map(|group| read_group(server, group, span, (progress, meter)))).await;
+    let priced =
+        join_all(groups.iter().map(|group| Priced::of(server, group, span, (progress, meter)))).await;
+    // All are priced before any is read: where some do not fit, whoever can allow more may do so
+    // before anything is spent.
+    let too_much = priced.iter().flatten().find_map(Priced::too_much);
+    if let Some(error) = too_much
+        && meter.bound() < server.config().max_scan_bytes
+        && meter.spent() == Some(Spent::default())
+    {
+        return Err(error.clone());
+    }
+    let most = server.config().max_lines;
+    let reads = priced.into_iter().map(async |priced| Box::pin(priced?.read(span, most)).await);
+    let reads = join_all(reads).await;
     let mut read: Vec<GroupRead> = Vec::new();
     let mut failed: Option<ToolError> = None;
     for (group, outcome) in groups.iter().zip(reads) {
@@ -184,49 +181,6 @@ fn baseline(asked: Window, args: &ErrorPatternsArgs) -> Result<Window, ToolError
     })
 }
 
-async fn read_group(
-    server: &LogsServer,
-    group: &str,
-    span: Span,
-    (progress, meter): (&Progress, &Meter),
-) -> Result<GroupRead, ToolError> {
-    let insights = server.insights(group).await?.of_call(progress, meter);
-    let present = server.ctx().clock.now();
-    let most = server.config().max_lines;
-    let size = server.size(&insights.client, group).await?;
-    let bytes_in = |window| size.map(|size| size.bytes_in(window, present));
-    let bytes = bytes_in(span.now).zip(bytes_in(span.before)).map(|(now, before)| now + before);
-    let (now, before) = match bytes {
-        Some(bytes) if bytes > 0.0 && bytes < server.config().direct_bytes as f64 => tokio::try_join!(
-            reading::whole(&insights, group, span.now),
-            reading::whole(&insights, group, span.before),
-        )?,
-        _ => (None, None),
-    };
-    let dear: Vec<Window> = [(&before, span.before), (&now, span.now)]
-        .into_iter()
-        .filter_map(|(reading, window)| reading.is_none().then_some(window))
-        .collect();
-    // Lines and counts are two passes over the same bytes.
-    let stored = dear.iter().try_fold(0.0, |sum, window| Some(sum + bytes_in(*window)?));
-    let plan = Plan { groups: &[group.to_owned()], windows: &dear, passes: 2, stored };
-    let declined = if dear.is_empty() {
-        None
-    } else {
-        price::afford(&insights, &server.metrics(group).await?, plan).await.err()
-    };
-    let read = async |reading: Option<Reading>, window| match (reading, &declined) {
-        (Some(reading), _) => Ok(reading),
-        (None, None) => reading::query(&insights, group, window, most).await,
-        (None, Some(Declined::Unpriced(error))) => {
-            reading::freely(&insights, group, window, &error.message).await
-        }
-        (None, Some(Declined::TooMuch(error))) => Err(error.clone()),
-    };
-    let (now, before) = tokio::try_join!(read(now, span.now), read(before, span.before))?;
-    Ok(GroupRead { group: group.to_owned(), insights, now, before })
-}
-
 /// Replaces the counts of a sample by counts of all lines: for errors in total, and for the most
 /// relevant patterns one by one. What could not be counted is noted as a lower bound.
 async fn recount(
@@ -292,80 +246,5 @@ fn activity(subject: &str, read: &[GroupRead], span: Span) -> Activity {
         baseline_lines,
         last_line: last.map(Time),
         quiet: is_quiet(span.now, lines, last, span.before, baseline_lines),
-    }
-}
-
-/// How much a group holds.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Size {
-    stored: f64,
-    created: Timestamp,
-    retention_days: Option<i32>,
-}
-
-impl Size {
-    /// About how many of its bytes lie in a window, if they came evenly.
-    pub(crate) fn bytes_in(self, window: Window, present: Timestamp) -> f64 {
-        self.stored * reading::share_of_age(window, self.created, present, self.retention_days)
-    }
-}
-
-impl LogsServer {
-    /// How much a group holds; `None` when that cannot be asked. A group that does not exist is an
-    /// error that names similar ones.
-    pub(crate) async fn size(
-        &self,
-        client: &aws_sdk_cloudwatchlogs::Client,
-        group: &str,
-    ) -> Result<Option<Size>, ToolError> {
-        let prefix: String = group.chars().take(group.chars().count().saturating_sub(1).max(1)).collect();
-        let described = client
-            .describe_log_groups()
-            .log_group_name_prefix(group)
-            .limit(50)
-            .send()
-            .await
-            .aws("logs:DescribeLogGroups");
-        let found = match described {
-            Ok(found) => found,
-            Err(error) if matches!(error.kind, ErrorKind::ExpiredCredentials) => return Err(error),
-            // Without this permission the size stays unknown; reading tells whether the group exists.
-            Err(_) => return Ok(None),
-        };
-        if let Some(own) = found.log_groups().iter().find(|known| known.log_group_name() == Some(group)) {
-            return Ok(Some(Size {
-                stored: own.stored_bytes().unwrap_or_default() as f64,
-                created: Time::from_millis(own.creation_time().unwrap_or_default()).0,
-                retention_days: own.retention_in_days(),
-            }));
-        }
-        let similar = self.similar(client, group, &prefix).await;
-        let mend = if similar.is_empty() {
-            "check the name, the region and the account in the catalog".to_owned()
-        } else {
-            format!("check the name; there are: {}", similar.join(", "))
-        };
-        Err(ToolError::not_found(format!("no log group `{group}`"), mend))
-    }
-
-    /// Groups whose name contains the last part of this one's.
-    async fn similar(
-        &self,
-        client: &aws_sdk_cloudwatchlogs::Client,
-        group: &str,
-        prefix: &str,
-    ) -> Vec<String> {
-        let part = group.rsplit('/').find(|part| !part.is_empty()).unwrap_or(prefix);
-        let part: String = part.chars().take(64).collect();
-        match client.describe_log_groups().log_group_name_pattern(part).limit(10).send().await {
-            Ok(found) => found
-                .log_groups()
-                .iter()
-                .filter_map(|g| g.log_group_name())
-                .take(8)
-                .map(str::to_owned)
-                .collect(),
-            Err(_) => Vec::new(),
-        }
     }
 }

@@ -85,10 +85,19 @@ async fn endpoint(wire: Wire) -> (String, Asked) {
 
 /// A call of half an hour, or of as many minutes, with this allowance: its content, and whether it failed.
 async fn call(endpoint: &str, tool: &'static str, minutes: u32, allowed: Option<u64>) -> (Value, bool) {
+    call_of(endpoint, &["/a"], (tool, minutes), allowed).await
+}
+
+async fn call_of(
+    endpoint: &str,
+    groups: &[&str],
+    (tool, minutes): (&'static str, u32),
+    allowed: Option<u64>,
+) -> (Value, bool) {
     let aws = Aws::new(AwsSettings::local(endpoint, "us-east-1"));
     let server = LogsServer::new(Ctx::new(aws, Arc::new(Catalog::default()), Arc::new(SystemClock)));
     let client = connect_in_process(server).await.unwrap();
-    let mut arguments = json!({ "log_groups": ["/a"], "from": "2025-11-21T02:00:00Z" });
+    let mut arguments = json!({ "log_groups": groups, "from": "2025-11-21T02:00:00Z" });
     arguments["to"] = format!("2025-11-21T{:02}:{:02}:00Z", 2 + minutes / 60, minutes % 60).into();
     if tool == "log_query" {
         arguments["query"] = "fields @message".into();
@@ -131,6 +140,26 @@ async fn what_a_caller_does_not_allow_is_refused_before_it_costs_anything() {
     assert!(!failed && found["spent"] == json!({}), "{found}");
     assert!(found["notes"].to_string().contains("nothing is left to spend"), "{found}");
     assert!(asked.lock().unwrap().contains_key("FilterLogEvents"));
+}
+
+#[tokio::test]
+async fn groups_that_do_not_all_fit_are_refused_before_any_is_read_where_more_may_be_allowed() {
+    let wire = |bytes| Wire { estimate: Some(bytes), scans: bytes, stored: None, ends: true };
+    let (at, asked) = endpoint(wire(GB)).await;
+    // Lines and counts of two windows are 4 GB of each group.
+    let of = |allowed| call_of(&at, &["/a", "/b"], ("error_patterns", 30), allowed);
+    let (error, failed) = of(Some(4 * GB)).await;
+    assert!(failed, "{error}");
+    assert_eq!((&error["error"]["kind"], &error["error"]["spent"]), (&json!("refused"), &json!({})));
+    assert_eq!(asked.lock().unwrap().get("StartQuery"), None);
+    let (found, failed) = of(Some(8 * GB)).await;
+    assert!(!failed && found["log_groups"] == json!(["/a", "/b"]), "{found}");
+    assert_eq!(found["spent"], json!({ "bytes_scanned": 8 * GB }));
+    // Where nobody can allow more, what fits is read.
+    let (at, _) = endpoint(wire(3 * GB)).await;
+    let (found, failed) = call_of(&at, &["/a", "/b"], ("error_patterns", 30), None).await;
+    assert!(!failed && found["log_groups"].as_array().unwrap().len() == 1, "{found}");
+    assert!(found["notes"].to_string().contains("could not be read"), "{found}");
 }
 
 #[tokio::test]

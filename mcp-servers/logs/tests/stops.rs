@@ -8,7 +8,11 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, http::HeaderMap, routing::post};
+use axum::{
+    Router,
+    http::{HeaderMap, StatusCode},
+    routing::post,
+};
 use midwatch_logs::LogsServer;
 use midwatch_mcp::{Aws, AwsSettings, Ctx, SystemClock, connect_in_process};
 use midwatch_policy::{Catalog, Clock, Timestamp};
@@ -22,8 +26,9 @@ fn request(arguments: &Value) -> CallToolRequestParams {
     CallToolRequestParams::new("log_query").with_arguments(arguments.as_object().cloned().unwrap())
 }
 
-/// An endpoint whose queries run for ever. Keeps the operations that it was asked for.
-async fn endless() -> (String, Arc<Mutex<Vec<String>>>) {
+/// An endpoint whose queries run for ever, and where so many requests to stop one fail. Keeps the
+/// operations that it was asked for.
+async fn endless(failing: usize) -> (String, Arc<Mutex<Vec<String>>>) {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let log = asked.clone();
     let answer = move |headers: HeaderMap| {
@@ -32,6 +37,8 @@ async fn endless() -> (String, Arc<Mutex<Vec<String>>>) {
             let target = headers.get("x-amz-target").and_then(|t| t.to_str().ok()).unwrap_or_default();
             let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
             log.lock().unwrap().push(operation.clone());
+            let fails = operation == "StopQuery" && count(&log, "StopQuery") <= failing;
+            let status = if fails { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
             let body = match operation.as_str() {
                 "StartQuery" => json!({ "queryId": "q-1" }),
                 "GetQueryResults" => json!({ "status": "Running", "results": [] }),
@@ -41,7 +48,7 @@ async fn endless() -> (String, Arc<Mutex<Vec<String>>>) {
                 }
                 other => panic!("unexpected {other}"),
             };
-            ([("content-type", "application/x-amz-json-1.1")], body.to_string())
+            (status, [("content-type", "application/x-amz-json-1.1")], body.to_string())
         }
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -70,7 +77,7 @@ fn endless_query() -> Value {
 
 #[tokio::test]
 async fn a_query_is_stopped_at_aws_when_the_caller_cancels() {
-    let (endpoint, asked) = endless().await;
+    let (endpoint, asked) = endless(0).await;
     let aws = Aws::new(AwsSettings::local(&endpoint, "us-east-1"));
     let server = LogsServer::new(Ctx::new(aws, Arc::new(Catalog::default()), Arc::new(SystemClock)));
     let client = connect_in_process(server).await.unwrap();
@@ -103,7 +110,7 @@ impl Clock for Leaping {
 
 #[tokio::test]
 async fn a_query_is_stopped_at_aws_at_the_deadline_and_polled_politely_until_then() {
-    let (endpoint, asked) = endless().await;
+    let (endpoint, asked) = endless(0).await;
     let aws = Aws::new(AwsSettings::local(&endpoint, "us-east-1"));
     let clock = Arc::new(Leaping(Mutex::new("2026-11-21T02:00:00Z".parse().unwrap())));
     let client = connect_in_process(LogsServer::new(Ctx::new(aws, Arc::new(Catalog::default()), clock)))
@@ -114,4 +121,23 @@ async fn a_query_is_stopped_at_aws_at_the_deadline_and_polled_politely_until_the
     until(&asked, "StopQuery").await;
     // 45 s in steps that grow to 1.2 s.
     assert!((30..60).contains(&count(&asked, "GetQueryResults")), "{}", count(&asked, "GetQueryResults"));
+}
+
+#[tokio::test]
+async fn a_stop_that_fails_is_tried_again() {
+    // The SDK tries three times by itself.
+    let (endpoint, asked) = endless(3).await;
+    let aws = Aws::new(AwsSettings::local(&endpoint, "us-east-1"));
+    let clock = Arc::new(Leaping(Mutex::new("2026-11-21T02:00:00Z".parse().unwrap())));
+    let client = connect_in_process(LogsServer::new(Ctx::new(aws, Arc::new(Catalog::default()), clock)))
+        .await
+        .unwrap();
+    client.call_tool(request(&endless_query())).await.unwrap();
+    for _ in 0..200 {
+        if count(&asked, "StopQuery") == 4 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("it was given up: {}", count(&asked, "StopQuery"));
 }

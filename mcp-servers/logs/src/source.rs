@@ -1,0 +1,172 @@
+//! One log group: how much it holds, what reading it would cost, and reading it.
+
+use midwatch_mcp::{AwsResult, ErrorKind, Time, ToolError, Window};
+use midwatch_policy::Timestamp;
+
+use crate::{
+    insights::Insights,
+    meter::Meter,
+    patterns::Span,
+    price::{self, Declined, Plan},
+    progress::Progress,
+    reading::{self, Reading},
+    server::LogsServer,
+};
+
+/// One group, read.
+pub(crate) struct GroupRead {
+    pub(crate) group: String,
+    pub(crate) insights: Insights,
+    pub(crate) now: Reading,
+    pub(crate) before: Reading,
+}
+
+impl GroupRead {
+    /// Takes one more pass over both windows from the call's bound.
+    pub(crate) fn take_pass(&self) -> bool {
+        self.insights.meter.take(self.now.bytes.saturating_add(self.before.bytes))
+    }
+}
+
+/// One group of which is known what it costs; what was small is read already, for nothing.
+pub(crate) struct Priced {
+    group: String,
+    insights: Insights,
+    now: Option<Reading>,
+    before: Option<Reading>,
+    declined: Option<Declined>,
+}
+
+impl Priced {
+    /// Prices a group, and takes what reading it will scan from the call's bound.
+    pub(crate) async fn of(
+        server: &LogsServer,
+        group: &str,
+        span: Span,
+        (progress, meter): (&Progress, &Meter),
+    ) -> Result<Self, ToolError> {
+        let insights = server.insights(group).await?.of_call(progress, meter);
+        let present = server.ctx().clock.now();
+        let size = server.size(&insights.client, group).await?;
+        let bytes_in = |window| size.map(|size| size.bytes_in(window, present));
+        let bytes = bytes_in(span.now).zip(bytes_in(span.before)).map(|(now, before)| now + before);
+        let (now, before) = match bytes {
+            Some(bytes) if bytes > 0.0 && bytes < server.config().direct_bytes as f64 => tokio::try_join!(
+                reading::whole(&insights, group, span.now),
+                reading::whole(&insights, group, span.before),
+            )?,
+            _ => (None, None),
+        };
+        let dear: Vec<Window> = [(&before, span.before), (&now, span.now)]
+            .into_iter()
+            .filter_map(|(reading, window)| reading.is_none().then_some(window))
+            .collect();
+        // Lines and counts are two passes over the same bytes.
+        let stored = dear.iter().try_fold(0.0, |sum, window| Some(sum + bytes_in(*window)?));
+        let plan = Plan { groups: &[group.to_owned()], windows: &dear, passes: 2, stored };
+        let declined = if dear.is_empty() {
+            None
+        } else {
+            price::afford(&insights, &server.metrics(group).await?, plan).await.err()
+        };
+        Ok(Self { group: group.to_owned(), insights, now, before, declined })
+    }
+
+    /// Why it does not fit into what the call may scan.
+    pub(crate) const fn too_much(&self) -> Option<&ToolError> {
+        match &self.declined {
+            Some(Declined::TooMuch(error)) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Reads what was not read yet; of lines that look like trouble, at most about `most`.
+    pub(crate) async fn read(self, span: Span, most: usize) -> Result<GroupRead, ToolError> {
+        let Self { group, insights, now, before, declined } = self;
+        let read = async |reading: Option<Reading>, window| match (reading, &declined) {
+            (Some(reading), _) => Ok(reading),
+            (None, None) => reading::query(&insights, &group, window, most).await,
+            (None, Some(Declined::Unpriced(error))) => {
+                reading::freely(&insights, &group, window, &error.message).await
+            }
+            (None, Some(Declined::TooMuch(error))) => Err(error.clone()),
+        };
+        let (now, before) = tokio::try_join!(read(now, span.now), read(before, span.before))?;
+        Ok(GroupRead { group, insights, now, before })
+    }
+}
+
+/// How much a group holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    stored: f64,
+    created: Timestamp,
+    retention_days: Option<i32>,
+}
+
+impl Size {
+    /// About how many of its bytes lie in a window, if they came evenly.
+    pub(crate) fn bytes_in(self, window: Window, present: Timestamp) -> f64 {
+        self.stored * reading::share_of_age(window, self.created, present, self.retention_days)
+    }
+}
+
+impl LogsServer {
+    /// How much a group holds; `None` when that cannot be asked. A group that does not exist is an
+    /// error that names similar ones.
+    pub(crate) async fn size(
+        &self,
+        client: &aws_sdk_cloudwatchlogs::Client,
+        group: &str,
+    ) -> Result<Option<Size>, ToolError> {
+        let prefix: String = group.chars().take(group.chars().count().saturating_sub(1).max(1)).collect();
+        let described = client
+            .describe_log_groups()
+            .log_group_name_prefix(group)
+            .limit(50)
+            .send()
+            .await
+            .aws("logs:DescribeLogGroups");
+        let found = match described {
+            Ok(found) => found,
+            Err(error) if matches!(error.kind, ErrorKind::ExpiredCredentials) => return Err(error),
+            // Without this permission the size stays unknown; reading tells whether the group exists.
+            Err(_) => return Ok(None),
+        };
+        if let Some(own) = found.log_groups().iter().find(|known| known.log_group_name() == Some(group)) {
+            return Ok(Some(Size {
+                stored: own.stored_bytes().unwrap_or_default() as f64,
+                created: Time::from_millis(own.creation_time().unwrap_or_default()).0,
+                retention_days: own.retention_in_days(),
+            }));
+        }
+        let similar = self.similar(client, group, &prefix).await;
+        let mend = if similar.is_empty() {
+            "check the name, the region and the account in the catalog".to_owned()
+        } else {
+            format!("check the name; there are: {}", similar.join(", "))
+        };
+        Err(ToolError::not_found(format!("no log group `{group}`"), mend))
+    }
+
+    /// Groups whose name contains the last part of this one's.
+    async fn similar(
+        &self,
+        client: &aws_sdk_cloudwatchlogs::Client,
+        group: &str,
+        prefix: &str,
+    ) -> Vec<String> {
+        let part = group.rsplit('/').find(|part| !part.is_empty()).unwrap_or(prefix);
+        let part: String = part.chars().take(64).collect();
+        match client.describe_log_groups().log_group_name_pattern(part).limit(10).send().await {
+            Ok(found) => found
+                .log_groups()
+                .iter()
+                .filter_map(|g| g.log_group_name())
+                .take(8)
+                .map(str::to_owned)
+                .collect(),
+            Err(_) => Vec::new(),
+        }
+    }
+}
