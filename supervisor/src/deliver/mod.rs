@@ -36,7 +36,7 @@ mod view;
 use std::{
     collections::BTreeMap,
     path::Path,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -53,6 +53,7 @@ pub use sign::{NOTICE, SIGNATURE, SignatureError, TIMESTAMP, WINDOW_S, sign, ver
 pub use trial::{Tried, try_route};
 pub use view::{DeliveryHealth, NoticeView};
 
+use chain::Link;
 use channel::{Http, Parcel, Said};
 use config::Way;
 use outbox::{Leg, Outbox, Scope, Watch};
@@ -76,7 +77,7 @@ pub enum DeliverError {
     /// The outbox could not keep it, so it was sent at once, without a second try.
     #[error("a notice could not be kept, and {}", match .told { Some(channel) => format!("was sent once, by `{channel}`"), None => "nobody could be told".to_owned() })]
     NotKept {
-        /// The channel that took it.
+        /// The channels that took it, one of each of its chains that could be used.
         told: Option<String>,
         /// Why it was not kept.
         source: OutboxError,
@@ -135,6 +136,9 @@ struct Inner {
     tasks: TaskTracker,
     /// What is wrong with the outbox, as last seen.
     problem: RwLock<Option<String>>,
+    /// What was sent at once, by its key and route, and the channel that took it; until the outbox
+    /// keeps something again. INVARIANT: never locked across an await.
+    at_once: Mutex<BTreeMap<String, String>>,
 }
 
 impl Deliver {
@@ -167,6 +171,7 @@ impl Deliver {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             problem: RwLock::default(),
+            at_once: Mutex::default(),
         });
         inner.outbox.restart(inner.clock.now()).await?;
         Ok(Self(inner))
@@ -193,8 +198,9 @@ impl Deliver {
 
     /// Hands a notice over. When this returns it is on disk, and will be sent.
     ///
-    /// Where it cannot be kept (a full disk), it is sent at once by the first channel of its
-    /// chains that takes it, and the error says so.
+    /// Where it cannot be kept (a full disk), it is sent at once by the first channel of each of its
+    /// chains that takes it, and the error says so. Handed over again, it is sent only where nobody
+    /// took it before; once it can be kept it goes its whole way.
     pub async fn notify(&self, notice: Notice) -> Result<Accepted, DeliverError> {
         let now = self.0.clock.now();
         let legs = self.0.setup().legs(&notice, now);
@@ -204,6 +210,7 @@ impl Deliver {
             Ok(0) => Ok(Accepted::Known),
             Ok(new) => {
                 self.0.well();
+                self.0.at_once().clear();
                 self.0.wake.notify_one();
                 Ok(Accepted::Kept(new))
             }
@@ -335,18 +342,40 @@ impl Inner {
         Ok(())
     }
 
-    /// Tries every link once, until one takes it.
+    /// Tries every link of each chain once, until one takes it. Names those that did, now or when
+    /// the same was handed over before.
     async fn send_at_once(&self, notice: &Notice, legs: &[Leg]) -> Option<String> {
+        let key = notice.key();
+        let mut told = Vec::new();
+        for (route, links) in legs {
+            let leg = format!("{key}@{route}");
+            let before = self.at_once().get(&leg).cloned();
+            let taken = match before {
+                Some(channel) => Some(channel),
+                None => self.first_taker(notice, &key, links).await,
+            };
+            if let Some(channel) = taken {
+                self.at_once().insert(leg, channel.clone());
+                told.push(channel);
+            }
+        }
+        if told.is_empty() { None } else { Some(told.join("`, `")) }
+    }
+
+    async fn first_taker(&self, notice: &Notice, key: &str, links: &[Link]) -> Option<String> {
         let setup = self.setup();
-        for link in legs.iter().flat_map(|(_, links)| links) {
+        for link in links {
             let Some(way) = setup.config.channels.get(&link.channel) else { continue };
-            let key = notice.key();
-            let parcel = Parcel { notice, key: &key, now: self.clock.now() };
+            let parcel = Parcel { notice, key, now: self.clock.now() };
             if way.channel.send(&self.http, parcel).await == Said::Taken {
                 return Some(link.channel.clone());
             }
         }
         None
+    }
+
+    fn at_once(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.at_once.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

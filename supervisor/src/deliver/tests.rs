@@ -211,6 +211,32 @@ async fn a_store_that_does_not_work_is_red_and_the_page_leaves_all_the_same() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_kept_reaches_one_of_each_chain_once_and_goes_its_whole_way_later() {
+    let (pager, lead, team) = (Double::that(ok()).await, Double::that(ok()).await, Double::that(ok()).await);
+    team.first([refuses(500)]);
+    let place = Place::new();
+    let routes = "[[notify.route]]\nname='team'\nsteps=[{channel='team'}]\nalso=true\n".to_owned() + CHAIN;
+    let config = config(&[("pager", &pager), ("lead", &lead), ("team", &team)], &routes);
+    let deliver = place.start(config).await;
+    let breaker = rusqlite::Connection::open(place.outbox()).unwrap();
+    breaker.busy_timeout(Duration::from_secs(5)).unwrap();
+    breaker.execute_batch("ALTER TABLE deliveries RENAME TO gone").unwrap();
+    for told_by in ["pager", "team`, `pager", "team`, `pager"] {
+        let error = deliver.notify(escalation("inc-1", &place.clock)).await.unwrap_err();
+        assert!(
+            matches!(&error, DeliverError::NotKept { told: Some(told), .. } if told == told_by),
+            "{error}"
+        );
+    }
+    assert_eq!((team.came().len(), pager.came().len(), lead.came().len()), (2, 1, 0));
+    breaker.execute_batch("ALTER TABLE gone RENAME TO deliveries").unwrap();
+    assert_eq!(deliver.notify(escalation("inc-1", &place.clock)).await.unwrap(), Accepted::Kept(2));
+    pager.until(2).await;
+    team.until(3).await;
+    deliver.drain(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
 async fn new_routes_count_from_now_on_and_a_channel_that_is_gone_is_left() {
     let (pager, lead) = (Double::that(ok()).await, Double::that(ok()).await);
     let place = Place::new();

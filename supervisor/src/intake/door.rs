@@ -11,8 +11,9 @@ mod porter;
 mod tests;
 
 use std::{
+    pin::pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -34,6 +35,9 @@ pub use porter::Porter;
 
 /// Messages that may wait to be decided about.
 const WAITING: usize = 1024;
+/// How long an answer may take before what waits for it counts as not taken. Real time, since it is
+/// for I/O.
+const HELD_UP: Duration = Duration::from_secs(3);
 /// How long a sender should wait that was turned away.
 pub const AGAIN: Duration = Duration::from_secs(5);
 
@@ -136,6 +140,7 @@ impl std::fmt::Debug for Message {
 pub struct Door {
     sender: mpsc::Sender<Message>,
     standing: Arc<Standing>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Door {
@@ -155,7 +160,7 @@ impl Door {
             writable: AtomicBool::new(true),
             refused: Mutex::default(),
         });
-        let door = Self { sender, standing: Arc::clone(&standing) };
+        let door = Self { sender, standing: Arc::clone(&standing), clock: Arc::clone(&clock) };
         let mut porter = Porter {
             board: Board::default(),
             inbox,
@@ -178,10 +183,13 @@ impl Door {
         source: &str,
         message: Option<String>,
     ) -> Result<Vec<Ruling>, Refusal> {
-        let permit = self.sender.reserve().await.map_err(|_| Refusal::Stopping)?;
         let (done, answer) = oneshot::channel();
-        permit.send(Message::Arrival(Arrival { alarms, source: source.to_owned(), message, done }));
-        answer.await.unwrap_or(Err(Refusal::Stopping))
+        let arrival = Arrival { alarms: alarms.clone(), source: source.to_owned(), message, done };
+        self.not_forgotten(&alarms, async {
+            self.sender.send(Message::Arrival(arrival)).await.map_err(|_| Refusal::Stopping)?;
+            answer.await.unwrap_or(Err(Refusal::Stopping))
+        })
+        .await
     }
 
     /// The same for a sender that does not wait: a full door is an answer.
@@ -192,12 +200,49 @@ impl Door {
         message: Option<String>,
     ) -> Result<Vec<Ruling>, Refusal> {
         let (done, answer) = oneshot::channel();
-        let arrival = Arrival { alarms, source: source.to_owned(), message, done };
+        let arrival = Arrival { alarms: alarms.clone(), source: source.to_owned(), message, done };
         self.sender.try_send(Message::Arrival(arrival)).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Refusal::Full,
+            mpsc::error::TrySendError::Full(_) => {
+                self.not_taken(&alarms);
+                Refusal::Full
+            }
             mpsc::error::TrySendError::Closed(_) => Refusal::Stopping,
         })?;
-        answer.await.unwrap_or(Err(Refusal::Stopping))
+        self.not_forgotten(&alarms, async { answer.await.unwrap_or(Err(Refusal::Stopping)) }).await
+    }
+
+    /// Waits for an answer. What gets none soon is remembered, as if it had been turned away, for
+    /// as long as there is none.
+    async fn not_forgotten(
+        &self,
+        alarms: &[Alarm],
+        answer: impl Future<Output = Result<Vec<Ruling>, Refusal>>,
+    ) -> Result<Vec<Ruling>, Refusal> {
+        let mut answer = pin!(answer);
+        if let Ok(answer) = tokio::time::timeout(HELD_UP, &mut answer).await {
+            return answer;
+        }
+        self.not_taken(alarms);
+        let answer = answer.await;
+        if answer.is_ok() {
+            let mut refused = self.refused();
+            for alarm in alarms {
+                refused.taken(alarm);
+            }
+        }
+        answer
+    }
+
+    fn not_taken(&self, alarms: &[Alarm]) {
+        let now = self.clock.now();
+        let mut refused = self.refused();
+        for alarm in alarms {
+            refused.refused(alarm, now);
+        }
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Refused> {
+        self.standing.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An incident has ended; durable when it returns.
@@ -236,9 +281,15 @@ impl Door {
         self.standing.writable.store(result.is_ok(), Ordering::Relaxed);
     }
 
-    /// Alarms that could not be taken for too long, each once, with the time since when.
+    /// Alarms that could not be taken for too long, with the time since when, until they are
+    /// [passed on](Self::passed_on).
     pub fn left_out(&self, now: Timestamp) -> Vec<(Alarm, Timestamp)> {
-        self.standing.refused.lock().unwrap_or_else(PoisonError::into_inner).due(now)
+        self.refused().due(now)
+    }
+
+    /// People were told of an alarm that was left out.
+    pub fn passed_on(&self, alarm: &Alarm) {
+        self.refused().passed_on(alarm);
     }
 
     /// Resolves when something was put into the queue.

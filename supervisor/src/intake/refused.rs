@@ -1,7 +1,7 @@
 //! Alarms that came in and could not be taken: nothing that is durable knows of them. Pure.
 //!
 //! Their senders bring them again. One that is still not taken after a while is passed on to
-//! people as it came, once. This is kept in memory only, since it is there for the time when
+//! people as it came, until they were told of it once. This is kept in memory only, since it is there for the time when
 //! nothing can be written; a process that ends meanwhile begins anew, and so do the senders.
 
 use std::collections::BTreeMap;
@@ -34,7 +34,10 @@ impl Refused {
     /// One could not be taken. Only what fires is of interest.
     pub fn refused(&mut self, alarm: &Alarm, now: Timestamp) {
         let key = AlarmKey::of(alarm);
-        if alarm.state != AlarmState::Alarm || (self.0.len() >= MOST && !self.0.contains_key(&key)) {
+        if alarm.state != AlarmState::Alarm {
+            return;
+        }
+        if self.0.len() >= MOST && !self.0.contains_key(&key) && !self.make_room() {
             return;
         }
         self.0.entry(key).or_insert_with(|| Waits { alarm: alarm.clone(), since: now, passed_on: false });
@@ -47,15 +50,25 @@ impl Refused {
         }
     }
 
-    /// Those that have waited too long, each once, with the time since when.
+    /// Those that have waited too long and were not passed on yet, with the time since when.
     pub fn due(&mut self, now: Timestamp) -> Vec<(Alarm, Timestamp)> {
         self.0.retain(|_, waits| now.duration_since(waits.since) < REMEMBERED);
-        let late = |waits: &&mut Waits| !waits.passed_on && now.duration_since(waits.since) >= PATIENCE;
-        let due = self.0.values_mut().filter(late).map(|waits| {
+        let late = |waits: &&Waits| !waits.passed_on && now.duration_since(waits.since) >= PATIENCE;
+        self.0.values().filter(late).map(|waits| (waits.alarm.clone(), waits.since)).collect()
+    }
+
+    /// People were told of one: it is not due any more.
+    pub fn passed_on(&mut self, alarm: &Alarm) {
+        if let Some(waits) = self.0.get_mut(&AlarmKey::of(alarm)) {
             waits.passed_on = true;
-            (waits.alarm.clone(), waits.since)
-        });
-        due.collect()
+        }
+    }
+
+    /// The oldest that people were told of gives way: those that nobody knows of go before it.
+    fn make_room(&mut self) -> bool {
+        let told = self.0.iter().filter(|(_, waits)| waits.passed_on);
+        let oldest = told.min_by_key(|(_, waits)| waits.since).map(|(key, _)| key.clone());
+        oldest.is_some_and(|key| self.0.remove(&key).is_some())
     }
 }
 
@@ -88,6 +101,8 @@ mod tests {
             due.iter().map(|(alarm, since)| (alarm.name.as_str(), *since)).collect::<Vec<_>>(),
             [("a", at(0))]
         );
+        assert_eq!(refused.due(at(125)).len(), 1, "nobody could be told yet");
+        refused.passed_on(&alarm("a", "firing"));
         refused.refused(&alarm("a", "firing"), at(130));
         assert_eq!(refused.due(at(400)), []);
         refused.taken(&alarm("a", "ok"));
@@ -102,5 +117,12 @@ mod tests {
             refused.refused(&alarm(&format!("a{n}"), "firing"), at(0));
         }
         assert_eq!(refused.due(at(600)).len(), MOST);
+        refused.refused(&alarm("new", "firing"), at(600));
+        assert_eq!(refused.due(at(720)).len(), MOST, "nobody knows of any of them");
+        refused.passed_on(&alarm("a7", "firing"));
+        refused.refused(&alarm("new", "firing"), at(720));
+        let due = refused.due(at(840));
+        assert_eq!(due.len(), MOST);
+        assert!(due.iter().any(|(alarm, _)| alarm.name == "new"), "one that people know of gave way");
     }
 }

@@ -167,16 +167,22 @@ impl Crew {
         self.door.queue(|queue| queue.done(incident));
         self.door.wake();
         // Whoever began to wait for its outcome only now need not.
-        self.people.settle(incident).await;
+        self.people.settle(incident);
     }
 
-    /// Of the end, before it counts as one.
+    /// Of the end, before it counts as one: as often as it takes until the outbox has it. What was
+    /// sent at once meanwhile is not sent at once again. Others do not wait for that.
     async fn tell_people(&self, waiting: &Waiting, run: Option<&Run>) {
-        let catalog = Arc::clone(&self.sites.now().catalog);
-        let told = Box::pin(self.people.ended(&waiting.incident, &waiting.alarm, &catalog, run)).await;
-        if let Err(error) = told {
-            // Where it could not be kept it was sent at once; once more would only wake people twice.
-            tracing::error!(incident = %waiting.incident, %error, "the end of an incident is not in the outbox");
+        let incident = &waiting.incident;
+        loop {
+            let catalog = Arc::clone(&self.sites.now().catalog);
+            let told = Box::pin(self.people.ended(incident, &waiting.alarm, &catalog, run)).await;
+            let Err(error) = told else { return };
+            tracing::error!(%incident, %error, "the end of an incident is not in the outbox yet");
+            if self.door.queue(|queue| queue.park(incident)) {
+                self.door.wake();
+            }
+            self.clock.sleep(AGAIN).await;
         }
     }
 

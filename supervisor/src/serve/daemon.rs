@@ -36,7 +36,7 @@ use super::{
     money::Purse,
     outage::Outage,
     people::People,
-    pulse::Pulse,
+    pulse::{Pulse, Telling},
     site::{Maker, SiteError, Sites, orders},
     upkeep::Upkeep,
 };
@@ -185,6 +185,7 @@ pub async fn run(start: Start, listening: impl FnOnce(SocketAddr)) -> Result<(),
         metrics: Arc::clone(&metrics),
         clock: Arc::clone(&clock),
         outage: Outage::default(),
+        telling: Telling::default(),
         keep_days: config.keep_days,
         pruned: Timestamp::UNIX_EPOCH,
     };
@@ -253,7 +254,7 @@ async fn resume(inbox: &Inbox, door: &Door, sites: &Sites, people: &People) -> R
     let open = inbox.unfinished().await?;
     let site = sites.now();
     for open in open {
-        people.watch(&open.incident, &open.alarm, &site.catalog, open.at).await;
+        people.watch(&open.incident, &open.alarm, &site.catalog, open.at);
         let service = crate::intake::service_of(&open.alarm, &site.catalog);
         let waiting = Waiting::new(open.incident, open.alarm, open.salt, service, open.at);
         door.queue(|queue| queue.push(Waiting { interrupted: true, ..waiting }));

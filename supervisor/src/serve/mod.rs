@@ -20,6 +20,7 @@ mod pulse;
 mod site;
 mod tell;
 mod upkeep;
+mod waits;
 
 pub use config::{Caller, Config, ConfigError, Place, QueueSource, ReaderPlace, Right};
 pub use daemon::{ServeError, Start, aws, run};

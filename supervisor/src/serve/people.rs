@@ -1,7 +1,7 @@
 //! Telling people: what leaves by which event, and what is watched so that nothing is left too long.
 //!
 //! INVARIANTS:
-//! - an incident is watched as soon as its alarm is durable, before anybody works on it;
+//! - an incident is watched as soon as its alarm is durable, or as the outbox can be written;
 //! - an incident counts as ended only after what people are to hear of its end is in the outbox;
 //!   what is handed over twice leaves once.
 
@@ -29,7 +29,7 @@ use crate::{
     terminal::text::took,
 };
 
-use super::outage::Say;
+use super::{outage::Say, waits::Waits};
 
 /// Those who are told. Without a configuration for it, nobody is.
 #[derive(Debug, Clone)]
@@ -37,6 +37,7 @@ pub(super) struct People {
     deliver: Option<Deliver>,
     clock: Arc<dyn Clock>,
     sender: mpsc::UnboundedSender<Heard>,
+    waits: Waits,
     /// What was not told because telling broke off.
     untold: Arc<AtomicU64>,
 }
@@ -98,7 +99,8 @@ impl People {
                 }
             });
         }
-        Self { deliver, clock, sender, untold }
+        let waits = Waits::new(deliver.clone(), Arc::clone(&clock));
+        Self { deliver, clock, sender, waits, untold }
     }
 
     /// Waits until everything that heralds brought so far is in the outbox.
@@ -115,22 +117,14 @@ impl People {
         Box::new(Herald { about: about(incident, alarm, catalog), sender: self.sender.clone() })
     }
 
-    /// Begins to wait for an outcome. Tried until it is durable or there is nobody to tell.
-    pub(super) async fn watch(
-        &self,
-        incident: &IncidentId,
-        alarm: &Alarm,
-        catalog: &Catalog,
-        since: Timestamp,
-    ) {
-        let Some(deliver) = &self.deliver else { return };
-        told(deliver.watch(about(incident, alarm, catalog), alarm, since).await);
+    /// Begins to wait for an outcome. Tried until it is durable; the caller does not wait for that.
+    pub(super) fn watch(&self, incident: &IncidentId, alarm: &Alarm, catalog: &Catalog, since: Timestamp) {
+        self.waits.begin(about(incident, alarm, catalog), alarm, since);
     }
 
-    /// There is nothing to wait for any more.
-    pub(super) async fn settle(&self, incident: &IncidentId) {
-        let Some(deliver) = &self.deliver else { return };
-        told(deliver.settle(incident).await);
+    /// There is nothing to wait for any more, whatever was begun before. Tried until it is durable.
+    pub(super) fn settle(&self, incident: &IncidentId) {
+        self.waits.end(incident);
     }
 
     /// Ends the waiting for outcomes of incidents that had ended when the process did.
@@ -155,33 +149,42 @@ impl People {
         }
     }
 
-    /// Passes an alarm on as it came that no incident could be opened for.
-    pub(super) async fn pass_on(&self, alarm: &Alarm, since: Timestamp, catalog: &Catalog) {
-        let Some(deliver) = &self.deliver else { return };
+    /// Passes an alarm on as it came that no incident could be opened for. False where that has to
+    /// be tried again.
+    pub(super) async fn pass_on(&self, alarm: &Alarm, since: Timestamp, catalog: &Catalog) -> bool {
+        let Some(deliver) = &self.deliver else { return true };
         // The same each time it is passed on, so that it leaves once.
         let key = crate::journal::digest(format!("{} {}", alarm.fingerprint(), alarm.at).as_bytes());
         let Ok(incident) = IncidentId::parse(format!("alarm-{}", key.get(..12).unwrap_or_default())) else {
-            return;
+            return true;
         };
         let now = self.clock.now();
         let waited = took(millis_between(since, now));
         let why = format!("Midwatch could not take it for {waited}: nobody works on it");
         let notice = Notice::raw_alarm(about(&incident, alarm, catalog), alarm, &why, now);
-        told(deliver.notify(notice).await.map(drop));
+        heard(deliver.notify(notice).await)
     }
 
-    /// Tells of Midwatch's own troubles, and of their end.
-    pub(super) async fn say(&self, say: Say) {
-        let Some(deliver) = &self.deliver else { return };
+    /// Tells of Midwatch's own troubles, and of their end. False where that has to be tried again.
+    pub(super) async fn say(&self, say: Say) -> bool {
+        let Some(deliver) = &self.deliver else { return true };
         let now = self.clock.now();
-        let notice = match say {
-            Say::Broken(incident, why) => Notice::broken(incident, &why, now),
-            Say::Mended(incident) => Notice::mended(incident, now),
-        };
-        match deliver.notify(notice.clone()).await {
-            // Nothing could be kept when they were told.
-            Ok(Accepted::NobodyToTell) => drop(deliver.follow_up_at_once(&notice).await),
-            done => told(done.map(drop)),
+        match say {
+            Say::Broken { outage, why, nth, .. } => {
+                let notice = Notice::broken(outage, &why, now);
+                let notice = if nth == 0 { notice } else { notice.again(nth) };
+                heard(deliver.notify(notice).await)
+            }
+            Say::Mended(outage) => {
+                let notice = Notice::mended(outage, now);
+                match deliver.notify(notice.clone()).await {
+                    // Nothing could be kept when they were told.
+                    Ok(Accepted::NobodyToTell) => drop(deliver.follow_up_at_once(&notice).await),
+                    done => drop(heard(done)),
+                }
+                // Nobody has to get up for it: said once.
+                true
+            }
         }
     }
 
@@ -282,6 +285,13 @@ async fn tell(
 
 fn about(incident: &IncidentId, alarm: &Alarm, catalog: &Catalog) -> About {
     About::new(incident, alarm, service_of(alarm, catalog))
+}
+
+/// Whether people hear of it: it is kept, or was sent at once.
+fn heard(result: Result<Accepted, DeliverError>) -> bool {
+    let heard = !matches!(&result, Err(DeliverError::Outbox(_) | DeliverError::NotKept { told: None, .. }));
+    told(result.map(drop));
+    heard
 }
 
 fn told(result: Result<(), DeliverError>) {

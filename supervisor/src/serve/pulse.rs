@@ -7,7 +7,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::{FutureExt as _, StreamExt as _, stream};
 use midwatch_policy::{Clock, SignedDuration, Timestamp};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -18,13 +20,21 @@ use crate::{
     },
 };
 
-use super::{health::Health, metrics::Metrics, outage::Outage, people::People, site::Sites};
+use super::{
+    health::Health,
+    metrics::Metrics,
+    outage::{Outage, Say},
+    people::People,
+    site::Sites,
+};
 
 /// How often it is looked.
 const EVERY: Duration = Duration::from_secs(15);
 /// How long a store may take to answer. Real time, since it is for I/O.
 const LONGEST: Duration = Duration::from_secs(20);
 
+/// Alarms that are passed on side by side.
+const SIDE_BY_SIDE: usize = 16;
 /// How often old incidents are taken away, and how many at most.
 const PRUNE: SignedDuration = SignedDuration::from_mins(10);
 const AT_A_TIME: u32 = 100;
@@ -40,10 +50,19 @@ pub(super) struct Pulse {
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) outage: Outage,
+    pub(super) telling: Telling,
     /// How many days incidents are kept.
     pub(super) keep_days: Option<u32>,
     /// When old ones were last looked for.
     pub(super) pruned: Timestamp,
+}
+
+/// What people are being told. Beside the looking: a channel that is slow must not hold it up.
+#[derive(Debug, Default)]
+pub(super) struct Telling {
+    /// Gives back what people heard.
+    saying: Option<JoinHandle<Option<Say>>>,
+    passing_on: Option<JoinHandle<()>>,
 }
 
 impl Pulse {
@@ -75,14 +94,55 @@ impl Pulse {
 
         let mut troubles = self.health.troubles(now);
         troubles.extend(self.metrics.broken_queues());
-        if let Some(say) = self.outage.step(&troubles, now) {
-            Box::pin(self.people.say(say)).await;
+        self.say(&troubles, now).await;
+        self.pass_on(now);
+        if let Err(why) = in_time(self.prune(now).map(Ok)).await {
+            tracing::warn!(why, "old incidents could not be taken away");
         }
+    }
+
+    /// Tells people of troubles, unless they are just being told.
+    async fn say(&mut self, troubles: &[String], now: Timestamp) {
+        if let Some(done) = self.telling.saying.take_if(|saying| saying.is_finished())
+            && let Ok(Some(said)) = done.await
+        {
+            self.outage.said(said);
+        }
+        let say = self.outage.step(troubles, now);
+        if let Some(say) = say
+            && self.telling.saying.is_none()
+        {
+            let people = self.people.clone();
+            self.telling.saying = Some(tokio::spawn(async move {
+                let heard = Box::pin(people.say(say.clone())).await;
+                heard.then_some(say)
+            }));
+        }
+    }
+
+    /// Passes on alarms that could not be taken, unless some just are. Those of which nobody could
+    /// be told are tried again.
+    fn pass_on(&mut self, now: Timestamp) {
+        if self.telling.passing_on.as_ref().is_some_and(|passing| !passing.is_finished()) {
+            return;
+        }
+        let left_out = self.door.left_out(now);
+        if left_out.is_empty() {
+            return;
+        }
+        let (door, people) = (self.door.clone(), self.people.clone());
         let catalog = Arc::clone(&self.sites.now().catalog);
-        for (alarm, since) in self.door.left_out(now) {
-            self.people.pass_on(&alarm, since, &catalog).await;
-        }
-        self.prune(now).await;
+        self.telling.passing_on = Some(tokio::spawn(async move {
+            let each = |(alarm, since)| {
+                let (door, people, catalog) = (&door, &people, &catalog);
+                async move {
+                    if Box::pin(people.pass_on(&alarm, since, catalog)).await {
+                        door.passed_on(&alarm);
+                    }
+                }
+            };
+            stream::iter(left_out).for_each_concurrent(SIDE_BY_SIDE, each).await;
+        }));
     }
 
     /// Takes away what is older than it is to be kept, a little at a time.

@@ -3,8 +3,8 @@
 //!
 //! Nobody but an incident's own writer writes into the journal of an incident at work: it is told
 //! through its side door. One that has ended has its journal added to; one that waits is not begun
-//! and finds in the inbox what came in. INVARIANT: what people said stays in the inbox until it is
-//! in the journal.
+//! and finds in the inbox what came in. INVARIANTS: what people said stays in the inbox until it is
+//! in the journal; who waits for an outcome is said at once, whatever holds an incident up.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +13,7 @@ use std::{
 };
 
 use midwatch_policy::IncidentId;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{
     event::Event,
@@ -22,8 +22,14 @@ use crate::{
 
 use super::{crew::Crew, late};
 
+mod under_way;
+
+use under_way::UnderWay;
+
 /// Things to tell incidents that are dealt with at once.
 const BATCH: usize = 64;
+/// Things to tell incidents that may wait; what comes beyond that is in the inbox only.
+const WAITING: usize = 4096;
 /// How often, and after how long, an incident is told again that is just being begun or ended.
 const TRIES: u32 = 20;
 const SOON: Duration = Duration::from_millis(100);
@@ -35,23 +41,62 @@ const LISTEN: Duration = Duration::from_secs(2);
 const LATELY: u32 = 200;
 
 /// What became of what an incident was to be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Told {
     /// It is in its journal, or the incident has none and will never have one.
     Yes,
     /// It is not.
     NotYet,
+    /// Its writer has it, and is held up; what it did not take in the end is given back.
+    UnderWay(JoinHandle<Vec<Event>>),
 }
+
+/// What an incident is to be told.
+type Tidings = (IncidentId, Vec<Event>);
 
 impl Crew {
     /// Until nobody brings anything any more.
     pub(super) async fn tell(&self, effects: &mut mpsc::Receiver<Effect>) {
+        let (sender, mut tidings) = mpsc::channel(WAITING);
+        tokio::join!(self.sort(effects, sender), Box::pin(self.tell_incidents(&mut tidings)));
+    }
+
+    /// Never waits for an incident.
+    async fn sort(&self, effects: &mut mpsc::Receiver<Effect>, tidings: mpsc::Sender<Tidings>) {
+        while let Some(effect) = effects.recv().await {
+            match effect {
+                Effect::Tell { incident, alarm, ruling } => {
+                    let events: Vec<Event> = late::event(&alarm, &ruling).into_iter().collect();
+                    if let Err(error) = tidings.try_send((incident, events)) {
+                        let (incident, _) = error.into_inner();
+                        tracing::warn!(%incident, "what came in later is in the inbox only, until the next start");
+                    }
+                }
+                Effect::Opened { incident, alarm, at } => {
+                    let catalog = Arc::clone(&self.sites.now().catalog);
+                    self.people.watch(&incident, &alarm, &catalog, at);
+                    if self.door.queue(|queue| queue.has_ended(&incident)) {
+                        self.people.settle(&incident);
+                    }
+                }
+                Effect::Absorbed { incident, into, begun } => {
+                    tracing::info!(%incident, %into, "an incident is part of another one");
+                    if begun == Begun::No {
+                        self.people.settle(&incident);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn tell_incidents(&self, tidings: &mut mpsc::Receiver<Tidings>) {
         self.catch_up().await;
         let mut batch = Vec::with_capacity(BATCH);
+        let mut under_way = UnderWay::default();
         loop {
             tokio::select! {
                 biased;
-                count = effects.recv_many(&mut batch, BATCH) => {
+                count = tidings.recv_many(&mut batch, BATCH) => {
                     if count == 0 {
                         return;
                     }
@@ -59,7 +104,7 @@ impl Crew {
                 }
                 () = self.clock.sleep(LISTEN) => {}
             }
-            self.listen().await;
+            self.listen(&mut under_way).await;
         }
     }
 
@@ -84,30 +129,13 @@ impl Crew {
         }
     }
 
-    async fn tell_all(&self, effects: impl Iterator<Item = Effect>) {
+    async fn tell_all(&self, tidings: impl Iterator<Item = Tidings>) {
         let mut told: BTreeMap<IncidentId, Vec<Event>> = BTreeMap::new();
-        for effect in effects {
-            match effect {
-                Effect::Tell { incident, alarm, ruling } => {
-                    told.entry(incident).or_default().extend(late::event(&alarm, &ruling));
-                }
-                Effect::Opened { incident, alarm, at } => {
-                    let catalog = Arc::clone(&self.sites.now().catalog);
-                    self.people.watch(&incident, &alarm, &catalog, at).await;
-                    if self.door.queue(|queue| queue.has_ended(&incident)) {
-                        self.people.settle(&incident).await;
-                    }
-                }
-                Effect::Absorbed { incident, into, begun } => {
-                    tracing::info!(%incident, %into, "an incident is part of another one");
-                    if begun == Begun::No {
-                        self.people.settle(&incident).await;
-                    }
-                }
-            }
+        for (incident, events) in tidings {
+            told.entry(incident).or_default().extend(events);
         }
         for (incident, events) in told {
-            if self.tell_one(&incident, events).await == Told::NotYet {
+            if matches!(self.tell_one(&incident, events).await, Told::NotYet) {
                 tracing::warn!(%incident, "what came in later is in the inbox only, until the next start");
             }
         }
@@ -118,9 +146,11 @@ impl Crew {
             let side = self.sides().get(incident).cloned();
             if let Some(side) = side {
                 // A store that does not work holds the incident up, and must not hold up the others.
-                match tokio::time::timeout(HELD_UP, late::through(&side, events)).await {
-                    Ok(left) => events = left,
-                    Err(_) => return Told::NotYet,
+                let mut telling = tokio::spawn(async move { late::through(&side, events).await });
+                match tokio::time::timeout(HELD_UP, &mut telling).await {
+                    Ok(Ok(left)) => events = left,
+                    Ok(Err(_)) => return Told::NotYet,
+                    Err(_) => return Told::UnderWay(telling),
                 }
             } else if self.door.queue(|queue| queue.has_ended(incident)) {
                 let journal = Arc::clone(&self.sites.now().journal);
@@ -147,18 +177,27 @@ impl Crew {
     }
 
     /// Journals what people said meanwhile, by whatever process.
-    async fn listen(&self) {
+    async fn listen(&self, under_way: &mut UnderWay) {
+        for seq in under_way.arrived().await {
+            self.heard(seq).await;
+        }
         let heard = match self.inbox.unheard(BATCH).await {
             Ok(heard) => heard,
             Err(error) => return tracing::warn!(%error, "what people said cannot be read"),
         };
-        for heard in heard {
+        for heard in heard.into_iter().filter(|heard| !under_way.has(heard.seq)).collect::<Vec<_>>() {
             let event = late::by_people(heard.said);
-            if self.tell_one(&heard.incident, vec![event]).await == Told::Yes
-                && let Err(error) = self.inbox.heard(heard.seq).await
-            {
-                tracing::warn!(%error, "what a person said is journaled, and may be once more");
+            match self.tell_one(&heard.incident, vec![event]).await {
+                Told::Yes => self.heard(heard.seq).await,
+                Told::NotYet => {}
+                Told::UnderWay(telling) => under_way.add(heard.seq, telling),
             }
+        }
+    }
+
+    async fn heard(&self, seq: i64) {
+        if let Err(error) = self.inbox.heard(seq).await {
+            tracing::warn!(%error, "what a person said is journaled, and may be once more");
         }
     }
 }

@@ -59,7 +59,7 @@ struct Batch {
     waiting: Vec<Waiting>,
     withdrawn: Vec<Waiting>,
     effects: Vec<Effect>,
-    /// Alarms for which there was no room.
+    /// Alarms for which there was no room, and those behind them in their messages.
     refused: Vec<Alarm>,
 }
 
@@ -238,16 +238,24 @@ impl Porter {
         batch: &mut Batch,
     ) -> Result<Vec<Ruling>, Refusal> {
         let mut rulings = Vec::with_capacity(alarms.len());
-        for alarm in alarms {
+        let mut alarms = alarms.into_iter();
+        while let Some(alarm) = alarms.next() {
             let now = self.clock.now();
-            let ruling = self.board.decide(&alarm, &self.orders, now, rand::random()).map_err(|error| {
-                // An id is made of digits: this cannot be, and must not lose an alarm.
-                tracing::error!(%error, alarm = alarm.name, "an alarm cannot be given an incident");
-                Refusal::Unwritten
-            })?;
+            let ruling = match self.board.decide(&alarm, &self.orders, now, rand::random()) {
+                Ok(ruling) => ruling,
+                Err(error) => {
+                    // An id is made of digits: this cannot be, and must not lose an alarm.
+                    tracing::error!(%error, alarm = alarm.name, "an alarm cannot be given an incident");
+                    batch.refused.push(alarm);
+                    batch.refused.extend(alarms);
+                    return Err(Refusal::Unwritten);
+                }
+            };
             if let Decision::Opened { incident, salt, .. } = &ruling.decision {
                 let Some(less) = room.checked_sub(1) else {
+                    // Those behind it are not looked at: nobody else knows of them either.
                     batch.refused.push(alarm);
+                    batch.refused.extend(alarms);
                     return Err(Refusal::Full);
                 };
                 *room = less;

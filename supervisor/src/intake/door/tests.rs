@@ -66,6 +66,13 @@ async fn without_room_an_incident_is_refused_and_what_joins_one_is_not() {
     stage.door.knock(vec![alarm("a", "firing", 0)], "t", None).await.unwrap();
     let refused = stage.door.knock(vec![alarm("b", "firing", 1)], "t", None).await;
     assert_eq!(refused, Err(Refusal::Full));
+    // What stands behind it in its message is remembered as well.
+    let three = vec![alarm("b", "firing", 1), alarm("c", "firing", 1), alarm("d", "firing", 1)];
+    assert_eq!(stage.door.knock(three, "t", None).await, Err(Refusal::Full));
+    let later = SystemClock.now().checked_add(midwatch_policy::SignedDuration::from_mins(3)).unwrap();
+    let mut left: Vec<_> = stage.door.left_out(later).into_iter().map(|(alarm, _)| alarm.name).collect();
+    left.sort();
+    assert_eq!(left, ["b", "c", "d"]);
     assert!(stage.door.knock(vec![alarm("a", "firing", 2)], "t", None).await.is_ok());
     // The same message again, once there is room: nothing of it is lost.
     let next = stage.door.queue(|queue| queue.next("2026-11-21T02:00:00Z".parse().unwrap())).unwrap();
@@ -74,6 +81,38 @@ async fn without_room_an_incident_is_refused_and_what_joins_one_is_not() {
     let rulings = stage.door.knock(both, "t", None).await.unwrap();
     assert!(matches!(rulings[0].decision, Decision::Duplicate { .. }));
     assert!(matches!(rulings[1].decision, Decision::Opened { .. }));
+}
+
+#[tokio::test]
+async fn what_waits_too_long_or_finds_the_door_full_is_remembered() {
+    let (sender, _effects) = mpsc::channel(64);
+    let inbox = Inbox::in_memory().unwrap();
+    let (door, mut porter) =
+        Door::build(inbox, Orders::default(), Queue::new(1, 10), Arc::new(SystemClock), sender)
+            .await
+            .unwrap();
+    let later = SystemClock.now().checked_add(midwatch_policy::SignedDuration::from_mins(3)).unwrap();
+    let names = |door: &Door| -> Vec<String> {
+        let mut names: Vec<_> = door.left_out(later).into_iter().map(|(alarm, _)| alarm.name).collect();
+        names.sort();
+        names
+    };
+    // Nobody stands behind the door.
+    let held = door.clone();
+    let held = tokio::spawn(async move { held.knock(vec![alarm("a", "firing", 0)], "t", None).await });
+    tokio::time::sleep(HELD_UP + Duration::from_millis(300)).await;
+    assert_eq!(names(&door), ["a"]);
+    for _ in 1..WAITING {
+        let (done, _) = oneshot::channel();
+        let (alarms, source) = (Vec::new(), String::new());
+        let arrival = Arrival { alarms, source, message: None, done };
+        door.sender.try_send(Message::Arrival(arrival)).unwrap();
+    }
+    assert_eq!(door.knock(vec![alarm("b", "firing", 0)], "t", None).await, Err(Refusal::Full));
+    assert_eq!(names(&door), ["a", "b"]);
+    tokio::spawn(async move { porter.run(&CancellationToken::new()).await });
+    held.await.unwrap().unwrap();
+    assert_eq!(names(&door), ["b"], "the other was taken after all");
 }
 
 #[tokio::test]
