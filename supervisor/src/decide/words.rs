@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use midwatch_agents::signals::Signals;
-use midwatch_policy::CauseKind;
+use midwatch_policy::{CauseKind, screen};
 
 use super::Diagnosis;
 
@@ -46,7 +46,10 @@ pub(super) fn cause(diagnosis: &Diagnosis, signals: &Signals) -> String {
             let _ = write!(text, " It began {} s {side} the trouble.", seconds.abs());
         }
         let description = signal.deployment.description.as_deref().unwrap_or_default();
-        if !description.is_empty() {
+        // People decide by this text: words that give orders to a reader are not among it.
+        if !screen(description).is_empty() {
+            text.push_str(" Its message gives orders to whoever reads it, and is not repeated here.");
+        } else if !description.is_empty() {
             let _ =
                 write!(text, " Its author wrote: \"{}\".", description.chars().take(120).collect::<String>());
         }

@@ -71,10 +71,25 @@ fn scenario(texts: &[String]) -> (TempDir, Scenario) {
     (home, scenario)
 }
 
-/// What the report says is proposed, with all of its words.
+/// What the report says is proposed, with all of its words but for the message of the deployment: that
+/// is quoted as its author's, unless it gives orders.
 fn proposal(played: &Played) -> Value {
     let report = serde_json::to_value(&played.run).unwrap();
     let mut proposal = report["proposal"].clone();
+    let reason = proposal["reason"].as_str().unwrap().to_owned();
+    let of_message = |sentence: &&str| {
+        sentence.starts_with("Its author wrote: ") || sentence.starts_with("Its message gives orders")
+    };
+    let (message, rest): (Vec<&str>, Vec<&str>) = reason.split_inclusive(". ").partition(of_message);
+    assert!(!message.is_empty(), "{reason}");
+    proposal["reason"] = rest.concat().into();
+    // What is cited, not under which number: more lines are more evidence.
+    let cited = |id: &Value| {
+        let known = report["evidence"].as_array().unwrap().iter();
+        known.filter(|piece| piece["id"] == *id).map(|piece| piece["ref"].clone()).collect::<Vec<Value>>()
+    };
+    proposal["evidence"] =
+        proposal["evidence"].as_array().unwrap().iter().map(cited).collect::<Vec<_>>().into();
     // Made anew for each incident.
     for random in ["request", "permit_id"] {
         if let Some(proposal) = proposal.as_object_mut() {
