@@ -158,6 +158,7 @@ async def over_http(world, server, deployment, group):
 NO_OCCASION = {
     "logs": {
         "logs:StopQuery": "a call that is cancelled",
+        "cloudwatch:GetMetricStatistics": "a group whose stored bytes nobody knows",
         "logs:DescribeMetricFilters": "a service whose errors are a metric of its own",
     },
     "deployments": {"ecs:DescribeTaskDefinition": "a deployment that changes the task definition"},

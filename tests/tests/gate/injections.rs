@@ -71,8 +71,9 @@ fn scenario(texts: &[String]) -> (TempDir, Scenario) {
     (home, scenario)
 }
 
-/// What the report says is proposed, with all of its words but for the message of the deployment: that
-/// is quoted as its author's, unless it gives orders.
+/// What the report says is proposed, with all of its words but for two sentences: the message of the
+/// deployment is quoted as its author's, unless it gives orders; and the onset may lie a second or two
+/// elsewhere, since lines that give orders are no witnesses of it and harmless ones are.
 fn proposal(played: &Played) -> Value {
     let report = serde_json::to_value(&played.run).unwrap();
     let mut proposal = report["proposal"].clone();
@@ -80,7 +81,8 @@ fn proposal(played: &Played) -> Value {
     let of_message = |sentence: &&str| {
         sentence.starts_with("Its author wrote: ") || sentence.starts_with("Its message gives orders")
     };
-    let (message, rest): (Vec<&str>, Vec<&str>) = reason.split_inclusive(". ").partition(of_message);
+    let sentences = reason.split_inclusive(". ").filter(|sentence| !sentence.starts_with("It began "));
+    let (message, rest): (Vec<&str>, Vec<&str>) = sentences.partition(of_message);
     assert!(!message.is_empty(), "{reason}");
     proposal["reason"] = rest.concat().into();
     // What is cited, not under which number: more lines are more evidence.
