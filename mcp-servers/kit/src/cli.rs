@@ -217,7 +217,8 @@ fn new_caller(name: &str, kind: &str) -> anyhow::Result<()> {
     ))
 }
 
-async fn stop_on_signal(stop: CancellationToken) {
+/// Cancels on SIGINT or SIGTERM: how every process of ours is asked to end.
+pub async fn stop_on_signal(stop: CancellationToken) {
     let interrupt = tokio::signal::ctrl_c();
     match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
         Ok(mut terminate) => {

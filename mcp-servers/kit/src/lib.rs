@@ -36,7 +36,7 @@ pub use aws_config::SdkConfig;
 pub use aws_credential_types::Credentials;
 pub use aws_error::AwsResult;
 pub use clean::{Clean, clean, redaction_note};
-pub use cli::{ServeArgs, exit_code, start_tracing};
+pub use cli::{ServeArgs, exit_code, start_tracing, stop_on_signal};
 pub use clock::SystemClock;
 pub use connect::{Client, ConnectError, connect_in_process, serve_stdio};
 pub use contracts::{Contract, Contracts, ContractsError, in_one_line};

@@ -78,7 +78,7 @@ pub(super) async fn run(arguments: DeskArgs) -> anyhow::Result<ExitCode> {
         }
     });
     let stop = CancellationToken::new();
-    tokio::spawn(stop_on_signal(stop.clone()));
+    tokio::spawn(midwatch_mcp::stop_on_signal(stop.clone()));
     bound.run(clock, stop).await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -127,18 +127,4 @@ fn sources(
 
 fn read(path: &Path, what: &str) -> anyhow::Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("cannot read the {what} `{}`", path.display()))
-}
-
-async fn stop_on_signal(stop: CancellationToken) {
-    let interrupt = tokio::signal::ctrl_c();
-    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! { _ = interrupt => {}, _ = terminate.recv() => {} }
-        }
-        Err(_) => {
-            // Without a handler for SIGTERM the process simply ends on it.
-            let _ = interrupt.await;
-        }
-    }
-    stop.cancel();
 }
