@@ -8,6 +8,7 @@ What no Midwatch server offers is named below with its reason; a scenario that i
 import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 
@@ -54,8 +55,8 @@ def run_suite(url, era):
         )
         found = {}
         for checks in pathlib.Path(out).glob("server-*/checks.json"):
-            # The directory is named server-SCENARIO-TIME.
-            scenario = checks.parent.name.removeprefix("server-").rsplit("-20", 1)[0]
+            # The directory is named server-SCENARIO-TIME, the time as in 2026-11-21T23-45-16-209Z.
+            scenario = re.sub(r"-\d{4}-\d\d-\d\dT.*$", "", checks.parent.name.removeprefix("server-"))
             found[scenario] = json.loads(checks.read_text())
     check(len(found) > 20, f"{era}: the suite ran {len(found)} scenarios: {done.stderr[-400:]}")
     return found
