@@ -1,0 +1,214 @@
+"""The pages of docs/servers are held against the binaries that they are about.
+
+A page has the sections of `SECTIONS`, in this order. Its tools, arguments, allowed values, flags, variables and IAM
+actions are those of its binary: none is missing, none is made up. Under each tool stands at least one pair of JSON
+blocks, a call and its result: the call is made in the world, and the result must be what is shown. `"…"` stands for
+whatever was left out: a value, the rest of an array or of a text, or, as a key, further fields. A line
+`<!-- world: NAME -->` before a call names another scenario. The client configurations of README.md are parsed, and
+each server they name is started as they say and asked for its tools.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import re
+import subprocess
+
+import stack
+from configurations import configurations, session_of
+from markup import CODE, blocks, commands, rows, sections
+
+check = stack.Checks("pages")
+PAGES = stack.ROOT / "docs" / "servers"
+SECTIONS = ["Start it", "Tools", "Errors", "IAM", "Configuration", "Limits", "What it does not do"]
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
+VARIABLE = re.compile(r"\bMIDWATCH_[A-Z_]+\b")
+ACTION = re.compile(r"\b(?:logs|cloudwatch|ecs|codedeploy|bedrock|states|iam|sts):[A-Z]\w+")
+
+
+def say(*command):
+    return subprocess.run(
+        [str(word) for word in command], capture_output=True, text=True, check=True, timeout=30
+    ).stdout
+
+
+# --- what a page says of its tools -------------------------------------------------------------------------------
+
+
+def arguments(schema):
+    """Each argument, those within an object as `object.field`: whether it is needed, and its allowed values."""
+    found = {}
+
+    def resolve(part):
+        while True:
+            if "$ref" in part:
+                part = schema["$defs"][part["$ref"].rsplit("/", 1)[-1]]
+            elif "anyOf" in part:
+                part = next(p for p in part["anyOf"] if p.get("type") != "null")
+            else:
+                return part
+
+    def walk(part, prefix, needed):
+        for name, value in part.get("properties", {}).items():
+            value = resolve(value)
+            values = [one["const"] for one in value.get("oneOf", []) if "const" in one] + value.get("enum", [])
+            is_needed = needed and name in part.get("required", [])
+            found[prefix + name] = (is_needed, values)
+            walk(value, f"{prefix}{name}.", is_needed)
+
+    walk(schema, "", True)
+    return found
+
+
+def tools_of(page, text, listed):
+    named = [CODE.match(row[0])[1] for row in rows(text.split("\n### ", 1)[0]) if CODE.match(row[0])]
+    check(sorted(named) == sorted(listed), f"{page}: its table names {sorted(named)}, there are {sorted(listed)}")
+    own = sections(text, "###")
+    check(list(own) == named, f"{page}: the tools under `## Tools` are {list(own)}, in its table {named}")
+    for name in set(own) & set(listed):
+        there, said = arguments(listed[name]["inputSchema"]), {}
+        for row in rows(own[name]):
+            if len(row) == 3 and CODE.fullmatch(row[0]):
+                said[row[0].strip("`")] = row
+        check(set(said) == set(there), f"{page} {name}: arguments {sorted(said)}, there are {sorted(there)}")
+        for argument in set(said) & set(there):
+            needed, values = there[argument]
+            where = f"{page} {name} {argument}"
+            check((said[argument][2] == "required") is needed, f"{where}: is {'' if needed else 'not '}required")
+            missing = [value for value in values if f"`{value}`" not in said[argument][1]]
+            check(not missing, f"{where}: does not say that it may be {missing}")
+    return own
+
+
+# --- examples ----------------------------------------------------------------------------------------------------
+
+
+def differs(shown, real, path="result"):
+    """Where the result is not as it is shown; nothing where it is."""
+    if shown == "…":
+        return None
+    if isinstance(shown, dict) and isinstance(real, dict):
+        keys = [key for key in shown if key != "…"]
+        for key in keys:
+            if key not in real:
+                return f"{path}.{key} does not exist"
+            if why := differs(shown[key], real[key], f"{path}.{key}"):
+                return why
+        left_out = set(real) - set(keys)
+        return f"{path}: {sorted(left_out)} left out without a word" if left_out and "…" not in shown else None
+    if isinstance(shown, list) and isinstance(real, list):
+        whole = shown[-1:] != ["…"]
+        kept = shown if whole else shown[:-1]
+        if len(kept) > len(real) or whole and len(kept) != len(real):
+            return f"{path}: {len(kept)} shown, {len(real)} there"
+        each = (differs(one, other, f"{path}[{n}]") for n, (one, other) in enumerate(zip(kept, real)))
+        return next(filter(None, each), None)
+    if isinstance(shown, str) and isinstance(real, str) and "…" in shown:
+        pattern = ".*".join(re.escape(piece) for piece in shown.split("…"))
+        return None if re.fullmatch(pattern, real, re.S) else f"{path}: {shown!r} shown, {real!r} there"
+    return None if shown == real else f"{path}: {shown!r} shown, {real!r} there"
+
+
+async def examples(page, tools):
+    """Every call that a page shows, and the result that stands below it; by world."""
+    worlds = {}
+    for name, text in tools.items():
+        found = [(before, body) for language, before, body in blocks(text) if language == "json"]
+        check(found and len(found) % 2 == 0, f"{page} {name}: calls and results come in pairs: {len(found)} blocks")
+        for (before, call), (_, result) in zip(found[::2], found[1::2]):
+            try:
+                call, result = json.loads(call), json.loads(result)
+            except ValueError as error:
+                check(False, f"{page} {name}: an example is no JSON: {error}")
+                continue
+            check(call.get("name") == name, f"{page} {name}: the example calls {call.get('name')}")
+            named = re.fullmatch(r"<!-- world: (\S+) -->", before)
+            worlds.setdefault(named[1] if named else stack.SCENARIO.name, []).append((call, result))
+    for scenario, calls in worlds.items():
+        with stack.world(stack.SCENARIO.parent / scenario) as world:
+            command, *rest = stack.server_command(page, world.catalog, world.runbooks)
+            async with session_of(command, rest, stack.aws_env(world.endpoint)) as session:
+                for call, shown in calls:
+                    answer = await session.call_tool(call["name"], call["arguments"])
+                    why = differs(shown, answer.structured_content)
+                    check(not why, f"{page} {call['name']} in {scenario}: {why}")
+            check(world.stop()["mutations"] == [], f"{page}: an example changed something in {scenario}")
+
+
+# --- flags, variables, permissions -------------------------------------------------------------------------------
+
+
+def help_of(words, server):
+    """The help of what a command line calls; nothing where it is not ours."""
+    if words[0].startswith("--"):
+        words = [f"midwatch-{server}"] if server else [""]
+    program = stack.BIN / words[0]
+    if not words[0].startswith("midwatch") or not program.exists():
+        return None
+    verbs = list(itertools.takewhile(lambda word: re.fullmatch(r"[a-z][a-z-]*", word), words[1:]))
+    for length in range(len(verbs), -1, -1):
+        with contextlib.suppress(subprocess.CalledProcessError):
+            return say(program, *verbs[:length], "--help")
+    return None
+
+
+def flags(page, text, server=None):
+    for words in commands(text):
+        known = help_of(words, server)
+        if known is not None:
+            unknown = [flag for flag in FLAG.findall(" ".join(words)) if not re.search(rf"{flag}(?![\w-])", known)]
+            check(not unknown, f"{page}: `{' '.join(words)[:80]}`: there is no {unknown}")
+
+
+def settings(page, text, common, shared):
+    """Each setting of its own stands in a page's Configuration, those of all servers in the index's."""
+    helped = say(stack.BIN / f"midwatch-{page}", "--help")
+    own = set(FLAG.findall(helped)) - common
+    said = set(FLAG.findall(text["Configuration"]))
+    check(own <= said, f"{page}: its Configuration lacks {sorted(own - said)}")
+    check(said <= own | common, f"{page}: its Configuration names {sorted(said - own - common)}, which it has not")
+    check(common <= set(FLAG.findall(shared)), f"index: lacks {sorted(common - set(FLAG.findall(shared)))}")
+    program = (stack.BIN / f"midwatch-{page}").read_bytes()
+    for variable in set(VARIABLE.findall("\n".join(text.values()))):
+        check(variable.encode() in program, f"{page}: {variable} is no variable of it")
+
+
+def permissions(page, text):
+    granted = set()
+    for statement in json.loads(say(stack.BIN / f"midwatch-{page}", "--iam-policy"))["Statement"]:
+        actions = statement["Action"]
+        granted |= {actions} if isinstance(actions, str) else set(actions)
+    said = set(ACTION.findall(text))
+    check(granted <= said, f"{page}: its IAM lacks {sorted(granted - said)}")
+    check(said - {"sts:AssumeRole"} <= granted, f"{page}: its IAM names {sorted(said - granted)}, not in --iam-policy")
+
+
+async def main():
+    servers = sorted(page.stem for page in PAGES.glob("*.md") if page.stem != "README")
+    check(servers == sorted(stack.SERVERS), f"there are pages for {servers}, servers are {sorted(stack.SERVERS)}")
+    index = (PAGES / "README.md").read_text()
+    shared = sections(index, "##")
+    helps = [set(FLAG.findall(say(stack.BIN / f"midwatch-{server}", "--help"))) for server in servers]
+    common = set.intersection(*helps)
+    flags("index", index)
+    unknown = set(FLAG.findall(shared["Configuration"])) - common
+    check(not unknown, f"index: its Configuration names {sorted(unknown)}, which not all servers have")
+    for server in servers:
+        check(f"({server}.md)" in index, f"index: no link to {server}.md")
+        text = (PAGES / f"{server}.md").read_text()
+        parts = sections(text, "##")
+        there = [name for name in parts if name in SECTIONS]
+        if not check(there == SECTIONS, f"{server}: sections are {there}, wanted {SECTIONS}"):
+            continue
+        listed = {tool["name"]: tool for tool in json.loads(say(stack.BIN / f"midwatch-{server}", "--list-tools"))}
+        own = tools_of(server, parts["Tools"], listed)
+        flags(server, text, server)
+        settings(server, parts, common, shared["Configuration"])
+        permissions(server, parts["IAM"])
+        await examples(server, own)
+    await configurations(check, shared, servers)
+
+
+asyncio.run(main())
+check.end()
