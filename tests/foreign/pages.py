@@ -184,6 +184,16 @@ def permissions(page, text):
     check(said - {"sts:AssumeRole"} <= granted, f"{page}: its IAM names {sorted(said - granted)}, not in --iam-policy")
 
 
+def messages(page, text):
+    """The errors that a page explains are errors of its server: their fixed parts stand in the program."""
+    program = (stack.BIN / f"midwatch-{page}").read_bytes()
+    for row in rows(text):
+        parts = re.split(r"`[^`]*`|…|\(.*?\)|\b\d[\w.]*(?: \d+\w)*", row[0])
+        fixed = [part.strip(" :,.") for part in parts if len(part.strip(" :,.")) > 7]
+        missing = [part for part in fixed if part.encode() not in program]
+        check(not missing, f"{page}: no error of it says {missing}: {row[0][:80]}")
+
+
 async def main():
     servers = sorted(page.stem for page in PAGES.glob("*.md") if page.stem != "README")
     check(servers == sorted(stack.SERVERS), f"there are pages for {servers}, servers are {sorted(stack.SERVERS)}")
@@ -206,6 +216,7 @@ async def main():
         flags(server, text, server)
         settings(server, parts, common, shared["Configuration"])
         permissions(server, parts["IAM"])
+        messages(server, parts["Errors"])
         await examples(server, own)
     await configurations(check, shared, servers)
 
