@@ -12,8 +12,10 @@ import asyncio
 import contextlib
 import itertools
 import json
+import pathlib
 import re
 import subprocess
+import tempfile
 
 import stack
 from configurations import configurations, session_of
@@ -194,6 +196,26 @@ def messages(page, text):
         check(not missing, f"{page}: no error of it says {missing}: {row[0][:80]}")
 
 
+def is_json(text):
+    with contextlib.suppress(ValueError):
+        json.loads(text)
+        return True
+    return False
+
+
+def files(catalogs, runbooks):
+    """The catalog and the runbook that are shown are read without a complaint."""
+    with tempfile.TemporaryDirectory() as work:
+        catalog, runbook = pathlib.Path(work, "catalog.toml"), pathlib.Path(work, "runbook.md")
+        catalog.write_text("\n".join(body for language, _, body in blocks(catalogs) if language == "toml"))
+        runbook.write_text("\n".join(body for _, _, body in blocks(runbooks)))
+        for command in (["midwatch-metrics", "--catalog", catalog, "--list-tools"], ["midwatch", "runbook", "lint", runbook]):
+            ran = subprocess.run([stack.BIN / command[0], *command[1:]], capture_output=True, text=True, timeout=30)
+            said = ran.stdout[-600:] + ran.stderr[-600:]
+            good = ran.returncode == 0 and ("lint" not in command or "0 errors, 0 warnings" in said)
+            check(good, f"{command[0]} complains about what is shown: {said}")
+
+
 async def main():
     servers = sorted(page.stem for page in PAGES.glob("*.md") if page.stem != "README")
     check(servers == sorted(stack.SERVERS), f"there are pages for {servers}, servers are {sorted(stack.SERVERS)}")
@@ -218,6 +240,10 @@ async def main():
         permissions(server, parts["IAM"])
         messages(server, parts["Errors"])
         await examples(server, own)
+        for language, _, body in blocks(text):
+            if language == "json":
+                check(is_json(body), f"{server}: a block is no JSON: {body[:80]}")
+    files(shared["The catalog"], sections((PAGES / "runbooks.md").read_text(), "##")["A runbook"])
     await configurations(check, shared, servers)
 
 
