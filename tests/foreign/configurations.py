@@ -74,7 +74,8 @@ async def entry_works(check, client, whole, name, entry, world):
     else:
         address = entry.get("url", entry.get("uri", ""))
         server = re.fullmatch(r"midwatch-(\w+)", name)[1]
-        line = re.search(rf"midwatch-{server} .*--http 127\.0\.0\.1:(\d+)", (stack.ROOT / "docs" / "servers" / f"{server}.md").read_text())
+        page = (stack.ROOT / "docs" / "servers" / f"{server}.md").read_text()
+        line = re.search(rf"midwatch-{server} .*--http 127\.0\.0\.1:(\d+)", page)
         expected = [f"http://{host}:{line[1]}/mcp" for host in ("127.0.0.1", "localhost")] if line else []
         check(address in expected, f"{where}: {address} is not where {server}.md starts it: {expected}")
         headers = {"Authorization": header(check, client, whole, entry, where)}

@@ -83,6 +83,23 @@ def tools_of(page, text, listed):
     return own
 
 
+def values(page, text, listed):
+    """Each word of a fixed set that a result may hold is said somewhere."""
+
+    def words(part):
+        if isinstance(part, dict):
+            yield from [part["const"]] if isinstance(part.get("const"), str) else []
+            yield from (word for word in part.get("enum", []) if isinstance(word, str))
+            part = list(part.values())
+        if isinstance(part, list):
+            for inner in part:
+                yield from words(inner)
+
+    for name, tool in listed.items():
+        unsaid = sorted(word for word in set(words(tool["outputSchema"])) if not re.search(f'[`"]{word}[`"]', text))
+        check(not unsaid, f"{page} {name}: may answer {unsaid}, of which the page says nothing")
+
+
 # --- examples ----------------------------------------------------------------------------------------------------
 
 
@@ -209,10 +226,11 @@ def files(catalogs, runbooks):
         catalog, runbook = pathlib.Path(work, "catalog.toml"), pathlib.Path(work, "runbook.md")
         catalog.write_text("\n".join(body for language, _, body in blocks(catalogs) if language == "toml"))
         runbook.write_text("\n".join(body for _, _, body in blocks(runbooks)))
-        for command in (["midwatch-metrics", "--catalog", catalog, "--list-tools"], ["midwatch", "runbook", "lint", runbook]):
+        lists, lints = ["midwatch-metrics", "--catalog", catalog, "--list-tools"], ["midwatch", "runbook", "lint", runbook]
+        for command in (lists, lints):
             ran = subprocess.run([stack.BIN / command[0], *command[1:]], capture_output=True, text=True, timeout=30)
             said = ran.stdout[-600:] + ran.stderr[-600:]
-            good = ran.returncode == 0 and ("lint" not in command or "0 errors, 0 warnings" in said)
+            good = ran.returncode == 0 and (command is lists or "0 errors, 0 warnings" in said)
             check(good, f"{command[0]} complains about what is shown: {said}")
 
 
@@ -236,6 +254,7 @@ async def main():
         listed = {tool["name"]: tool for tool in json.loads(say(stack.BIN / f"midwatch-{server}", "--list-tools"))}
         own = tools_of(server, parts["Tools"], listed)
         flags(server, text, server)
+        values(server, text + shared["What they share"], listed)
         settings(server, parts, common, shared["Configuration"])
         permissions(server, parts["IAM"])
         messages(server, parts["Errors"])
