@@ -11,7 +11,7 @@ use midwatch_mcp::{
     Remote, clip,
     reqwest::{Method, RequestBuilder, StatusCode},
 };
-use midwatch_policy::{Action, Asking, Outcome, PermitId, RequestView, WireError};
+use midwatch_policy::{Action, Asking, Outcome, PermitId, RequestId, RequestView, WireError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
@@ -37,6 +37,11 @@ struct Wanted<'a> {
 #[derive(Serialize)]
 struct Used {
     outcome: Outcome,
+}
+
+#[derive(Serialize)]
+struct Why<'a> {
+    why: &'a str,
 }
 
 #[derive(Deserialize)]
@@ -88,8 +93,11 @@ impl DeskOverHttp {
     }
 
     async fn note(&self, permit: &PermitId, outcome: Outcome) -> Result<(), SourceError> {
-        let call = self.post(&format!("/v1/permits/{permit}/used"), LOOK).json(&Used { outcome });
-        let (status, body) = send(call).await?;
+        self.tell(&format!("/v1/permits/{permit}/used"), &Used { outcome }).await
+    }
+
+    async fn tell(&self, path: &str, what: &impl Serialize) -> Result<(), SourceError> {
+        let (status, body) = send(self.post(path, LOOK).json(what)).await?;
         if status.is_success() { Ok(()) } else { Err(failure(status, &body)) }
     }
 }
@@ -151,5 +159,13 @@ impl PermitSource for DeskOverHttp {
 
     fn used<'a>(&'a self, permit: &'a PermitId, outcome: Outcome) -> BoxFuture<'a, Result<(), SourceError>> {
         Box::pin(self.note(permit, outcome))
+    }
+
+    fn withdraw<'a>(
+        &'a self,
+        request: &'a RequestId,
+        why: &'a str,
+    ) -> BoxFuture<'a, Result<(), SourceError>> {
+        Box::pin(async move { self.tell(&format!("/v1/requests/{request}/withdraw"), &Why { why }).await })
     }
 }

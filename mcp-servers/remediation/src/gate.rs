@@ -22,7 +22,7 @@ use crate::{
     flights::{Flight, Flights, Presented},
     grounds::Grounds,
     kill_switch::KillSwitch,
-    noted::{known, noted},
+    noted::{known, noted, withdrawn},
     permits::{Offer, PermitSource},
     plan::{Planned, plan},
     policy, read,
@@ -85,7 +85,7 @@ impl Gate {
     /// Takes an action through every check, and carries it out if all hold.
     pub(crate) async fn pass(&self, caller: &Principal, action: Action) -> Receipt {
         let mut permit = None;
-        match self.checked(caller, &action, &mut permit).await {
+        match Box::pin(self.checked(caller, &action, &mut permit)).await {
             Ok(passed) => Box::pin(self.act(passed)).await,
             Err(stop) => {
                 let (kind, message) = (stop.reason.kind, &stop.reason.message);
@@ -134,11 +134,16 @@ impl Gate {
         self.grounds
             .contract(verified.claims(), &planned.plan, &facts)
             .map_err(|why| Refused::new(Obstacle::Contract, why))?;
-        let authorised = verified.against(&planned.plan.expected).map_err(|error| {
-            let refused = Refused::from(&error);
-            self.presented.stale(token, &refused.message);
-            refused
-        })?;
+        let authorised = match verified.against(&planned.plan.expected) {
+            Ok(authorised) => authorised,
+            Err(error) => {
+                drop(turn);
+                let refused = Refused::from(&error);
+                self.presented.stale(token, &refused.message);
+                withdrawn(&**source, &offer.request, &refused.message).await;
+                return Err(refused.into());
+            }
+        };
         self.still_stands(source, &authorised).await?;
         self.spent(source, &authorised)?;
         Ok(Passed { authorised, planned, turn, place })

@@ -1,8 +1,8 @@
-//! Telling the desk what came of an act.
+//! Telling the desk what came of an act, and of what can be done no more.
 
 use std::time::Duration;
 
-use midwatch_policy::{Outcome as Known, PermitId};
+use midwatch_policy::{Outcome as Known, PermitId, RequestId};
 
 use crate::permits::{PermitSource, SourceError};
 
@@ -25,6 +25,16 @@ pub(crate) async fn noted(source: &dyn PermitSource, permit: &PermitId, outcome:
         }
     }
     false
+}
+
+/// Takes back what can be done no more, so that people can be asked for what is now. A desk that does not
+/// hear it offers the permit until it ends, and it stays of no use here.
+pub(crate) async fn withdrawn(source: &dyn PermitSource, request: &RequestId, why: &str) {
+    match tokio::time::timeout(NOTED, source.withdraw(request, why)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, %request, "the desk does not take a stale permit back"),
+        Err(_) => tracing::warn!(%request, "the desk did not take a stale permit back in time"),
+    }
 }
 
 /// What the record says, for the desk. What was never finished is not known.

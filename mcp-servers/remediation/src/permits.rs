@@ -3,7 +3,7 @@
 use std::fmt;
 
 use futures::future::BoxFuture;
-use midwatch_policy::{Action, PermitId, RequestView, WireError};
+use midwatch_policy::{Action, PermitId, RequestId, RequestView, WireError};
 
 /// A permit that the desk holds for a caller and an action: the request it answers, and the signed
 /// token, which is never printed.
@@ -47,4 +47,8 @@ pub trait PermitSource: Send + Sync + fmt::Debug {
         permit: &'a PermitId,
         outcome: midwatch_policy::Outcome,
     ) -> BoxFuture<'a, Result<(), SourceError>>;
+
+    /// Tells the desk that what was approved can be done no more, and why, so that it can be asked for anew.
+    fn withdraw<'a>(&'a self, request: &'a RequestId, why: &'a str)
+    -> BoxFuture<'a, Result<(), SourceError>>;
 }

@@ -204,6 +204,14 @@ impl PermitSource for EmbeddedDesk {
     fn used<'a>(&'a self, permit: &'a PermitId, outcome: Outcome) -> BoxFuture<'a, Result<(), SourceError>> {
         Box::pin(ready(self.office.used(&self.server, permit, outcome).map(|_| ()).map_err(refused)))
     }
+
+    fn withdraw<'a>(
+        &'a self,
+        request: &'a RequestId,
+        why: &'a str,
+    ) -> BoxFuture<'a, Result<(), SourceError>> {
+        Box::pin(ready(self.office.withdraw(&self.server, request, why).map(|_| ()).map_err(refused)))
+    }
 }
 
 fn refused(error: DeskError) -> SourceError {

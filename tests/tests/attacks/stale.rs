@@ -1,5 +1,6 @@
 //! The target changed between yes and go, or somebody stopped the act meanwhile.
 
+use midwatch_mcp::reqwest::Method;
 use serde_json::json;
 
 use crate::range::{FIRST, Range, restart, rollback, scale, update};
@@ -16,6 +17,22 @@ async fn another_desired_count() {
     let other = scale("cart", 7);
     range.approved(&other).await;
     range.acts_once(&other).await;
+}
+
+/// The desk hears that its permit is of no use: people can be asked for the same on what is now.
+#[tokio::test]
+async fn what_went_stale_is_asked_for_anew() {
+    let (range, action) = (Range::new().await, scale("cart", 6));
+    let old = range.approved(&action).await;
+    update(&range, "cart", json!({"desiredCount": 5})).await;
+    let stale = range.refuses(&action, "stale").await;
+    let path = format!("/v1/requests/{}", old.shown.request);
+    let (_, view) = range.at_desk(FIRST, Method::GET, &path, None).await;
+    assert_eq!(view["state"]["state"], "withdrawn", "{view}");
+    assert_eq!(view["state"]["why"], stale, "{view}");
+    let new = range.approved(&action).await;
+    assert_ne!(new.shown.request, old.shown.request);
+    range.acts_once(&action).await;
 }
 
 #[tokio::test]

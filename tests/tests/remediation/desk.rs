@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures::future::{BoxFuture, ready};
-use midwatch_policy::{Action, Outcome, PermitId, RequestView};
+use midwatch_policy::{Action, Outcome, PermitId, RequestId, RequestView};
 use midwatch_remediation::{Offer, PermitSource, SourceError};
 
 /// What it offers, answers and remembers.
@@ -76,5 +76,10 @@ impl PermitSource for Desk {
             self.used.lock().unwrap().insert(permit.to_string(), outcome);
         });
         Box::pin(ready(noted))
+    }
+
+    fn withdraw<'a>(&'a self, _: &'a RequestId, _: &'a str) -> BoxFuture<'a, Result<(), SourceError>> {
+        self.took_back.store(true, Ordering::SeqCst);
+        Box::pin(ready(self.here()))
     }
 }
