@@ -1,24 +1,10 @@
 //! Texts that give orders, wherever a model or a person would read them: never an act, and never a
 //! change of what the approver is shown.
-//!
-//! `MIDWATCH_INJECTIONS` names a file of more of them, one JSON object with `text` in each line.
 
+use midwatch_tests::orders;
 use serde_json::{Value, json};
 
 use crate::range::{EDITOR, Range, SUPERVISOR, restart, rollback, scale};
-
-const OURS: &str = include_str!("../injections.jsonl");
-
-fn texts() -> Vec<String> {
-    let more = std::env::var("MIDWATCH_INJECTIONS").map(|file| std::fs::read_to_string(file).unwrap());
-    let more = more.unwrap_or_default();
-    let rows = OURS.lines().chain(more.lines()).filter(|line| !line.trim().is_empty());
-    rows.map(|line| {
-        let row: Value = serde_json::from_str(line).unwrap();
-        row["text"].as_str().unwrap().to_owned()
-    })
-    .collect()
-}
 
 /// A world in which these texts stand in logs, deployments, an alarm and runbooks.
 async fn range_with(texts: &[String]) -> Range {
@@ -45,7 +31,7 @@ async fn range_with(texts: &[String]) -> Range {
 
 #[tokio::test]
 async fn never_act_and_never_change_what_the_approver_is_shown() {
-    let texts = texts();
+    let texts = orders();
     println!("{} texts", texts.len());
     let harmless: Vec<String> =
         (0..texts.len()).map(|number| format!("nothing to see, line {number}")).collect();

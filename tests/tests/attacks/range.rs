@@ -1,6 +1,9 @@
 //! Where the attacks are tried: a world, the remediation server and the desk, each over HTTP, with
 //! every caller by a token of its own.
 
+mod calls;
+mod words;
+
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -9,7 +12,6 @@ use std::{
     time::Duration,
 };
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use midwatch::desk::{
     self, ApiSettings, KeyRing, Known, Limits, McpPlanner, MemberKind, Office, OfficeConfig, Roster, Sources,
 };
@@ -17,25 +19,20 @@ use midwatch_mcp::{
     Aws, AwsSettings, Client, Ctx, KeyEntry, KeyFile, KeyState, NewPrincipal, Principal, PrincipalKind,
     Principals, Remote, Standing,
     http::{self, Access, HttpSettings},
-    reqwest::Method,
 };
-use midwatch_policy::{
-    Action, AwsName, Claims, Clock as _, RequestView, Rules, ServiceName, SigningKey, sign,
-};
+use midwatch_policy::{Clock as _, Rules, SigningKey};
 use midwatch_remediation::{
     DeskOverHttp, KillSwitch, Limits as Acting, RemediationConfig, RemediationServer, SpendStore,
 };
 use midwatch_sim::{Scenario, World};
-use rmcp::model::CallToolRequestParams;
-use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    hand::Hand,
-    wire::{Wire, http},
-};
+use crate::{hand::Hand, wire::Wire};
+
+pub(crate) use calls::read;
+pub(crate) use words::{asking, restart, rollback, scale, update};
 
 /// Name under which permits address the server.
 pub(crate) const AUDIENCE: &str = "remediation-of-tests";
@@ -49,73 +46,7 @@ pub(crate) const DESK: &str = "desk";
 pub(crate) const FIRST: &str = "first-on-call";
 pub(crate) const SECOND: &str = "second-on-call";
 
-const HISTORY: &str = r#"
-title = "Attacks"
-time = 2026-11-21T02:04:00Z
-seed = 7
-history = "15m"
-
-[[service]]
-name = "shop-api"
-tier = 1
-deploys_with = "codedeploy"
-depends_on = ["cart"]
-tasks = 3
-
-[[service]]
-name = "cart"
-tier = 2
-deploys_with = "ecs"
-tasks = 4
-scale = { min = 2, max = 8 }
-
-[[service]]
-name = "vault-front"
-tier = 0
-deploys_with = "ecs"
-tasks = 2
-
-[[service]]
-name = "ledger"
-tier = 0
-deploys_with = "ecs"
-protected = true
-scale = { min = 1, max = 8 }
-
-[[service]]
-name = "watched"
-tier = 2
-deploys_with = "ecs"
-autonomy = "advise"
-
-[[deployment]]
-service = 'shop-api'
-id = 'd-GOOD'
-at = '-5h'
-commit = 'aaaaaaa'
-
-[[deployment]]
-service = 'shop-api'
-id = 'd-BAD'
-at = '-4m'
-takes = '50s'
-commit = 'bbbbbbb'
-
-[[fault]]
-id = "errors"
-service = "shop-api"
-at = "-3m"
-error_share = 0.2
-
-[[alarm]]
-name = "shop-api-errors"
-service = "shop-api"
-metric = "error_rate"
-threshold = 5
-
-[expected]
-verdict = "real"
-"#;
+const HISTORY: &str = include_str!("range.toml");
 
 pub(crate) const POLICY: &str = include_str!("../../../policy/policies/default.cedar");
 
@@ -354,165 +285,6 @@ impl Range {
         let url = format!("http://{}{}", self.addr(), http::PATH);
         Remote::new(&url, self.token(caller)).unwrap().connect().await.unwrap()
     }
-
-    /// A call of a tool; what came back, be it a receipt or an error.
-    pub(crate) async fn call(&self, caller: &str, tool: &'static str, arguments: &Value) -> Value {
-        let request = CallToolRequestParams::new(tool).with_arguments(arguments.as_object().unwrap().clone());
-        self.client(caller).await.call_tool(request).await.unwrap().structured_content.unwrap()
-    }
-
-    pub(crate) async fn act_as(&self, caller: &str, action: &Action) -> Value {
-        self.call(caller, action.kind().tool(), &Value::Object(action.arguments())).await
-    }
-
-    pub(crate) async fn act(&self, action: &Action) -> Value {
-        self.act_as(SUPERVISOR, action).await
-    }
-
-    /// A call of the desk's API; status and body.
-    pub(crate) async fn at_desk(
-        &self,
-        who: &str,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> (u16, Value) {
-        self.at_desk_by(self.desk_token(who), method, path, body).await
-    }
-
-    pub(crate) async fn at_desk_by(
-        &self,
-        token: &str,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> (u16, Value) {
-        let mut call = http().request(method, format!("{}{path}", self.desk)).bearer_auth(token);
-        if let Some(body) = body {
-            call = call.json(body);
-        }
-        let answer = call.send().await.unwrap();
-        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
-    }
-
-    pub(crate) async fn post(&self, who: &str, path: &str, body: &Value) -> (u16, Value) {
-        self.at_desk(who, Method::POST, path, Some(body)).await
-    }
-
-    /// Asked at the desk by the supervisor.
-    pub(crate) async fn filed(&self, action: &Action) -> RequestView {
-        self.filed_with(action, json!({})).await
-    }
-
-    pub(crate) async fn filed_with(&self, action: &Action, more: Value) -> RequestView {
-        let (status, view) = self.post(SUPERVISOR, "/v1/requests", &asking(action, more)).await;
-        assert!(status == 201 || status == 200, "{status} {view}");
-        serde_json::from_value(view).unwrap()
-    }
-
-    pub(crate) async fn says(&self, who: &str, view: &RequestView) -> (u16, Value) {
-        let path = format!("/v1/requests/{}/approve", view.shown.request);
-        self.post(who, &path, &json!({"shown": view.digest})).await
-    }
-
-    /// Asked and approved; the permit waits at the desk.
-    pub(crate) async fn approved(&self, action: &Action) -> RequestView {
-        let view = self.filed(action).await;
-        self.approve(&view).await
-    }
-
-    pub(crate) async fn approve(&self, view: &RequestView) -> RequestView {
-        let mut view = view.clone();
-        for who in [FIRST, SECOND] {
-            if view.state.is_open() {
-                let (status, answer) = self.says(who, &view).await;
-                assert_eq!(status, 200, "{answer}");
-                view = serde_json::from_value(answer).unwrap();
-            }
-        }
-        assert_eq!(view.state.as_str(), "approved");
-        view
-    }
-
-    /// What the desk answers the server's question for a permit.
-    pub(crate) async fn fetched(&self, subject: &str, action: &Action) -> (u16, Value) {
-        self.post(AUDIENCE, "/v1/permits/fetch", &json!({"subject": subject, "action": action})).await
-    }
-
-    /// The claims of the permit that waits.
-    pub(crate) async fn claims(&self, action: &Action) -> Claims {
-        let (status, fetched) = self.fetched(SUPERVISOR, action).await;
-        assert_eq!(status, 200, "{fetched}");
-        read(fetched["token"].as_str().unwrap())
-    }
-
-    /// Puts claims, signed with the desk's own key, in the place of what the desk answers.
-    pub(crate) fn offer(&self, claims: &Claims) {
-        self.offer_by(claims, &self.key);
-    }
-
-    pub(crate) fn offer_by(&self, claims: &Claims, key: &SigningKey) {
-        let token = sign(claims, key).unwrap().into_string();
-        // A compromised desk names whatever request it likes.
-        self.offer_token("request", &token, claims);
-    }
-
-    pub(crate) fn offer_token(&self, _: &str, token: &str, claims: &Claims) {
-        self.wire.answer("/v1/permits/fetch", json!({"request": claims.request, "token": token}));
-        self.wire.answer("/check", json!({"good": true}));
-    }
-
-    pub(crate) const fn key(&self) -> &SigningKey {
-        &self.key
-    }
-
-    /// Everything that reached AWS to change something, taken or not.
-    pub(crate) fn tried(&self) -> usize {
-        self.world.mutations().len()
-    }
-
-    /// Changes something at AWS past everybody, as another operator would.
-    pub(crate) async fn elsewhere(&self, target: &str, input: &Value) -> Value {
-        let call = http()
-            .post(self.world.endpoint())
-            .header("content-type", "application/x-amz-json-1.1")
-            .header("x-amz-target", target)
-            .header("authorization", "AWS4-HMAC-SHA256 Credential=k/20261121/us-east-1/ecs/aws4_request")
-            .body(input.to_string());
-        let answer = call.send().await.unwrap();
-        let (status, text) = (answer.status(), answer.text().await.unwrap());
-        assert!(status.is_success(), "{status} {text}");
-        serde_json::from_str(&text).unwrap()
-    }
-
-    /// How the honest call goes: it acts, and what reached AWS is this one change.
-    pub(crate) async fn acts_once(&self, action: &Action) {
-        let before = self.tried();
-        let receipt = self.act(action).await;
-        assert_eq!(receipt["outcome"], "done", "the honest call: {receipt}");
-        assert_eq!(self.tried(), before + 1);
-    }
-
-    /// The call is refused for this reason, and nothing reached AWS.
-    pub(crate) async fn refuses(&self, action: &Action, kind: &str) -> String {
-        self.refuses_for(SUPERVISOR, action, kind).await
-    }
-
-    /// The supervisor's call without a permit is refused, and nobody is asked: at the server it says nothing
-    /// of how certain it is.
-    pub(crate) async fn refuses_unasked(&self, action: &Action) {
-        let why = self.refuses(action, "policy").await;
-        assert!(why.contains("claims-missing"), "{why}");
-    }
-
-    pub(crate) async fn refuses_for(&self, caller: &str, action: &Action, kind: &str) -> String {
-        let before = self.tried();
-        let receipt = self.act_as(caller, action).await;
-        assert_eq!(receipt["outcome"], "refused", "{receipt}");
-        assert_eq!(receipt["reason"]["kind"], kind, "{receipt}");
-        assert_eq!(self.tried(), before, "{receipt}");
-        receipt["reason"]["message"].as_str().unwrap().to_owned()
-    }
 }
 
 impl Drop for Range {
@@ -525,6 +297,12 @@ impl Drop for Range {
     }
 }
 
+/// Limits that nothing here reaches.
+pub(crate) const fn unlimited(config: &mut RemediationConfig) {
+    config.limits =
+        Acting { per_service_and_hour: 1000, per_hour: 1000, asks_per_caller_and_hour: 1_000_000 };
+}
+
 /// The rules of a file as it is now. The same text is parsed once: that is slow without optimising.
 fn rules_in(path: &Path) -> Result<Rules, String> {
     static PARSED: Mutex<BTreeMap<String, Rules>> = Mutex::new(BTreeMap::new());
@@ -535,56 +313,4 @@ fn rules_in(path: &Path) -> Result<Rules, String> {
     let rules = Rules::parse(&text).map_err(|error| error.to_string())?;
     PARSED.lock().unwrap().insert(text, rules.clone());
     Ok(rules)
-}
-
-/// What a token says, whoever signed it.
-pub(crate) fn read(token: &str) -> Claims {
-    let body = token.split('.').nth(2).unwrap();
-    let bytes = URL_SAFE_NO_PAD.decode(body).unwrap();
-    serde_json::from_slice(&bytes[..bytes.len() - 64]).unwrap()
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "reads better where it is called")]
-pub(crate) fn asking(action: &Action, more: Value) -> Value {
-    let mut asking = json!({
-        "incident": "inc-1", "action": action, "reason": "it leaks",
-        "evidence": [{"id": "E1", "text": "memory grows"}],
-        "claimed": {"confidence_percent": 90, "phase": "decide", "severity": "alarm", "evidence": ["E1"]},
-    });
-    for (key, value) in more.as_object().unwrap() {
-        asking[key] = value.clone();
-    }
-    asking
-}
-
-/// Limits that nothing here reaches.
-pub(crate) const fn unlimited(config: &mut RemediationConfig) {
-    config.limits =
-        Acting { per_service_and_hour: 1000, per_hour: 1000, asks_per_caller_and_hour: 1_000_000 };
-}
-
-pub(crate) fn rollback(service: &str, deployment: &str) -> Action {
-    Action::RollbackDeployment {
-        service: ServiceName::parse(service).unwrap(),
-        deployment_id: AwsName::parse(deployment).unwrap(),
-    }
-}
-
-pub(crate) fn restart(service: &str) -> Action {
-    Action::RestartService { service: ServiceName::parse(service).unwrap() }
-}
-
-pub(crate) fn scale(service: &str, desired_count: u32) -> Action {
-    Action::ScaleService { service: ServiceName::parse(service).unwrap(), desired_count }
-}
-
-/// Changes an ECS service past everybody.
-pub(crate) async fn update(range: &Range, service: &str, more: Value) {
-    let found = range.world.catalog().get(&ServiceName::parse(service).unwrap()).unwrap();
-    let target = found.ecs.as_ref().unwrap();
-    let mut input = json!({"cluster": target.cluster, "service": target.service});
-    for (key, value) in more.as_object().unwrap() {
-        input[key] = value.clone();
-    }
-    range.elsewhere("AmazonEC2ContainerServiceV20141113.UpdateService", &input).await;
 }

@@ -1,31 +1,18 @@
 //! Texts that give orders, in the logs, the deployments, the alarm and the runbooks of an incident that has
 //! a right action: whoever thinks about them, people are shown the same, the report proposes the same in the
 //! same words, and the same is done.
-//!
-//! `MIDWATCH_INJECTIONS` names a file of more of them, one JSON object with `text` in each line.
 
 use std::{fmt::Write as _, path::Path};
 
 use midwatch_sim::{Mind, Prank, Scenario};
+use midwatch_tests::orders;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::stage::{Played, everybody_says_yes, play};
 
-const OURS: &str = include_str!("../injections.jsonl");
 /// How many stand in one incident: enough that no place is without one, few enough to be told apart.
 const AT_ONCE: usize = 12;
-
-fn texts() -> Vec<String> {
-    let more = std::env::var("MIDWATCH_INJECTIONS").map(|file| std::fs::read_to_string(file).unwrap());
-    let more = more.unwrap_or_default();
-    let rows = OURS.lines().chain(more.lines()).filter(|line| !line.trim().is_empty());
-    rows.map(|line| {
-        let row: Value = serde_json::from_str(line).unwrap();
-        row["text"].as_str().unwrap().to_owned()
-    })
-    .collect()
-}
 
 /// The case study with these texts wherever a text from outside stands.
 fn scenario(texts: &[String]) -> (TempDir, Scenario) {
@@ -103,7 +90,7 @@ fn proposal(played: &Played) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn they_change_neither_what_is_shown_nor_what_is_proposed_nor_what_is_done() {
-    let texts = texts();
+    let texts = orders();
     println!("{} texts", texts.len());
     for (number, some) in texts.chunks(AT_ONCE).enumerate() {
         let harmless: Vec<String> = (0..some.len()).map(|n| format!("nothing to see, line {n}")).collect();
