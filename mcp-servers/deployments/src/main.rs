@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use midwatch_deployments::{DeploymentsServer, IAM_POLICY};
-use midwatch_mcp::{ServeArgs, exit_code};
+use midwatch_mcp::{ServeArgs, arguments, exit_code};
 
 /// MCP server: deployments by CodeDeploy and ECS, what they changed, how well they fit an onset,
 /// and whether a service's tasks live. Reads only.
@@ -17,6 +17,6 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let served = Args::parse().serve.run(IAM_POLICY, |ctx| Ok(DeploymentsServer::new(ctx))).await;
+    let served = arguments::<Args>().serve.run(IAM_POLICY, |ctx| Ok(DeploymentsServer::new(ctx))).await;
     exit_code("midwatch-deployments", served)
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -16,10 +17,14 @@ use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
 };
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use midwatch_policy::Service;
 use tokio::sync::OnceCell;
 
-use crate::error::{ErrorKind, ToolError};
+use crate::{
+    error::{ErrorKind, ToolError},
+    polite::Polite,
+};
 
 /// What the catalog's `role_arn` is used for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -46,7 +51,12 @@ pub struct AwsSettings {
     pub roles: Roles,
     /// Session name when a role is assumed; stands in the account's CloudTrail.
     pub session_name: String,
+    /// Calls of one operation a second in this process; more wait their turn. 0: as many as come.
+    pub calls_per_second: u32,
 }
+
+/// What the stingiest of the APIs that are read allow an account.
+pub const CALLS_PER_SECOND: u32 = 9;
 
 impl Default for AwsSettings {
     fn default() -> Self {
@@ -57,6 +67,7 @@ impl Default for AwsSettings {
             credentials: None,
             roles: Roles::Assume,
             session_name: "midwatch-read".to_owned(),
+            calls_per_second: CALLS_PER_SECOND,
         }
     }
 }
@@ -69,6 +80,8 @@ impl AwsSettings {
             region: Some(region.into()),
             credentials: Some(Credentials::new("AKIDLOCAL", "local", None, None, "midwatch-local")),
             roles: Roles::Ignore,
+            // Nobody else needs its quotas.
+            calls_per_second: 0,
             ..Self::default()
         }
     }
@@ -178,6 +191,7 @@ async fn load(settings: &AwsSettings) -> SdkConfig {
     {
         // Everything is given: the environment has no say, not even AWS_ENDPOINT_URL_<SERVICE>.
         let http = if endpoint.starts_with("http://") { Builder::new().build_http() } else { https() };
+        let http = polite(http, settings);
         let mut builder = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .endpoint_url(endpoint)
@@ -193,7 +207,7 @@ async fn load(settings: &AwsSettings) -> SdkConfig {
     }
 
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(https())
+        .http_client(polite(https(), settings))
         .timeout_config(timeouts)
         .retry_config(retries);
     if let Some(app) = app {
@@ -214,7 +228,14 @@ async fn load(settings: &AwsSettings) -> SdkConfig {
     loader.load().await
 }
 
-fn https() -> aws_smithy_runtime_api::client::http::SharedHttpClient {
+fn polite(http: SharedHttpClient, settings: &AwsSettings) -> SharedHttpClient {
+    match NonZeroU32::new(settings.calls_per_second) {
+        Some(rate) => SharedHttpClient::new(Polite::new(http, rate)),
+        None => http,
+    }
+}
+
+fn https() -> SharedHttpClient {
     Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    aws::{Aws, AwsSettings},
+    aws::{Aws, AwsSettings, CALLS_PER_SECOND},
     clock::SystemClock,
     connect::{connect_in_process, serve_stdio},
     ctx::Ctx,
@@ -21,6 +21,10 @@ use crate::{
 /// Arguments of every server binary; flatten them into its own.
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
+    /// A file (TOML) with these settings: the long names, with `_` for `-`, such as `catalog = "catalog.toml"`.
+    /// Paths in it are relative to where it lies. Flags and environment variables go before it.
+    #[arg(long, value_name = "FILE", env = "MIDWATCH_SERVER_CONFIG")]
+    pub config: Option<PathBuf>,
     /// Serve streamable HTTP on this address (path /mcp) instead of stdio, such as 127.0.0.1:8710.
     /// Callers present the bearer token in MIDWATCH_TOKEN or the file MIDWATCH_TOKEN_FILE names, or
     /// each one of its own (--callers); without either, only a loopback address is accepted.
@@ -49,6 +53,10 @@ pub struct ServeArgs {
     /// AWS profile.
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
+    /// Calls of one AWS operation a second, 20 at once at most: the account's quotas are for its people,
+    /// too. What comes faster waits its turn, 6 s at most. 0: as many as come.
+    #[arg(long, value_name = "N", default_value_t = CALLS_PER_SECOND, env = "MIDWATCH_AWS_CALLS_PER_SECOND")]
+    pub aws_calls_per_second: u32,
     /// Print the tools as JSON and exit. Contacts nothing.
     #[arg(long)]
     pub list_tools: bool,
@@ -126,6 +134,7 @@ impl ServeArgs {
         let settings = AwsSettings {
             region: self.region.clone(),
             profile: self.profile.clone(),
+            calls_per_second: self.aws_calls_per_second,
             ..AwsSettings::default()
         };
         Ok(Ctx::new(Aws::new(settings), Arc::new(catalog), Arc::new(SystemClock)))

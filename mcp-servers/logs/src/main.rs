@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use midwatch_logs::LogsArgs;
-use midwatch_mcp::exit_code;
+use midwatch_mcp::{arguments, exit_code};
 
 /// MCP server for CloudWatch Logs: error patterns with onset and baseline, bounded queries.
 ///
@@ -19,5 +19,5 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    exit_code("midwatch-logs", Arguments::parse().args.run().await)
+    exit_code("midwatch-logs", arguments::<Arguments>().args.run().await)
 }

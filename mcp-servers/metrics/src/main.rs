@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use midwatch_mcp::{ServeArgs, exit_code};
+use midwatch_mcp::{ServeArgs, arguments, exit_code};
 use midwatch_metrics::{IAM_POLICY, MetricsServer};
 
 /// MCP server for CloudWatch alarms, their history, and metrics against a baseline.
@@ -19,6 +19,6 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let served = Args::parse().serve.run(IAM_POLICY, |ctx| Ok(MetricsServer::new(ctx))).await;
+    let served = arguments::<Args>().serve.run(IAM_POLICY, |ctx| Ok(MetricsServer::new(ctx))).await;
     exit_code("midwatch-metrics", served)
 }

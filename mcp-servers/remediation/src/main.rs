@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use midwatch_mcp::exit_code;
+use midwatch_mcp::{arguments, exit_code};
 use midwatch_remediation::RemediationArgs;
 
 /// MCP server: plans rollbacks, restarts and scaling by reading, and makes them on a permit that a
@@ -23,5 +23,5 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    exit_code("midwatch-remediation", Arguments::parse().args.run().await)
+    exit_code("midwatch-remediation", arguments::<Arguments>().args.run().await)
 }

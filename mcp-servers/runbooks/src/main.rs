@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use midwatch_mcp::exit_code;
+use midwatch_mcp::{arguments, exit_code};
 use midwatch_runbooks::RunbooksArgs;
 
 /// MCP server: finds the runbooks that fit an error or a symptom. Reads only.
@@ -16,5 +16,5 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    exit_code("midwatch-runbooks", Arguments::parse().args.run().await)
+    exit_code("midwatch-runbooks", arguments::<Arguments>().args.run().await)
 }

@@ -6,7 +6,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{Args, Parser};
 use midwatch_deployments::DeploymentsServer;
 use midwatch_logs::LogsArgs;
-use midwatch_mcp::{ServeArgs, exit_code};
+use midwatch_mcp::{ServeArgs, arguments_of, exit_code};
 use midwatch_metrics::MetricsServer;
 use midwatch_remediation::RemediationArgs;
 use midwatch_runbooks::RunbooksArgs;
@@ -36,7 +36,7 @@ enum Server {
 
 pub(super) async fn run(arguments: McpArgs) -> ExitCode {
     let command = std::iter::once(OsString::from("midwatch mcp")).chain(arguments.rest);
-    match Server::parse_from(command) {
+    match arguments_of(command.collect()) {
         Server::Logs(args) => exit_code("midwatch mcp logs", Box::pin(args.run()).await),
         Server::Metrics(args) => {
             let served = args.run(midwatch_metrics::IAM_POLICY, |ctx| Ok(MetricsServer::new(ctx)));

@@ -47,7 +47,7 @@ pub(super) async fn run(arguments: ServeArgs) -> anyhow::Result<ExitCode> {
     }
     let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(&at)?);
     let inbox = Inbox::open(&inbox_beside(&at))?;
-    let aws = serve::aws();
+    let aws = serve::aws(&config);
     // What models cost has to be kept: without a ledger the daemon does not begin.
     let money = money(config.money.as_ref(), Some(&at))?;
     let ledger = Ledger::open(&Ledger::beside(&at), money.ceilings)?;
@@ -89,7 +89,7 @@ fn over(config: &mut Config, arguments: &ServeArgs) {
 /// Says that it is good, and what may surprise. What is wrong is an error before.
 fn check(config: &Config) -> anyhow::Result<ExitCode> {
     let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::in_memory()?);
-    let (clock, aws) = (Arc::new(SystemClock), serve::aws());
+    let (clock, aws) = (Arc::new(SystemClock), serve::aws(config));
     let money = money(config.money.as_ref(), config.store.as_deref())?;
     let ledger = Ledger::in_memory(money.ceilings);
     let gates = Arc::new(gates(&money));

@@ -74,6 +74,8 @@ pub struct Config {
     pub at_once: usize,
     /// Incidents that may wait.
     pub waiting: usize,
+    /// Calls of one AWS operation a second; 0 is as many as come.
+    pub aws_calls_per_second: u32,
     /// How many days an incident is kept after its report. Without it, always.
     pub keep_days: Option<u32>,
     /// How long work may take to come to a good place once it is told to stop.
@@ -111,6 +113,7 @@ impl Default for Config {
             queues: Vec::new(),
             at_once: 8,
             waiting: 500,
+            aws_calls_per_second: midwatch_mcp::CALLS_PER_SECOND,
             keep_days: None,
             grace: Duration::from_secs(30),
             grouping: Grouping::default(),

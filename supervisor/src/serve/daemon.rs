@@ -328,8 +328,12 @@ fn stand_in(region: Option<String>, role: Option<&str>) -> Result<Service, Strin
 }
 
 /// The ordinary AWS access of the daemon.
-pub fn aws() -> Aws {
-    Aws::new(AwsSettings { session_name: "midwatch-serve".to_owned(), ..AwsSettings::default() })
+pub fn aws(config: &Config) -> Aws {
+    Aws::new(AwsSettings {
+        session_name: "midwatch-serve".to_owned(),
+        calls_per_second: config.aws_calls_per_second,
+        ..AwsSettings::default()
+    })
 }
 
 fn setup(what: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> ServeError {

@@ -268,7 +268,10 @@ pub(super) fn work(mut table: Fields<'_>, config: &mut Config, p: &mut Vec<Probl
     if let Some(grace) = span(&mut table, "grace", p).and_then(|grace| Duration::try_from(grace).ok()) {
         config.grace = grace;
     }
-    table.finish("at_once, waiting, grace", p);
+    if let Some(calls) = table.take("aws_calls_per_second", "9", p) {
+        config.aws_calls_per_second = calls;
+    }
+    table.finish("at_once, waiting, grace, aws_calls_per_second", p);
 }
 
 pub(super) fn grouping(mut table: Fields<'_>, p: &mut Vec<Problem>) -> Grouping {

@@ -1,0 +1,167 @@
+//! Politeness towards an account: each operation of each AWS service has a rate of its own, kept on
+//! our side. An incident is when an account's people need its quotas most.
+//!
+//! It stands below the SDKs, so that no client can be forgotten; a wait counts against the time
+//! that the SDK allows an attempt. What has no quota to share (queues, topics, tokens), and models,
+//! which have gates of their own, pass freely.
+
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
+
+use aws_smithy_runtime_api::client::{
+    http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+        SharedHttpConnector,
+    },
+    orchestrator::HttpRequest,
+    result::ConnectorError,
+    runtime_components::RuntimeComponents,
+};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+
+/// Calls of one operation that may come at once.
+const AT_ONCE: NonZeroU32 = NonZeroU32::new(20).unwrap();
+/// Longest wait; then the caller is told that there was no answer in time.
+const LONGEST: Duration = Duration::from_secs(6);
+/// A wait from which on it is told.
+const WORTH_TELLING: Duration = Duration::from_millis(250);
+/// Services that are not limited here.
+const FREE: [&str; 5] = ["bedrock", "bedrock-runtime", "sns", "sqs", "sts"];
+/// Places that are remembered: credentials change by the hour.
+const PLACES: usize = 1_000;
+
+/// An HTTP client that waits its turn.
+#[derive(Clone)]
+pub(crate) struct Polite {
+    inner: SharedHttpClient,
+    rates: Arc<DefaultKeyedRateLimiter<String>>,
+}
+
+impl std::fmt::Debug for Polite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Polite").field("places", &self.rates.len()).finish_non_exhaustive()
+    }
+}
+
+impl Polite {
+    /// In front of a client: so many calls of one operation a second.
+    pub(crate) fn new(inner: SharedHttpClient, rate: NonZeroU32) -> Self {
+        let quota = Quota::per_second(rate).allow_burst(AT_ONCE.max(rate));
+        Self { inner, rates: Arc::new(RateLimiter::keyed(quota)) }
+    }
+}
+
+impl HttpClient for Polite {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        let connector = self.inner.http_connector(settings, components);
+        SharedHttpConnector::new(Turn { connector, rates: Arc::clone(&self.rates) })
+    }
+}
+
+struct Turn {
+    connector: SharedHttpConnector,
+    rates: Arc<DefaultKeyedRateLimiter<String>>,
+}
+
+impl std::fmt::Debug for Turn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Turn").finish_non_exhaustive()
+    }
+}
+
+impl HttpConnector for Turn {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let place = place(&request);
+        let Some(place) = place.filter(|place| self.rates.check_key(place).is_err()) else {
+            return self.connector.call(request);
+        };
+        let (connector, rates) = (self.connector.clone(), Arc::clone(&self.rates));
+        HttpConnectorFuture::new(async move {
+            if rates.len() > PLACES {
+                rates.retain_recent();
+            }
+            let begun = tokio::time::Instant::now();
+            if tokio::time::timeout(LONGEST, rates.until_key_ready(&place)).await.is_err() {
+                tracing::warn!(place, "no turn within the rate that is kept for the account");
+                return Err(ConnectorError::timeout("no turn within the account's rate".into()));
+            }
+            let waited = begun.elapsed();
+            if waited > WORTH_TELLING {
+                tracing::info!(place, ms = waited.as_millis(), "waited for a turn at AWS");
+            }
+            connector.call(request).await
+        })
+    }
+}
+
+/// Who asks for what: credentials, region, service and operation, as the signature and the request
+/// say. Nothing for what is not limited.
+fn place(request: &HttpRequest) -> Option<String> {
+    let scope = request.headers().get("authorization")?.split("Credential=").nth(1)?.split(',').next()?;
+    let mut parts = scope.split('/');
+    let (key, _day, region, service) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    if FREE.contains(&service) {
+        return None;
+    }
+    let path = request.uri().rsplit('/').next().unwrap_or_default();
+    let operation = request.headers().get("x-amz-target").unwrap_or(path);
+    Some(format!("{key} {region} {service} {operation}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_smithy_types::body::SdkBody;
+
+    use super::*;
+
+    fn request(service: &str, target: Option<&str>) -> HttpRequest {
+        let scope = format!(
+            "AWS4-HMAC-SHA256 Credential=AKID/20261121/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
+        );
+        let mut request = HttpRequest::new(SdkBody::empty());
+        request.set_uri("http://127.0.0.1:1/service/Granite/operation/DescribeAlarms").unwrap();
+        request.headers_mut().insert("authorization", scope);
+        if let Some(target) = target {
+            request.headers_mut().insert("x-amz-target", target.to_owned());
+        }
+        request
+    }
+
+    #[test]
+    fn every_operation_has_a_rate_of_its_own_and_queues_and_models_have_none() {
+        let of = |service, target| place(&request(service, target));
+        assert_eq!(of("monitoring", None).unwrap(), "AKID us-east-1 monitoring DescribeAlarms");
+        let target = Some("Logs_20140328.FilterLogEvents");
+        assert_eq!(of("logs", target).unwrap(), "AKID us-east-1 logs Logs_20140328.FilterLogEvents");
+        for free in FREE {
+            assert_eq!(of(free, None), None);
+        }
+        assert_eq!(place(&HttpRequest::new(SdkBody::empty())), None, "what is not signed");
+    }
+
+    #[derive(Debug)]
+    struct Answers;
+
+    impl HttpConnector for Answers {
+        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+            HttpConnectorFuture::ready(Err(ConnectorError::user("answered".into())))
+        }
+    }
+
+    #[tokio::test]
+    async fn who_asks_too_much_at_once_waits_its_turn() {
+        let n = |n| NonZeroU32::new(n).unwrap();
+        let rates = Arc::new(RateLimiter::keyed(Quota::per_second(n(20)).allow_burst(n(2))));
+        let turn = Turn { connector: SharedHttpConnector::new(Answers), rates };
+        let begun = tokio::time::Instant::now();
+        for _ in 0..2 {
+            assert!(turn.call(request("ecs", None)).await.unwrap_err().is_user());
+        }
+        assert!(begun.elapsed() < Duration::from_millis(40));
+        assert!(turn.call(request("ecs", None)).await.unwrap_err().is_user());
+        assert!(begun.elapsed() >= Duration::from_millis(40), "{:?}", begun.elapsed());
+    }
+}
