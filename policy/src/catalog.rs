@@ -204,6 +204,7 @@ impl Catalog {
                 problems.push(format!("service `{}` stands there twice: remove one", twice.name));
             }
         }
+        aliases(&services, &mut problems);
         if problems.is_empty() { Ok(Self { services }) } else { Err(CatalogError::Invalid(problems)) }
     }
 
@@ -246,6 +247,14 @@ fn check(service: &Service, problems: &mut Vec<String>) {
     {
         problems.push(format!("service `{name}`: account `{account}` is not twelve digits"));
     }
+    let of_role = service.role_arn.as_ref().and_then(|arn| arn.as_str().split(':').nth(4));
+    if let (Some(account), Some(other)) = (&service.account, of_role)
+        && account != other
+    {
+        problems.push(format!(
+            "service `{name}`: its account is `{account}`, and its `role_arn` is of account `{other}`"
+        ));
+    }
     if let Some(bounds) = service.scale
         && (bounds.min > bounds.max || bounds.max == 0)
     {
@@ -259,6 +268,27 @@ fn check(service: &Service, problems: &mut Vec<String>) {
     }
     if service.depends_on.iter().collect::<BTreeSet<_>>().len() != service.depends_on.len() {
         problems.push(format!("service `{name}` names a dependency twice"));
+    }
+}
+
+/// One thing of AWS under two names would have two tiers, two owners and two counts of what was done.
+fn aliases(services: &BTreeMap<ServiceName, Service>, problems: &mut Vec<String>) {
+    let mut known = BTreeMap::new();
+    for service in services.values() {
+        let role = service.role_arn.as_ref().and_then(|arn| arn.as_str().split(':').nth(4));
+        let place = (service.account.as_deref().or(role), service.region.as_deref());
+        let ecs = service.ecs.as_ref().map(|ecs| ("ECS service", ecs.cluster.as_str(), ecs.service.as_str()));
+        let group = service.codedeploy.as_ref();
+        let group = group.map(|g| ("deployment group", g.application.as_str(), g.deployment_group.as_str()));
+        for target in ecs.into_iter().chain(group) {
+            if let Some(other) = known.insert((place, target), &service.name) {
+                let (what, first, second) = target;
+                problems.push(format!(
+                    "services `{other}` and `{}` are one {what}, `{first}/{second}`: keep one of them",
+                    service.name
+                ));
+            }
+        }
     }
 }
 
@@ -354,6 +384,27 @@ mod tests {
             error.contains("twice") && error.contains("twelve digits") && error.contains("min <= max"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn one_thing_has_one_name_and_is_read_in_the_account_in_which_it_is() {
+        let one = |name: &str, more: &str| {
+            format!("[[service]]\nname='{name}'\ntier=1\nenvironment='production'\n{more}\n")
+        };
+        let ecs = "ecs={cluster='prod',service='pay'}";
+        let twice = Catalog::parse(&format!("{}{}", one("pay", ecs), one("pay-lite", ecs))).unwrap_err();
+        assert!(
+            twice.to_string().contains("`pay` and `pay-lite` are one ECS service, `prod/pay`"),
+            "{twice}"
+        );
+        let group = "codedeploy={application='pay',deployment_group='pay-prod'}";
+        let twice = Catalog::parse(&format!("{}{}", one("a", group), one("b", group))).unwrap_err();
+        assert!(twice.to_string().contains("one deployment group"), "{twice}");
+        let elsewhere = format!("region='eu-west-1'\n{ecs}");
+        Catalog::parse(&format!("{}{}", one("pay", ecs), one("pay-eu", &elsewhere))).unwrap();
+        let role = "account='123456789012'\nrole_arn='arn:aws:iam::210987654321:role/read'";
+        let other = Catalog::parse(&one("pay", role)).unwrap_err().to_string();
+        assert!(other.contains("`role_arn` is of account `210987654321`"), "{other}");
     }
 
     #[test]

@@ -46,7 +46,8 @@ pub(super) fn pattern(signal: &PatternSignal) -> Option<ClaimDraft> {
         Some(&signal.evidence),
         format!(
             "`{}` was logged {} times{since}, {} times in the baseline.",
-            short(&signal.template),
+            // Between marks that it cannot close.
+            short(&signal.template).replace('`', "'"),
             signal.count,
             signal.baseline_count
         ),

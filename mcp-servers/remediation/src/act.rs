@@ -47,7 +47,7 @@ pub(crate) async fn session(
 ) -> Result<Clients, ToolError> {
     // Role session names have at most 64 characters.
     let name: String = format!("midwatch-{permit}").chars().take(64).collect();
-    let service = with_role(service, role);
+    let service = with_role(service, role)?;
     let config = aws.with_session_name(name).for_service(&service).await?;
     let once = RetryConfig::disabled();
     // Stands in the user agent of every call, and so in CloudTrail, also where no role is assumed.
@@ -70,21 +70,19 @@ pub(crate) async fn session(
     })
 }
 
-/// The catalog's role is for reading; changing takes another role of the same account.
-fn with_role(service: &Service, role: Option<&str>) -> Service {
-    let mut service = service.clone();
-    if let (Some(role), Some(account)) = (role, account(&service)) {
-        let partition =
-            service.role_arn.as_ref().and_then(|arn| arn.as_str().split(':').nth(1)).unwrap_or("aws");
-        service.role_arn = AwsName::parse(format!("arn:{partition}:iam::{account}:role/{role}")).ok();
-    }
-    service
-}
-
-fn account(service: &Service) -> Option<String> {
-    let of_role =
-        || service.role_arn.as_ref().and_then(|arn| arn.as_str().split(':').nth(4)).map(str::to_owned);
-    service.account.clone().or_else(of_role)
+/// The catalog's role is for reading; changing takes another role of the same account. Without a role to read
+/// with it is not known which account was read, and so none is changed by another role.
+fn with_role(service: &Service, role: Option<&str>) -> Result<Service, ToolError> {
+    let Some(role) = role else { return Ok(service.clone()) };
+    let mend = "an operator gives the service a `role_arn` to read with, of the account in which it is to be changed, \
+                or starts the server without --acting-role";
+    let unknown = |what: &str| ToolError::refused(format!("`{}` {what}", service.name), mend);
+    let reading = service.role_arn.as_ref().ok_or_else(|| unknown("has no role to read with"))?;
+    let mut parts = reading.as_str().split(':').skip(1);
+    let (partition, account) = (parts.next().unwrap_or_default(), parts.nth(2).unwrap_or_default());
+    let role_arn = AwsName::parse(format!("arn:{partition}:iam::{account}:role/{role}"))
+        .map_err(|_| unknown(&format!("cannot be changed by a role of the name `{role}`")))?;
+    Ok(Service { role_arn: Some(role_arn), ..service.clone() })
 }
 
 /// Clients that do not retry.

@@ -40,6 +40,11 @@ struct Used {
 }
 
 #[derive(Serialize)]
+struct Spender<'a> {
+    store: &'a str,
+}
+
+#[derive(Serialize)]
 struct Why<'a> {
     why: &'a str,
 }
@@ -85,8 +90,9 @@ impl DeskOverHttp {
         read(status, &body)
     }
 
-    async fn check(&self, permit: &PermitId) -> Result<bool, SourceError> {
-        let (status, body) = send(self.post(&format!("/v1/permits/{permit}/check"), LOOK)).await?;
+    async fn check(&self, permit: &PermitId, store: &str) -> Result<bool, SourceError> {
+        let call = self.post(&format!("/v1/permits/{permit}/check"), LOOK).json(&Spender { store });
+        let (status, body) = send(call).await?;
         // A map, and not a struct: a struct would also be read from a list.
         let answer: Map<String, Value> = read(status, &body)?;
         answer.get("good").and_then(Value::as_bool).ok_or_else(|| silent("its answer is neither yes nor no"))
@@ -153,8 +159,12 @@ impl PermitSource for DeskOverHttp {
         Box::pin(self.file(subject, action))
     }
 
-    fn stands<'a>(&'a self, permit: &'a PermitId) -> BoxFuture<'a, Result<bool, SourceError>> {
-        Box::pin(self.check(permit))
+    fn stands<'a>(
+        &'a self,
+        permit: &'a PermitId,
+        store: &'a str,
+    ) -> BoxFuture<'a, Result<bool, SourceError>> {
+        Box::pin(self.check(permit, store))
     }
 
     fn used<'a>(&'a self, permit: &'a PermitId, outcome: Outcome) -> BoxFuture<'a, Result<(), SourceError>> {

@@ -90,6 +90,14 @@ impl Presented {
         Ok(())
     }
 
+    /// Whether it is still of use: it may have been found stale while this call waited.
+    pub(crate) fn stands(&self, token: &str) -> Result<(), Useless> {
+        match lock(&self.0).get(&key(token)).and_then(|known| known.stale.clone()) {
+            Some(why) => Err(Useless::Stale(why)),
+            None => Ok(()),
+        }
+    }
+
     /// Remembers that the target has changed since it was approved.
     pub(crate) fn stale(&self, token: &str, why: &str) {
         if let Some(known) = lock(&self.0).get_mut(&key(token)) {

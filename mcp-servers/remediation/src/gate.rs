@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use midwatch_mcp::{Ctx, Principal, ToolError};
+use midwatch_mcp::{Ctx, ErrorKind, Principal, ToolError};
 use midwatch_policy::{
     Action, Attested, Authorised, Demand, Outcome as Known, PermitError, PermitId, PublicKeys, Service,
     verify,
@@ -28,6 +28,7 @@ use crate::{
     policy, read,
     receipt::{Obstacle, Outcome, Receipt, Refused, Stop},
     spend::{Ending, Limits, SpendError, SpendStore},
+    tell,
 };
 
 /// What the gate is built from.
@@ -83,7 +84,7 @@ impl Gate {
     }
 
     /// Takes an action through every check, and carries it out if all hold.
-    pub(crate) async fn pass(&self, caller: &Principal, action: Action) -> Receipt {
+    pub(crate) async fn pass(self: &Arc<Self>, caller: &Principal, action: Action) -> Receipt {
         let mut permit = None;
         match Box::pin(self.checked(caller, &action, &mut permit)).await {
             Ok(passed) => Box::pin(self.act(passed)).await,
@@ -112,17 +113,31 @@ impl Gate {
         // What is of no use takes nobody's turn.
         let first = self.verified(caller, action, &offer)?;
         *permit = Some(first.claims().permit.to_string());
+        // What was done stays done, whatever the target looks like since.
+        let unspent = self.spend.unspent(&first.claims().permit);
+        unspent.map_err(|error| not_spent(source, &first.claims().permit, &error))?;
         self.not_stopped()?;
         let (token, ends) = (offer.token.as_str(), first.claims().expires);
         self.presented.look(token, ends, self.ctx.clock.now()).map_err(asked::useless)?;
         let turn = self.turn.acquire().await;
         let turn = turn.map_err(|_| Refused::new(Obstacle::KillSwitch, "the server is shutting down"))?;
+        self.presented.stands(token).map_err(asked::useless)?;
         let verified = self.verified(caller, action, &offer)?;
         let service = self.allowed(action)?;
-        let planned = self
-            .plan(action, service)
-            .await
-            .map_err(|error| Refused::new(Obstacle::Stale, format!("{}; {}", error.message, error.mend)))?;
+        let planned = match self.plan(action, service).await {
+            Ok(planned) => planned,
+            Err(error) => {
+                let refused = Refused::new(Obstacle::Stale, format!("{}; {}", error.message, error.mend));
+                // It makes no sense any more. What could not be read may be as it was approved.
+                let over =
+                    matches!(error.kind, ErrorKind::Refused | ErrorKind::NotFound | ErrorKind::Invalid);
+                return Err(if over {
+                    self.over(source, &offer, turn, refused).await
+                } else {
+                    refused.into()
+                });
+            }
+        };
         let facts =
             self.facts(service, &planned).map_err(|error| Refused::new(Obstacle::Policy, error.message))?;
         let rules = self.grounds.rules().map_err(|why| Refused::new(Obstacle::Policy, why))?;
@@ -136,17 +151,25 @@ impl Gate {
             .map_err(|why| Refused::new(Obstacle::Contract, why))?;
         let authorised = match verified.against(&planned.plan.expected) {
             Ok(authorised) => authorised,
-            Err(error) => {
-                drop(turn);
-                let refused = Refused::from(&error);
-                self.presented.stale(token, &refused.message);
-                withdrawn(&**source, &offer.request, &refused.message).await;
-                return Err(refused.into());
-            }
+            Err(error) => return Err(self.over(source, &offer, turn, Refused::from(&error)).await),
         };
         self.still_stands(source, &authorised).await?;
         self.spent(source, &authorised)?;
         Ok(Passed { authorised, planned, turn, place })
+    }
+
+    /// What was approved is not what is there: the permit is void from now on, here and at the desk.
+    async fn over(
+        &self,
+        source: &Arc<dyn PermitSource>,
+        offer: &Offer,
+        turn: SemaphorePermit<'_>,
+        refused: Refused,
+    ) -> Stop {
+        self.presented.stale(&offer.token, &refused.message);
+        drop(turn);
+        withdrawn(&**source, &offer.request, &refused.message).await;
+        refused.into()
     }
 
     fn desk(&self) -> Result<&Arc<dyn PermitSource>, Refused> {
@@ -235,11 +258,13 @@ impl Gate {
         source: &Arc<dyn PermitSource>,
         authorised: &Authorised,
     ) -> Result<(), Refused> {
-        match source.stands(authorised.permit()).await {
+        let store = self.spend.id().map_err(|error| Refused::from(&error))?;
+        match source.stands(authorised.permit(), &store).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Refused::new(
                 Obstacle::Withdrawn,
-                "the permit stands no longer: it was used, revoked or withdrawn, or a person holds the incident",
+                "the permit stands no longer: it was used, revoked or withdrawn, a person holds the incident, or \
+                 another record of spent permits is the one it may be spent in",
             )),
             Err(error) => Err(asked::turned_down(error)),
         }
@@ -253,15 +278,8 @@ impl Gate {
         if now >= authorised.claims().expires {
             return Err(Refused::from(&PermitError::Expired(authorised.claims().expires)));
         }
-        self.spend.spend(authorised, now, self.limits).map_err(|error| {
-            if let SpendError::Spent { state, .. } = &error {
-                // The desk still offers it, so it has missed what came of it.
-                let (source, permit) = (Arc::clone(source), authorised.permit().clone());
-                let outcome = known(state);
-                tokio::spawn(async move { noted(&*source, &permit, outcome).await });
-            }
-            Refused::from(&error)
-        })
+        let spent = self.spend.spend(authorised, now, self.limits);
+        spent.map_err(|error| not_spent(source, authorised.permit(), &error))
     }
 
     /// The desk has heard what came of a permit.
@@ -271,7 +289,7 @@ impl Gate {
         }
     }
 
-    async fn act(&self, passed: Passed<'_>) -> Receipt {
+    async fn act(self: &Arc<Self>, passed: Passed<'_>) -> Receipt {
         let Passed { authorised, planned, turn, place } = passed;
         let permit = authorised.permit().to_string();
         let started_at = self.ctx.clock.now();
@@ -306,10 +324,12 @@ impl Gate {
             Ending::Failed => (Outcome::Failed, Known::Failed),
             Ending::Ambiguous => (Outcome::Ambiguous, Known::Ambiguous),
         };
-        if let Some(source) = &self.source
-            && noted(&**source, authorised.permit(), known).await
-        {
-            self.heard(authorised.permit());
+        if let Some(source) = &self.source {
+            if noted(&**source, authorised.permit(), known).await {
+                self.heard(authorised.permit());
+            } else {
+                tell::begin(self);
+            }
         }
         Receipt {
             outcome,
@@ -323,6 +343,16 @@ impl Gate {
             finished_at: Some(finished_at),
         }
     }
+}
+
+/// Why a permit was not spent.
+fn not_spent(source: &Arc<dyn PermitSource>, permit: &PermitId, error: &SpendError) -> Refused {
+    if let SpendError::Spent { state, .. } = error {
+        // The desk still offers it, so it has missed what came of it.
+        let (source, permit, outcome) = (Arc::clone(source), permit.clone(), known(state));
+        tokio::spawn(async move { noted(&*source, &permit, outcome).await });
+    }
+    Refused::from(error)
 }
 
 const SET_UP: &str =

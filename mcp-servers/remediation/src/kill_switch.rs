@@ -44,6 +44,13 @@ impl KillSwitch {
         }
         let file = self.file.as_ref()?;
         match file.try_exists() {
+            // Where the directory is not there, a mount is missing or the path is wrong: nobody can throw it.
+            Ok(false) if file.parent().is_some_and(|at| !at.as_os_str().is_empty() && !at.is_dir()) => {
+                Some(format!(
+                    "the kill switch `{}` cannot be looked for: its directory is not there",
+                    file.display()
+                ))
+            }
             Ok(false) => None,
             Ok(true) => Some(format!("the kill switch is on: the file `{}` exists", file.display())),
             Err(error) => Some(format!("the kill switch `{}` cannot be looked at: {error}", file.display())),
@@ -67,6 +74,8 @@ mod tests {
         assert_eq!(switch.engaged(), None);
         std::fs::write(&file, "").unwrap();
         assert!(switch.engaged().unwrap().contains("exists"));
+        let unmounted = KillSwitch::new(Some(directory.path().join("not-there/stop")));
+        assert!(unmounted.engaged().unwrap().contains("its directory is not there"));
         // A path below a file cannot be looked for, at least not as not there.
         let odd = KillSwitch::new(Some(PathBuf::from("\0")));
         assert!(odd.engaged().is_some());

@@ -38,8 +38,10 @@ pub trait PermitSource: Send + Sync + fmt::Debug {
     ) -> BoxFuture<'a, Result<RequestView, SourceError>>;
 
     /// Whether the permit still stands: not revoked, withdrawn or used, its incident not taken over
-    /// or stopped. Asked just before it is spent; anything but a clear yes is a no.
-    fn stands<'a>(&'a self, permit: &'a PermitId) -> BoxFuture<'a, Result<bool, SourceError>>;
+    /// or stopped. Asked just before it is spent, in the store of that id; anything but a clear yes is a no.
+    /// The first store that asks is the only one in which the permit may ever be spent.
+    fn stands<'a>(&'a self, permit: &'a PermitId, store: &'a str)
+    -> BoxFuture<'a, Result<bool, SourceError>>;
 
     /// Tells the desk what came of the act, for its record.
     fn used<'a>(

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use crate::{
     args::{PlanArgs, PlanResult, RestartArgs, RollbackArgs, ScaleArgs},
     asks::Asks,
-    flights::{Flights, Presented},
+    flights::{Flight, Flights, Presented},
     gate::Gate,
     grounds::Grounds,
     kill_switch::KillSwitch,
@@ -134,8 +134,13 @@ impl RemediationServer {
             open_world_hint = false
         )
     )]
-    async fn plan(&self, Parameters(args): Parameters<PlanArgs>) -> Result<Json<PlanResult>, ToolError> {
+    async fn plan(
+        &self,
+        Parameters(args): Parameters<PlanArgs>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<Json<PlanResult>, ToolError> {
         let action = Action::try_from(args)?;
+        let _place = self.place(&context)?;
         let service = self.gate.ctx.service(action.service().as_str())?;
         let planned = self.gate.plan(&action, service).await?;
         let facts = self.gate.facts(service, &planned)?;
@@ -227,12 +232,26 @@ impl RemediationServer {
 
     /// Who calls, as whoever let them in knows it; nothing in the call itself says so. A desk only
     /// plans: it signs permits, and who signs does not act.
-    fn caller(&self, context: &RequestContext<RoleServer>) -> Result<Principal, ToolError> {
-        let caller = match context.extensions.get::<http::request::Parts>() {
+    fn known(&self, context: &RequestContext<RoleServer>) -> Option<Principal> {
+        match context.extensions.get::<http::request::Parts>() {
             Some(parts) => parts.extensions.get::<Principal>().cloned(),
             None => self.local_caller.clone(),
+        }
+    }
+
+    /// A caller's place for reading: nobody's readings of AWS are in the way of an act. The desk plans for
+    /// whoever asks it, and is bounded by the asker's own limits.
+    fn place(&self, context: &RequestContext<RoleServer>) -> Result<Option<Flight<'_>>, ToolError> {
+        let Some(caller) = self.known(context).filter(|known| known.kind() != PrincipalKind::Desk) else {
+            return Ok(None);
         };
-        match caller {
+        let busy =
+            || ToolError::refused(crate::asked::busy(caller.name()).message, "wait for your other calls");
+        self.gate.flights.begin(caller.name()).map(Some).ok_or_else(busy)
+    }
+
+    fn caller(&self, context: &RequestContext<RoleServer>) -> Result<Principal, ToolError> {
+        match self.known(context) {
             Some(caller) if caller.kind() == PrincipalKind::Desk => Err(ToolError::refused(
                 format!("`{}` is a desk, which plans and changes nothing", caller.name()),
                 "call `plan`; the change is made for the caller that asked for it",

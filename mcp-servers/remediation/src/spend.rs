@@ -93,6 +93,8 @@ const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS seen (only INTEGER PRIMARY KEY CHECK (only = 1), latest_ms INTEGER NOT NULL) STRICT;
     INSERT OR IGNORE INTO seen VALUES (1, 0);
     CREATE TABLE IF NOT EXISTS told (permit TEXT PRIMARY KEY) STRICT;
+    CREATE TABLE IF NOT EXISTS named (only INTEGER PRIMARY KEY CHECK (only = 1), id TEXT NOT NULL) STRICT;
+    INSERT OR IGNORE INTO named VALUES (1, lower(hex(randomblob(16))));
 ";
 
 /// The mark of the latest time is written when it has moved by this much.
@@ -229,6 +231,21 @@ impl SpendStore {
     /// How often was acted within the last hour, on one service or altogether.
     pub fn acted(&self, service: Option<&ServiceName>, now: Timestamp) -> Result<u32, SpendError> {
         Ok(count(&self.lock(), service, now)?)
+    }
+
+    /// What tells this store from every other: the desk lets a permit be spent in one store only.
+    pub fn id(&self) -> Result<String, SpendError> {
+        Ok(self.lock().query_row("SELECT id FROM named", [], |row| row.get(0))?)
+    }
+
+    /// Whether the permit was never spent here; an error that says what became of it where it was.
+    pub fn unspent(&self, permit: &PermitId) -> Result<(), SpendError> {
+        match entry::of(&self.lock(), permit.as_str())? {
+            Some((at_ms, state)) => {
+                Err(SpendError::Spent { permit: permit.to_string(), at: stamp(at_ms), state })
+            }
+            None => Ok(()),
+        }
     }
 
     /// What became of a permit: `intent`, `done`, `failed`, `ambiguous`, or nothing.

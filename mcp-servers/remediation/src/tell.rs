@@ -1,5 +1,5 @@
 //! What the desk has not heard of: acts whose outcome was lost with the process, and outcomes that it
-//! could not be told. Told at the start of the server, until it has been heard.
+//! could not be told. Told at the start of the server and after each act, until it has been heard.
 
 use std::{
     sync::{Arc, Weak},

@@ -50,8 +50,9 @@ pub(super) fn cause(diagnosis: &Diagnosis, signals: &Signals) -> String {
         if !screen(description).is_empty() {
             text.push_str(" Its message gives orders to whoever reads it, and is not repeated here.");
         } else if !description.is_empty() {
-            let _ =
-                write!(text, " Its author wrote: \"{}\".", description.chars().take(120).collect::<String>());
+            // Between marks that it cannot close.
+            let quoted: String = description.replace('"', "'").chars().take(120).collect();
+            let _ = write!(text, " Its author wrote: \"{quoted}\".");
         }
     }
     let for_it: Vec<&str> =

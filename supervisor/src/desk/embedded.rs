@@ -197,8 +197,12 @@ impl PermitSource for EmbeddedDesk {
         })
     }
 
-    fn stands<'a>(&'a self, permit: &'a PermitId) -> BoxFuture<'a, Result<bool, SourceError>> {
-        Box::pin(ready(self.office.check(&self.server, permit).map_err(refused)))
+    fn stands<'a>(
+        &'a self,
+        permit: &'a PermitId,
+        store: &'a str,
+    ) -> BoxFuture<'a, Result<bool, SourceError>> {
+        Box::pin(ready(self.office.check(&self.server, permit, store).map_err(refused)))
     }
 
     fn used<'a>(&'a self, permit: &'a PermitId, outcome: Outcome) -> BoxFuture<'a, Result<(), SourceError>> {

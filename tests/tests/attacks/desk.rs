@@ -200,11 +200,15 @@ async fn asked_and_fetched_for_somebody_else() {
     }
     assert_eq!(range.post("remediation-of-others", "/v1/permits/fetch", &wanted).await.0, 404);
     let permit = range.claims(&action).await.permit;
-    let (status, checked) =
-        range.post("remediation-of-others", &format!("/v1/permits/{permit}/check"), &json!({})).await;
+    let (status, checked) = range
+        .post("remediation-of-others", &format!("/v1/permits/{permit}/check"), &json!({"store": "s-1"}))
+        .await;
     assert_eq!((status, checked), (200, json!({"good": false})));
     for who in [SUPERVISOR, FIRST] {
-        assert_eq!(range.post(who, &format!("/v1/permits/{permit}/check"), &json!({})).await.0, 403);
+        assert_eq!(
+            range.post(who, &format!("/v1/permits/{permit}/check"), &json!({"store": "s-1"})).await.0,
+            403
+        );
         let used = json!({"outcome": "failed"});
         assert_eq!(range.post(who, &format!("/v1/permits/{permit}/used"), &used).await.0, 403);
     }

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use midwatch_mcp::reqwest::Method;
 use midwatch_remediation::SpendStore;
+use serde_json::json;
 
-use crate::range::{Range, scale};
+use crate::range::{FIRST, Range, scale, update};
 
 fn copy(range: &Range, from: &str, to: &str) {
     for end in ["", "-wal", "-shm"] {
@@ -85,4 +87,45 @@ async fn the_spend_store_exchanged_under_a_running_server() {
 async fn a_second_server_over_the_same_store() {
     let range = Range::new().await;
     assert!(SpendStore::open(&range.path("spent.db")).is_err());
+}
+
+/// The desk has not heard of the act, and the server comes back with a record that knows nothing of it, as a
+/// second server under the same name would have.
+#[tokio::test]
+async fn a_permit_that_was_spent_in_another_store() {
+    let (mut range, action) = (Range::new().await, scale("cart", 6));
+    range.approved(&action).await;
+    range.wire.answer("/used", json!({}));
+    range.acts_once(&action).await;
+    update(&range, "cart", json!({"desiredCount": 4})).await;
+    range
+        .restart(|range| {
+            for end in ["", "-wal", "-shm"] {
+                let _ = std::fs::remove_file(range.path(&format!("spent.db{end}")));
+            }
+        })
+        .await;
+    let why = range.refuses(&action, "withdrawn").await;
+    assert!(why.contains("another record of spent permits"), "{why}");
+}
+
+/// Its target has changed, since it was done: that it was done comes first, and the desk hears of it.
+#[tokio::test]
+async fn a_spent_permit_is_spent_before_it_is_stale() {
+    let (range, action) = (Range::new().await, scale("cart", 6));
+    let view = range.approved(&action).await;
+    range.wire.answer("/used", json!({}));
+    range.acts_once(&action).await;
+    range.wire.honest();
+    range.refuses(&action, "spent").await;
+    let path = format!("/v1/requests/{}", view.shown.request);
+    let mut seen = json!(null);
+    for _ in 0..100 {
+        seen = range.at_desk(FIRST, Method::GET, &path, None).await.1;
+        if seen["state"]["state"] == "used" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(seen["state"]["outcome"], "done", "{seen}");
 }

@@ -35,6 +35,19 @@ async fn what_went_stale_is_asked_for_anew() {
     range.acts_once(&action).await;
 }
 
+/// What makes no sense for a while is void for good, too.
+#[tokio::test]
+async fn what_was_so_already_and_is_so_no_more() {
+    let (range, action) = (Range::new().await, scale("cart", 6));
+    range.approved(&action).await;
+    update(&range, "cart", json!({"desiredCount": 6})).await;
+    range.refuses(&action, "stale").await;
+    update(&range, "cart", json!({"desiredCount": 4})).await;
+    range.refuses_unasked(&action).await;
+    range.approved(&action).await;
+    range.acts_once(&action).await;
+}
+
 #[tokio::test]
 async fn a_deployment_that_began_since() {
     let (range, action) = (Range::new().await, restart("cart"));

@@ -65,7 +65,7 @@ impl PermitSource for Desk {
         Box::pin(ready(self.here().and(answer)))
     }
 
-    fn stands<'a>(&'a self, permit: &'a PermitId) -> BoxFuture<'a, Result<bool, SourceError>> {
+    fn stands<'a>(&'a self, permit: &'a PermitId, _: &'a str) -> BoxFuture<'a, Result<bool, SourceError>> {
         let used = self.used.lock().unwrap().contains_key(permit.as_str());
         let gone = self.took_back.load(Ordering::SeqCst) || used && self.remembers.load(Ordering::SeqCst);
         Box::pin(ready(self.here().map(|()| !gone)))

@@ -63,7 +63,7 @@ async fn answers_are_read_strictly_and_errors_keep_their_reason() {
     assert_eq!(view.shown.audience, AUDIENCE);
     for (good, answer) in [(true, json!({"good": true})), (false, json!({"good": false}))] {
         next(200, &answer);
-        assert_eq!(desk.stands(&permit).await.unwrap(), good);
+        assert_eq!(desk.stands(&permit, "s-1").await.unwrap(), good);
     }
     next(200, &json!({}));
     desk.used(&permit, Outcome::Done).await.unwrap();
@@ -88,7 +88,7 @@ async fn answers_are_read_strictly_and_errors_keep_their_reason() {
         [(200, "yes"), (200, "{\"good\":\"true\"}"), (200, "{}"), (302, ""), (500, "{}"), (502, "<html>")]
     {
         *there.answer.lock().unwrap() = (status, body.to_owned());
-        assert!(matches!(desk.stands(&permit).await, Err(SourceError::Silent(_))), "{status} {body}");
+        assert!(matches!(desk.stands(&permit, "s-1").await, Err(SourceError::Silent(_))), "{status} {body}");
         assert!(
             matches!(desk.permit_for(CALLER, &action).await, Err(SourceError::Silent(_))),
             "{status} {body}"
@@ -96,5 +96,5 @@ async fn answers_are_read_strictly_and_errors_keep_their_reason() {
         assert!(matches!(desk.ask(CALLER, &action).await, Err(SourceError::Silent(_))), "{status} {body}");
     }
     *there.answer.lock().unwrap() = (200, format!("{{\"good\":true,\"more\":\"{}\"}}", "x".repeat(2 << 20)));
-    assert!(desk.stands(&permit).await.is_err(), "too long");
+    assert!(desk.stands(&permit, "s-1").await.is_err(), "too long");
 }

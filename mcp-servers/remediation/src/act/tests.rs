@@ -8,16 +8,20 @@ fn service(extra: &str) -> Service {
 }
 
 fn role(extra: &str, acting: Option<&str>) -> Option<String> {
-    with_role(&service(extra), acting).role_arn.map(|arn| arn.to_string())
+    with_role(&service(extra), acting).unwrap().role_arn.map(|arn| arn.to_string())
 }
 
 #[test]
 fn acting_takes_a_role_of_its_own_in_the_account_of_the_service() {
     let reading = "role_arn='arn:aws-cn:iam::210987654321:role/read'";
     assert_eq!(role(reading, Some("act")).unwrap(), "arn:aws-cn:iam::210987654321:role/act");
-    assert_eq!(role("account='123456789012'", Some("act")).unwrap(), "arn:aws:iam::123456789012:role/act");
     assert_eq!(role(reading, None).unwrap(), "arn:aws-cn:iam::210987654321:role/read");
-    assert_eq!(role("", Some("act")), None, "no account: the credentials the server runs with");
+    assert_eq!(role("", None), None, "the credentials the server runs with");
+    // Which account was read is not known, or there is no such role.
+    for (extra, acting) in [("", "act"), ("account='123456789012'", "act"), (reading, "a,b c")] {
+        let error = with_role(&service(extra), Some(acting)).unwrap_err();
+        assert!(error.mend.contains("role_arn"), "{error:?}");
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use aws_sdk_codedeploy::types::{
 };
 use futures::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
-use midwatch_mcp::{AwsResult, SdkConfig, ToolError};
+use midwatch_mcp::{AwsResult, ErrorKind, SdkConfig, ToolError};
 use midwatch_policy::{AwsName, CodeDeployTarget};
 
 use super::{HISTORY, MOST, aws_time, stamp};
@@ -49,6 +49,14 @@ pub(super) async fn group(
     }))
     .await?;
     let mut deployments: Vec<Deployed> = batches.iter().flatten().filter_map(deployed).collect();
+    // The one that is left out may be the newest.
+    if deployments.len() != ids.len() {
+        return Err(ToolError::new(
+            ErrorKind::Unavailable,
+            format!("CodeDeploy names {} deployments and describes {}", ids.len(), deployments.len()),
+            "try again; nothing is planned on a part of them",
+        ));
+    }
     deployments.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
     Ok(Group { target: target.clone(), deployments })
 }
@@ -84,7 +92,7 @@ fn deployed(info: &DeploymentInfo) -> Option<Deployed> {
 
 /// How our own rollbacks say what they are: see `act`.
 fn taken_back(description: &str) -> Option<String> {
-    let (_, rest) = description.split_once("rollback of ")?;
+    let rest = description.strip_prefix("midwatch: rollback of ")?;
     let id = rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next()?;
     id.starts_with("d-").then(|| id.to_owned())
 }

@@ -59,6 +59,12 @@ pub(super) struct Reason {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Spender {
+    store: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Why {
     why: String,
 }
@@ -222,8 +228,9 @@ pub(super) async fn check(
     State(site): State<Site>,
     Caller(who): Caller,
     Path(id): Path<String>,
+    Sent(Spender { store }): Sent<Spender>,
 ) -> Answer<Json<Good>> {
-    Ok(Json(Good { good: site.office.check(&who, &permit(&id)?)? }))
+    Ok(Json(Good { good: site.office.check(&who, &permit(&id)?, &store)? }))
 }
 
 pub(super) async fn used(

@@ -100,6 +100,7 @@ async fn from_asking_to_the_seal_over_http() {
     assert_eq!(fetched["request"], id.as_str());
     assert!(fetched["token"].as_str().unwrap().starts_with("v4.public."));
     let check = served.call("remediation", Method::POST, &format!("/v1/permits/{permit}/check"));
+    let check = check.json(&json!({ "store": "s-1" }));
     assert_eq!(check.send().await.unwrap().json::<Value>().await.unwrap(), json!({ "good": true }));
     let used = served.call("remediation", Method::POST, &format!("/v1/permits/{permit}/used"));
     let used: Value = used.json(&json!({ "outcome": "done" })).send().await.unwrap().json().await.unwrap();
@@ -145,7 +146,7 @@ async fn every_call_is_for_its_principals() {
         (&post, format!("/v1/requests/{id}/raise"), json!({}), vec![asker, server]),
         (&post, format!("/v1/requests/{id}/withdraw"), json!({ "why": "no" }), vec![]),
         (&post, "/v1/permits/fetch".to_owned(), wanted, vec![person, asker]),
-        (&post, "/v1/permits/mwp-1/check".to_owned(), json!({}), vec![person, asker]),
+        (&post, "/v1/permits/mwp-1/check".to_owned(), json!({ "store": "s-1" }), vec![person, asker]),
         (&post, "/v1/permits/mwp-1/used".to_owned(), json!({ "outcome": "done" }), vec![person, asker]),
         (&post, "/v1/permits/mwp-1/revoke".to_owned(), json!({ "reason": "no" }), vec![asker, server]),
         (&post, "/v1/incidents/inc-1/take".to_owned(), json!({ "note": "" }), vec![asker, server]),
@@ -221,12 +222,12 @@ async fn bodies_are_read_strictly() {
         );
     }
     for path in ["/v1/requests/..%2f", "/v1/requests/req%0a", "/v1/nothing", "/v1/permits/a%20b/check"] {
-        let method = if path.ends_with("check") { Method::POST } else { Method::GET };
-        assert_eq!(
-            kind_of(served.call("remediation", method, path)).await.0,
-            StatusCode::NOT_FOUND,
-            "{path}"
-        );
+        let call = if path.ends_with("check") {
+            served.call("remediation", Method::POST, path).json(&json!({ "store": "s-1" }))
+        } else {
+            served.call("remediation", Method::GET, path)
+        };
+        assert_eq!(kind_of(call).await.0, StatusCode::NOT_FOUND, "{path}");
     }
     assert_eq!(served.bench.office.list(&served.bench.first, None).unwrap(), []);
     let call = file().header("content-type", "application/json").body(good);

@@ -59,6 +59,16 @@ pub(super) fn admit(
     for record in same {
         let record = people.settled(record, tx.now())?;
         if stands(&record) {
+            if let Some(other) = wish.incident.filter(|incident| **incident != record.shown.incident) {
+                let (request, incident) = (&record.shown.request, &record.shown.incident);
+                return Err(DeskError::new(
+                    Trouble::Limit,
+                    format!(
+                        "the same is asked for `{incident}` already, by request `{request}`, and not for `{other}`"
+                    ),
+                    "follow that request; ask again once it has ended",
+                ));
+            }
             return Ok(Some(record));
         }
     }

@@ -145,6 +145,7 @@ impl Office {
                 asking: asking.clone(),
                 raised: raised.clone(),
                 given: Vec::new(),
+                spender: None,
             };
             tx.insert(&record)?;
             Ok(Filed { view: record.view(filed_at)?, new: true })

@@ -6,7 +6,7 @@ use midwatch_policy::{
 
 use super::{
     Office,
-    answer::{no_permit, stepped},
+    answer::{no_permit, said, stepped},
 };
 use crate::desk::{
     error::DeskError,
@@ -45,16 +45,36 @@ impl Office {
         Ok(fetched)
     }
 
-    /// Whether a permit still stands, and all who approved it: asked just before it is spent.
-    pub fn check(&self, who: &Principal, permit: &PermitId) -> Result<bool, DeskError> {
+    /// Whether a permit still stands, and all who approved it: asked just before it is spent in that store.
+    /// The first store that asks is written down, and no other gets a yes: a second server with a store of its
+    /// own, or one whose store was lost, does not know what was spent.
+    pub fn check(&self, who: &Principal, permit: &PermitId, store: &str) -> Result<bool, DeskError> {
         who.is_server()?;
-        self.look(|tx| {
+        let store = said(store)?;
+        self.change(|tx| {
             let Some(record) = tx.request_of(permit)?.filter(|record| record.shown.audience == who.name)
             else {
                 return Ok(false);
             };
-            let record = self.people()?.settled(record, tx.now())?;
-            Ok(record.standing_permit(tx.now()) == Some(permit) && worked_on(tx, &record)?)
+            let mut record = self.people()?.settled(record, tx.now())?;
+            if record.standing_permit(tx.now()) != Some(permit) || !worked_on(tx, &record)? {
+                return Ok(false);
+            }
+            match &record.spender {
+                None => {
+                    record.spender = Some(store.clone());
+                    tx.update(&record)?;
+                    Ok(true)
+                }
+                Some(known) if *known == store => Ok(true),
+                Some(_) => {
+                    tracing::error!(
+                        target: "midwatch::audit", request = %record.shown.request, %permit, by = who.name,
+                        "a permit is to be spent in a second store: two servers under one name, or a store that was lost"
+                    );
+                    Ok(false)
+                }
+            }
         })
     }
 

@@ -27,12 +27,12 @@ async fn one_yes_makes_one_permit_for_what_was_shown() {
     assert_eq!(verified.claims().subject, "midwatch");
     assert_eq!(verified.claims().audience, "remediation");
     assert_eq!(verified.claims().expected, view.shown.plan.expected);
-    assert!(bench.office.check(&bench.server, permit).unwrap());
+    assert!(bench.office.check(&bench.server, permit, "s-1").unwrap());
 
     let used = bench.office.used(&bench.server, permit, Outcome::Done).unwrap();
     assert_eq!(used.state.as_str(), "used");
     assert!(bench.fetch().is_none(), "a used permit is not handed out again");
-    assert!(!bench.office.check(&bench.server, permit).unwrap());
+    assert!(!bench.office.check(&bench.server, permit, "s-1").unwrap());
     assert_eq!(
         bench.office.used(&bench.server, permit, Outcome::Done).unwrap(),
         used,
@@ -100,8 +100,8 @@ async fn nobody_does_what_is_not_theirs() {
         ("a server raises", office.raise(server, id).await.err()),
         ("a person fetches", office.fetch_permit(first, "midwatch", &restart()).err()),
         ("an asker fetches", office.fetch_permit(asker, "midwatch", &restart()).err()),
-        ("a person checks", office.check(first, &permit).err()),
-        ("an asker checks", office.check(asker, &permit).err()),
+        ("a person checks", office.check(first, &permit, "s-1").err()),
+        ("an asker checks", office.check(asker, &permit, "s-1").err()),
         ("a person uses", office.used(first, &permit, Outcome::Done).err()),
         ("an asker uses", office.used(asker, &permit, Outcome::Done).err()),
         ("an asker revokes", office.revoke(asker, &permit, "no").err()),

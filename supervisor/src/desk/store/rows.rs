@@ -28,6 +28,9 @@ pub(in crate::desk) struct Record {
     /// When who approved.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(in crate::desk) given: Vec<Given>,
+    /// The store in which the permit may be spent: the first that asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::desk) spender: Option<String>,
 }
 
 /// An approval's time.

@@ -19,7 +19,7 @@ async fn permitted(bench: &Bench) -> (RequestView, PermitId) {
 
 fn void(bench: &Bench, permit: &PermitId, what: &str) {
     assert!(bench.fetch().is_none(), "{what}");
-    assert!(!bench.office.check(&bench.server, permit).unwrap(), "{what}");
+    assert!(!bench.office.check(&bench.server, permit, "s-1").unwrap(), "{what}");
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn a_permit_goes_to_its_server_for_its_caller_and_its_action_only() {
     assert_eq!(fetch(&bench.server, "another", "a"), None);
     assert_eq!(fetch(&bench.server, "midwatch", "s1"), None);
     assert_eq!(fetch(&bench.server, "midwatch", "a"), Some(view.shown.request));
-    assert!(!bench.office.check(&elsewhere, &permit).unwrap());
+    assert!(!bench.office.check(&elsewhere, &permit, "s-1").unwrap());
     assert!(bench.office.used(&elsewhere, &permit, Outcome::Done).unwrap_err().is(Trouble::NotFound));
 }
 
