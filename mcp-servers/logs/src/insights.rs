@@ -9,12 +9,12 @@ use aws_sdk_cloudwatchlogs::{
 };
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use jiff::{SignedDuration, civil::DateTime};
-use midwatch_mcp::{AwsResult, ErrorKind, ToolError, Window};
+use midwatch_mcp::{AwsResult, ErrorKind, Progress, ToolError, Window};
 use midwatch_policy::{Clock, Timestamp};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::{meter::Meter, progress::Progress, running::Running};
+use crate::{meter::Meter, running::Running};
 
 /// How long a query may run before it is stopped and what it found so far is taken.
 const DEADLINE: SignedDuration = SignedDuration::from_secs(45);

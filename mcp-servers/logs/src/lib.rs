@@ -21,7 +21,6 @@ mod onset;
 mod patterns;
 mod places;
 mod price;
-mod progress;
 mod ql;
 mod query;
 mod reading;

@@ -1,13 +1,12 @@
 //! The tool `log_query`: one bounded Logs Insights query.
 
-use midwatch_mcp::{MAX_RESULT_BYTES, ToolError, Window, clean, fit, redaction_note, reference};
+use midwatch_mcp::{MAX_RESULT_BYTES, Progress, ToolError, Window, clean, fit, redaction_note, reference};
 use midwatch_policy::SignedDuration;
 
 use crate::{
     insights::Insights,
     meter::Meter,
     price::{self, Basis, Plan, Price},
-    progress::Progress,
     ql::{Linted, lint},
     server::LogsServer,
     shapes::{LogQuery, LogQueryArgs, Statistics},

@@ -1,7 +1,7 @@
 //! The tool `error_patterns`: which groups, how to read them, and putting the answer together.
 
 use futures::future::join_all;
-use midwatch_mcp::{MAX_RESULT_BYTES, Spent, Time, ToolError, Window, fit, redaction_note};
+use midwatch_mcp::{MAX_RESULT_BYTES, Progress, Spent, Time, ToolError, Window, fit, redaction_note};
 use midwatch_policy::{SignedDuration, Timestamp};
 
 use crate::{
@@ -10,7 +10,6 @@ use crate::{
     meter::Meter,
     onset::{Tick, is_quiet},
     patterns::{self, Found, Span},
-    progress::Progress,
     reading,
     seen::Place,
     server::LogsServer,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use aws_sdk_cloudwatchlogs::Client;
-use midwatch_mcp::{Ctx, Spent, ToolError};
+use midwatch_mcp::{Ctx, Progress, Spent, ToolError};
 use midwatch_policy::Service;
 use rmcp::{
     Json, RoleServer, ServerHandler,
@@ -20,9 +20,7 @@ use crate::{
     context,
     insights::{Insights, Rates},
     meter::Meter,
-    places,
-    progress::Progress,
-    query, report,
+    places, query, report,
     seen::Seen,
     shapes::{
         ErrorPatterns, ErrorPatternsArgs, LogContext, LogContextArgs, LogGroups, LogGroupsArgs, LogQuery,

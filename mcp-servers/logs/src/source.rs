@@ -1,6 +1,6 @@
 //! One log group: how much it holds, what reading it would cost, and reading it.
 
-use midwatch_mcp::{AwsResult, ErrorKind, Time, ToolError, Window};
+use midwatch_mcp::{AwsResult, ErrorKind, Progress, Time, ToolError, Window};
 use midwatch_policy::Timestamp;
 
 use crate::{
@@ -8,7 +8,6 @@ use crate::{
     meter::Meter,
     patterns::Span,
     price::{self, Declined, Plan},
-    progress::Progress,
     reading::{self, Reading},
     server::LogsServer,
 };

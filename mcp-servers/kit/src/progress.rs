@@ -13,7 +13,7 @@ use rmcp::{
 
 /// Where progress of one call is told; nowhere, unless the caller gave a token.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Progress(Option<Listener>);
+pub struct Progress(Option<Listener>);
 
 #[derive(Debug, Clone)]
 struct Listener {
@@ -24,7 +24,8 @@ struct Listener {
 }
 
 impl Progress {
-    pub(crate) fn of(context: &RequestContext<RoleServer>) -> Self {
+    /// Of one call.
+    pub fn of(context: &RequestContext<RoleServer>) -> Self {
         Self(context.meta.get_progress_token().map(|token| Listener {
             peer: context.peer.clone(),
             token,
@@ -33,7 +34,7 @@ impl Progress {
     }
 
     /// One step on. A caller that cannot be told is not waited for.
-    pub(crate) async fn step(&self, message: impl FnOnce() -> String) {
+    pub async fn step(&self, message: impl FnOnce() -> String) {
         let Some(listener) = &self.0 else { return };
         let step = listener.steps.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let told =
