@@ -141,6 +141,9 @@ pub struct Service {
     /// The deployment group that deploys it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub codedeploy: Option<CodeDeployTarget>,
+    /// The Step Functions state machine that does its work, by its ARN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_machine: Option<AwsName>,
     /// Services it calls: names of the catalog, or of something external such as `payments-db`.
     #[serde(default)]
     pub depends_on: Vec<ServiceName>,
@@ -224,7 +227,7 @@ impl Catalog {
     }
 
     /// The service an alarm is about: by the catalog's alarm patterns, then by its dimensions
-    /// (`ServiceName` with `ClusterName`, or the dimensions of the service's own metrics), then
+    /// (`ServiceName` with `ClusterName`, `StateMachineArn`, or those of the service's own metrics), then
     /// by the longest service name that the alarm's name contains as a whole word.
     pub fn service_of_alarm(&self, alarm: &str, dimensions: &BTreeMap<String, String>) -> Option<&Service> {
         self.services
@@ -263,6 +266,14 @@ fn check(service: &Service, problems: &mut Vec<String>) {
             bounds.min, bounds.max
         ));
     }
+    if let Some(machine) = &service.state_machine
+        && state_machine_name(machine.as_str()).is_none()
+    {
+        problems.push(format!(
+            "service `{name}`: state_machine `{machine}` is not the ARN of a state machine: write \
+             arn:aws:states:REGION:ACCOUNT:stateMachine:NAME"
+        ));
+    }
     if service.depends_on.contains(name) {
         problems.push(format!("service `{name}` depends on itself"));
     }
@@ -292,12 +303,26 @@ fn aliases(services: &BTreeMap<ServiceName, Service>, problems: &mut Vec<String>
     }
 }
 
+/// The name in the ARN of a state machine; one of a version or an alias (`…:NAME:7`) is none.
+pub fn state_machine_name(arn: &str) -> Option<&str> {
+    let parts: Vec<&str> = arn.split(':').collect();
+    match *parts.as_slice() {
+        ["arn", _, "states", _, _, "stateMachine", name] if !name.is_empty() => Some(name),
+        _ => None,
+    }
+}
+
 fn has_dimensions(service: &Service, dimensions: &BTreeMap<String, String>) -> bool {
     if let (Some(ecs), Some(found)) = (&service.ecs, dimensions.get("ServiceName")) {
         let cluster = dimensions.get("ClusterName").is_none_or(|c| c == ecs.cluster.as_str());
         if cluster && found == ecs.service.as_str() {
             return true;
         }
+    }
+    if let (Some(machine), Some(found)) = (&service.state_machine, dimensions.get("StateMachineArn"))
+        && found == machine.as_str()
+    {
+        return true;
     }
     [&service.traffic, &service.errors]
         .into_iter()
@@ -345,6 +370,7 @@ mod tests {
         alarms = ["co-*-5xx"]
         depends_on = ["payments-db"]
         ecs = { cluster = "prod", service = "checkout" }
+        state_machine = "arn:aws:states:us-east-1:123456789012:stateMachine:orders"
 
         [[service]]
         name = "checkout"
@@ -369,6 +395,9 @@ mod tests {
             Some("checkout-api")
         );
         assert_eq!(find("cpu", &[("ServiceName", "checkout"), ("ClusterName", "dev")]), None);
+        let machine = "arn:aws:states:us-east-1:123456789012:stateMachine:orders";
+        assert_eq!(find("failed", &[("StateMachineArn", machine)]).as_deref(), Some("checkout-api"));
+        assert_eq!(find("failed", &[("StateMachineArn", &machine.replace("orders", "order"))]), None);
         assert_eq!(find("checkout-api-latency", &[]).as_deref(), Some("checkout-api"));
         assert_eq!(find("checkout latency", &[]).as_deref(), Some("checkout"));
         assert_eq!(find("checkouts", &[]), None);
@@ -377,11 +406,14 @@ mod tests {
     #[test]
     fn every_problem_is_reported_at_once() {
         let text = format!(
-            "{TEXT}\n[[service]]\nname='checkout'\ntier=1\nenvironment='staging'\naccount='12'\nscale={{min=3,max=1}}\n"
+            "{TEXT}\n[[service]]\nname='checkout'\ntier=1\nenvironment='staging'\naccount='12'\nstate_machine='orders'\nscale={{min=3,max=1}}\n"
         );
         let error = Catalog::parse(&text).unwrap_err().to_string();
         assert!(
-            error.contains("twice") && error.contains("twelve digits") && error.contains("min <= max"),
+            error.contains("stateMachine:NAME")
+                && error.contains("twice")
+                && error.contains("twelve digits")
+                && error.contains("min <= max"),
             "{error}"
         );
     }
