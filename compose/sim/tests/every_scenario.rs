@@ -102,6 +102,37 @@ impl Stage {
         self.world.catalog().services().flat_map(|service| service.log_groups.clone()).collect()
     }
 
+    /// The histories of the newest failed execution of each state machine.
+    async fn failed_executions(&self) -> String {
+        let client = aws_sdk_sfn::Client::new(&self.config);
+        let mut text = String::new();
+        for machine in self.world.catalog().services().filter_map(|service| service.state_machine.as_ref()) {
+            let listed = client
+                .list_executions()
+                .state_machine_arn(machine.as_str())
+                .status_filter(aws_sdk_sfn::types::ExecutionStatus::Failed)
+                .send()
+                .await
+                .unwrap();
+            for execution in listed.executions().iter().take(1) {
+                let history = client
+                    .get_execution_history()
+                    .execution_arn(execution.execution_arn())
+                    .send()
+                    .await
+                    .unwrap();
+                for event in history.events() {
+                    let entered = event.state_entered_event_details().map(|details| details.name());
+                    let failed = event.execution_failed_event_details();
+                    text.extend(entered.into_iter().chain(failed.and_then(|f| f.error())));
+                    text.extend(failed.and_then(|f| f.cause()));
+                    text.push('\n');
+                }
+            }
+        }
+        text
+    }
+
     async fn alarm_state(&self, name: &str) -> StateValue {
         let answer = self.alarms.describe_alarms().alarm_names(name).send().await.unwrap();
         answer.metric_alarms()[0].state_value().unwrap().clone()
@@ -124,7 +155,8 @@ async fn what_has_to_be_cited_can_be_found() {
             let rows = stage
                 .query(&groups, &format!("filter @message like \"{quoted}\" | stats count(*) as n by @log"))
                 .await;
-            assert!(!rows.is_empty(), "{}: `{text}` is in no log", stage.id);
+            let found = !rows.is_empty() || stage.failed_executions().await.contains(text);
+            assert!(found, "{}: `{text}` is in no log and in no execution", stage.id);
         }
     }
 }
@@ -182,6 +214,50 @@ async fn orders_stand_in_the_log_for_whoever_reads_it() {
 async fn a_throttled_table_shows_in_its_metric() {
     let stage = Stage::named("table-throttled").await;
     assert_eq!(stage.alarm_state("voucher-redemptions-throttled").await, StateValue::Alarm);
+}
+
+#[tokio::test]
+async fn executions_fail_as_a_release_breaks_their_state_and_end_well_once_it_is_taken_back() {
+    use aws_sdk_sfn::types::ExecutionStatus;
+    let stage = Stage::named("workflow-state-fails-after-deploy").await;
+    let service = stage.world.catalog().services().find(|s| s.state_machine.is_some()).unwrap().clone();
+    let machine = service.state_machine.unwrap();
+    let client = aws_sdk_sfn::Client::new(&stage.config);
+    let statuses = async || {
+        let listed = client.list_executions().state_machine_arn(machine.as_str()).send().await.unwrap();
+        listed.executions
+    };
+    let before = statuses().await;
+    let bad = before.iter().take(20).filter(|e| *e.status() == ExecutionStatus::Failed).count();
+    assert!(bad >= 12, "{bad} of the last 20 failed");
+    let old = before.iter().skip(60).filter(|e| *e.status() != ExecutionStatus::Succeeded).count();
+    assert_eq!(old, 0, "none failed before");
+
+    let ecs = aws_sdk_ecs::Client::new(&stage.config);
+    let target = service.ecs.unwrap();
+    let described = ecs
+        .describe_services()
+        .cluster(target.cluster.as_str())
+        .services(target.service.as_str())
+        .send()
+        .await
+        .unwrap();
+    let now = described.services()[0].task_definition().unwrap().to_owned();
+    let (family, revision) = now.rsplit_once(':').unwrap();
+    let last_good = format!("{family}:{}", revision.parse::<u32>().unwrap() - 1);
+    ecs.update_service()
+        .cluster(target.cluster.as_str())
+        .service(target.service.as_str())
+        .task_definition(last_good)
+        .send()
+        .await
+        .unwrap();
+    stage.world.clock().sleep(Duration::from_mins(6)).await;
+    let after = statuses().await;
+    assert!(after[0].start_date().secs() > before[0].start_date().secs() + 240, "executions go on");
+    let bad = after.iter().take(20).filter(|e| *e.status() == ExecutionStatus::Failed).count();
+    assert_eq!(bad, 0, "none of the last 20 failed");
+    assert_eq!(stage.alarm_state("claim-settlement-executions-failed").await, StateValue::Ok);
 }
 
 #[tokio::test]

@@ -51,7 +51,11 @@ fn every_key_of_the_format_stands_on_the_page() {
         "",
         "[[service]]",
         "[[deployment]]",
+        "[[state_machine]]",
+        "[[state_machine]]\n[[state_machine.state]]",
+        "[[state_machine]]\n[[state_machine.change]]",
         "[[fault]]",
+        "[[fault]]\n[fault.state]",
         "[[alarm]]",
         "[[inject]]",
         "[[series]]",
@@ -152,6 +156,40 @@ fn of_two_deployments_one_has_to_be_named() {
     );
     let error = load("time = 2026-11-21T02:04:00Z\n[[service]]\nname = \"a b\"\n").unwrap_err();
     assert_eq!(error.lines().count(), 1, "{error}");
+}
+
+#[test]
+fn what_is_wrong_with_a_workflow_is_said_where_it_stands() {
+    let text = r#"
+time = 2026-11-21T02:04:00Z
+[[service]]
+name = "a"
+[[service]]
+name = "b"
+[[state_machine]]
+name = "orders"
+service = "a"
+[[state_machine.state]]
+name = "Charge"
+calls = "lambda"
+[[state_machine.change]]
+at = "-3m"
+state = "Charge card"
+retries = 1
+[[state_machine]]
+name = "more orders"
+service = "a"
+[[fault]]
+service = "a"
+state = { name = "Ship", share = 40 }
+[[fault]]
+service = "b"
+state = { name = "Charge" }
+[[alarm]]
+service = "b"
+metric = "executions_failed"
+"#;
+    insta::assert_snapshot!(load(text).unwrap_err());
 }
 
 #[test]

@@ -103,6 +103,16 @@ fn alarm(
             let all = named.map_or(1.0, |s| f64::from(s.tasks));
             ("running-tasks-low", "Minimum", Comparison::Less, all, Missing::Breaching)
         }
+        AlarmMetric::ExecutionsFailed => {
+            if !spec.machines.iter().any(|machine| machine.service == service) {
+                r.problem(
+                    place.clone(),
+                    format!("`{name}` has no [[state_machine]] whose executions could fail"),
+                    "add one with this `service`, or name another service",
+                );
+            }
+            ("workflow-failures", "Sum", Comparison::Greater, 2.0, Missing::NotBreaching)
+        }
     };
     let source = match &a.series {
         None => AlarmSource::Metric(metric),

@@ -1,6 +1,7 @@
 //! `[[fault]]` and its lines.
 
 use super::{
+    machines,
     raw::{Cure, Level, RawFault, RawScenario, StopKind},
     reader::Reader,
     spec::{FaultSpec, LineSpec, Rate, Spec},
@@ -77,6 +78,7 @@ fn fault(
         && f.throttles.is_none()
         && f.tasks_down.is_none()
         && f.task_stops.is_none()
+        && f.state.is_none()
         && !f.silent;
     let says_error = lines.is_empty() || lines.iter().any(|l| matches!(l.level, Level::Error | Level::Fatal));
     let usual_share = if silent_effects && says_error { 0.2 } else { 0.0 };
@@ -118,6 +120,7 @@ fn fault(
             let every = r.span(&stops.every).max(10_000);
             (every, stops.kind.unwrap_or(StopKind::Crash), stops.reason.clone())
         }),
+        state: f.state.as_ref().and_then(|written| machines::state_fault(r, written, service, spec)),
         lines,
     }
 }

@@ -99,8 +99,8 @@ fn entries(text: &str) -> Vec<(Option<String>, String)> {
 }
 
 pub(super) fn injections(r: &mut Reader<'_>, raw: &RawScenario, spec: &mut Spec) {
-    const SERVICES: [&str; 7] =
-        ["logs", "cloudwatch", "codedeploy", "ecs", "sts", "bedrock", "bedrock-agent"];
+    const SERVICES: [&str; 8] =
+        ["logs", "cloudwatch", "codedeploy", "ecs", "states", "sts", "bedrock", "bedrock-agent"];
     for written in &raw.inject {
         let i = written.get_ref();
         let api = i.api.get_ref();

@@ -10,6 +10,7 @@ mod expected;
 mod faults;
 mod inputs;
 mod judge;
+mod machines;
 mod raw;
 mod reader;
 mod resolve;

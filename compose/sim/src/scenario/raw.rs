@@ -50,6 +50,8 @@ pub(super) struct RawScenario {
     #[serde(default)]
     pub(super) deployment: Vec<Spanned<RawDeployment>>,
     #[serde(default)]
+    pub(super) state_machine: Vec<Spanned<RawStateMachine>>,
+    #[serde(default)]
     pub(super) fault: Vec<Spanned<RawFault>>,
     #[serde(default)]
     pub(super) alarm: Vec<Spanned<RawAlarm>>,
@@ -169,6 +171,47 @@ pub(crate) enum DeploymentStatus {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct RawStateMachine {
+    pub(super) name: Text,
+    pub(super) service: Text,
+    pub(super) starts_per_minute: Option<f64>,
+    #[serde(default)]
+    pub(super) state: Vec<Spanned<RawState>>,
+    #[serde(default)]
+    pub(super) change: Vec<Spanned<RawChange>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawState {
+    pub(super) name: Text,
+    pub(super) calls: Option<Text>,
+    pub(super) takes: Option<Text>,
+    pub(super) retries: Option<u32>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawChange {
+    pub(super) at: Text,
+    pub(super) state: Text,
+    pub(super) calls: Option<Text>,
+    pub(super) retries: Option<u32>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawStateFault {
+    pub(super) machine: Option<Text>,
+    pub(super) name: Text,
+    pub(super) error: Option<String>,
+    pub(super) cause: Option<Text>,
+    pub(super) share: Option<Spanned<f64>>,
+    pub(super) input_bytes: Option<u64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct RawFault {
     pub(super) id: Option<Text>,
     pub(super) service: Text,
@@ -192,6 +235,7 @@ pub(super) struct RawFault {
     pub(super) throttles: Option<RawThrottles>,
     pub(super) tasks_down: Option<u32>,
     pub(super) task_stops: Option<RawTaskStops>,
+    pub(super) state: Option<Spanned<RawStateFault>>,
     #[serde(default)]
     pub(super) line: Vec<Spanned<RawLine>>,
 }
@@ -295,6 +339,7 @@ pub(crate) enum AlarmMetric {
     Memory,
     Throttles,
     RunningTasks,
+    ExecutionsFailed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

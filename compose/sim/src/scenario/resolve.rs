@@ -11,6 +11,7 @@ use midwatch_policy::{
 use super::{
     Approver, Problem, alarms, deployments, faults, inputs,
     judge::expected,
+    machines,
     raw::{DeployKind, LogStyle, Noise, RawScenario, RawService},
     reader::Reader,
     spec::{ServiceSpec, Spec},
@@ -69,6 +70,7 @@ pub(super) fn resolve(raw: RawScenario, id: &str, file: &Path, text: &str) -> Re
         begin_ms: (r.alarm_ms - history_ms).div_euclid(60_000) * 60_000,
         services,
         deployments: Vec::new(),
+        machines: Vec::new(),
         faults: Vec::new(),
         alarms: Vec::new(),
         series: Vec::new(),
@@ -78,6 +80,7 @@ pub(super) fn resolve(raw: RawScenario, id: &str, file: &Path, text: &str) -> Re
         latency_ms: raw.latency_ms.clone(),
     };
     deployments::deployments(&mut r, &raw, &mut spec);
+    machines::machines(&mut r, &raw, &mut spec);
     faults::faults(&mut r, &raw, &mut spec);
     alarms::series(&mut r, &raw, &mut spec);
     alarms::alarms(&mut r, &raw, &mut spec);
@@ -231,6 +234,10 @@ fn entry(raw: &RawService, spec: &ServiceSpec, world: &Spec) -> Result<Service, 
                 deployment_group: aws(&spec.deployment_group)?,
             }),
             DeployKind::Ecs => None,
+        },
+        state_machine: match world.machines.iter().find(|machine| Some(machine.service) == index) {
+            Some(machine) => Some(aws(&world.machine_arn(machine))?),
+            None => None,
         },
         depends_on,
         alarms: world

@@ -23,6 +23,7 @@ pub(crate) struct Spec {
     pub(crate) begin_ms: i64,
     pub(crate) services: Vec<ServiceSpec>,
     pub(crate) deployments: Vec<DeploymentSpec>,
+    pub(crate) machines: Vec<MachineSpec>,
     pub(crate) faults: Vec<FaultSpec>,
     /// The first is the one that starts the incident.
     pub(crate) alarms: Vec<AlarmSpec>,
@@ -55,6 +56,7 @@ impl Spec {
             begin_ms: now_ms,
             services: Vec::new(),
             deployments: Vec::new(),
+            machines: Vec::new(),
             faults: Vec::new(),
             alarms: Vec::new(),
             series: Vec::new(),
@@ -113,6 +115,64 @@ pub(crate) struct DeploymentSpec {
     pub(crate) routine: bool,
 }
 
+/// A Step Functions state machine. Its states run one after the other.
+#[derive(Debug, Clone)]
+pub(crate) struct MachineSpec {
+    pub(crate) name: String,
+    /// The service whose entry in the catalog names it.
+    pub(crate) service: usize,
+    pub(crate) starts_per_minute: f64,
+    /// Definitions with the time from which each is in force, oldest first; never empty.
+    pub(crate) revisions: Vec<(i64, Vec<StateSpec>)>,
+}
+
+impl MachineSpec {
+    /// The definition that is in force at a time, and its number.
+    pub(crate) fn revision(&self, at_ms: i64) -> (usize, &[StateSpec]) {
+        let later = self.revisions.iter().rposition(|(from, _)| *from <= at_ms).unwrap_or(0);
+        (later, self.revisions.get(later).map_or(&[], |(_, states)| states.as_slice()))
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct StateSpec {
+    pub(crate) name: String,
+    /// What it calls; nothing, where it only passes its input on.
+    pub(crate) calls: Option<Called>,
+    pub(crate) takes_ms: i64,
+    /// Attempts after the first.
+    pub(crate) retries: u32,
+}
+
+/// What a state calls, by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Called {
+    Lambda(String),
+    /// A task of this family, until it ends.
+    Ecs(String),
+    Http(String),
+    Table(String),
+}
+
+impl Called {
+    pub(crate) fn name(&self) -> &str {
+        let (Self::Lambda(name) | Self::Ecs(name) | Self::Http(name) | Self::Table(name)) = self;
+        name
+    }
+}
+
+/// How executions of a state machine fail.
+#[derive(Debug, Clone)]
+pub(crate) struct StateFaultSpec {
+    pub(crate) machine: usize,
+    pub(crate) state: String,
+    pub(crate) error: String,
+    pub(crate) cause: Template,
+    pub(crate) share: f64,
+    /// Size of the input of those that fail, where it is another than usual.
+    pub(crate) input_bytes: Option<usize>,
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct FaultSpec {
     pub(crate) service: usize,
@@ -138,6 +198,7 @@ pub(crate) struct FaultSpec {
     pub(crate) throttles: Option<(String, f64)>,
     pub(crate) tasks_down: u32,
     pub(crate) task_stops: Option<(i64, StopKind, Option<String>)>,
+    pub(crate) state: Option<StateFaultSpec>,
     pub(crate) lines: Vec<LineSpec>,
 }
 

@@ -4,6 +4,7 @@ use midwatch_policy::{ActionKind, CauseKind, RunbookContract};
 
 use super::{Answer, ExpectedAction, Outcome, Scenario, spec::Spec};
 use crate::{
+    random,
     time::{self, MINUTE_MS},
     world::{
         State,
@@ -160,6 +161,11 @@ impl Scenario {
         self.depended_on(text)
             || spec.faults.iter().any(|f| f.throttles.as_ref().is_some_and(|(table, _)| table == text))
             || spec.series.iter().any(|s| s.name == text || s.dimensions.values().any(|v| v == text))
+            || spec.machines.iter().any(|machine| {
+                let mut states = machine.revisions.iter().flat_map(|(_, states)| states);
+                machine.name == text
+                    || states.any(|s| s.calls.as_ref().is_some_and(|called| called.name() == text))
+            })
     }
 
     fn deployed(&self, text: &str) -> bool {
@@ -187,6 +193,10 @@ impl Scenario {
             || spec.faults.iter().any(|f| {
                 f.task_stops.as_ref().is_some_and(|(_, _, why)| why.as_deref().is_some_and(has))
                     || f.throttles.as_ref().is_some_and(|(table, _)| has(table))
+                    || f.state.as_ref().is_some_and(|s| {
+                        let cause = s.cause.fill(&mut random::generator(spec.seed, &s.state, 0), "");
+                        has(&s.state) || has(&s.error) || has(&cause)
+                    })
             })
             || spec.task_stops.iter().any(|t| t.reason.as_deref().is_some_and(has))
             || self.runbooks.iter().any(|(_, runbook)| has(runbook))

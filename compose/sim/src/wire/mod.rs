@@ -17,6 +17,7 @@ mod input;
 pub(crate) mod logs;
 pub(crate) mod retrieve;
 pub(crate) mod server;
+mod states;
 pub(crate) mod sts;
 
 pub use bedrock::{Mind, Prank};
@@ -49,6 +50,8 @@ impl From<Value> for WireBody {
 pub(crate) enum Protocol {
     /// `application/x-amz-json-1.1`, operation in `x-amz-target`.
     Json,
+    /// The same as `application/x-amz-json-1.0`.
+    Json10,
     /// `smithy-protocol: rpc-v2-cbor`, operation in the path.
     Cbor,
     /// Form parameters in, XML out.
@@ -64,6 +67,7 @@ pub(crate) enum Api {
     CloudWatch,
     CodeDeploy,
     Ecs,
+    States,
     Sts,
     Bedrock,
     BedrockAgent,
@@ -82,6 +86,7 @@ impl Api {
             Self::CloudWatch => "cloudwatch",
             Self::CodeDeploy => "codedeploy",
             Self::Ecs => "ecs",
+            Self::States => "states",
             Self::Sts => "sts",
             Self::Bedrock => "bedrock",
             Self::BedrockAgent => "bedrock-agent",
@@ -110,6 +115,7 @@ pub(crate) fn handle(state: &mut State, request: &Request) -> Result<WireBody, W
         Api::CloudWatch => cloudwatch::handle(state, op, input),
         Api::CodeDeploy => codedeploy::handle(state, op, input),
         Api::Ecs => ecs::handle(state, op, input),
+        Api::States => states::handle(state, op, input),
         Api::Sts => sts::handle(state, op, input),
         Api::Bedrock => bedrock::handle(state, op, resource, input),
         Api::BedrockAgent => retrieve::handle(state, op, resource, input),

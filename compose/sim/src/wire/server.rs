@@ -86,13 +86,15 @@ pub(crate) fn read(
             "Logs_20140328" => Some(Api::Logs),
             "CodeDeploy_20141006" => Some(Api::CodeDeploy),
             "AmazonEC2ContainerServiceV20141113" => Some(Api::Ecs),
+            "AWSStepFunctions" => Some(Api::States),
             GRANITE => Some(Api::CloudWatch),
             _ => None,
         };
         let request = api
             .ok_or_else(|| WireError::unknown_operation(op))
             .and_then(|api| Ok(Request { api, op: op.to_owned(), resource: None, input: json(body)? }));
-        return (Protocol::Json, request);
+        let protocol = if api == Some(Api::States) { Protocol::Json10 } else { Protocol::Json };
+        return (protocol, request);
     }
     // The path is split before it is decoded: an ARN in it brings encoded slashes.
     let segments: Vec<&str> = uri.path().split('/').skip(1).collect();
@@ -178,6 +180,7 @@ pub(crate) fn write(protocol: Protocol, id: &str, result: Result<WireBody, WireE
     };
     let content_type = match protocol {
         Protocol::Json => "application/x-amz-json-1.1",
+        Protocol::Json10 => "application/x-amz-json-1.0",
         Protocol::Cbor => "application/cbor",
         Protocol::Query => "text/xml",
         Protocol::Rest => "application/json",

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    State,
+    State, flows,
     metrics::{MetricKey, Stat},
     traffic::{ServiceMetrics, series_key, throttle_key},
 };
@@ -104,6 +104,12 @@ pub(crate) fn metrics_of(alarm: &AlarmSpec, spec: &Spec) -> Vec<(&'static str, M
             AlarmMetric::Cpu => one(keys.cpu),
             AlarmMetric::Memory => one(keys.memory),
             AlarmMetric::RunningTasks => one(keys.running),
+            AlarmMetric::ExecutionsFailed => {
+                let machine = spec.machines.iter().find(|machine| machine.service == alarm.service);
+                machine
+                    .map(|machine| one(flows::metric(spec, machine, "ExecutionsFailed")))
+                    .unwrap_or_default()
+            }
             AlarmMetric::Throttles => {
                 let table = spec.faults.iter().find_map(|f| f.throttles.as_ref()).map(|(table, _)| table);
                 one(throttle_key(table.map_or("table", String::as_str)))

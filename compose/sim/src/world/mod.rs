@@ -6,6 +6,7 @@ pub(crate) mod codedeploy;
 pub(crate) mod ecs;
 pub(crate) mod event;
 mod fault;
+pub(crate) mod flows;
 pub(crate) mod metrics;
 mod overrides;
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::{
     codedeploy::CodeDeploy,
     ecs::Ecs,
     fault::Faults,
+    flows::{self, Flows},
     metrics::MetricStore,
     traffic::{self, TICK_MS},
 };
@@ -66,6 +67,7 @@ pub(crate) struct State {
     pub(crate) alarms: Vec<Alarm>,
     pub(crate) ecs: Ecs,
     pub(crate) codedeploy: CodeDeploy,
+    pub(crate) flows: Flows,
     pub(crate) injections: Vec<Injection>,
     pub(crate) mutations: Vec<Mutation>,
     /// Every operation that was called, such as `ecs:DescribeServices`.
@@ -115,6 +117,7 @@ impl State {
             alarms: spec.alarms.iter().map(|a| Alarm::new(a.clone(), spec.begin_ms)).collect(),
             ecs: Ecs::new(spec),
             codedeploy: CodeDeploy::new(spec),
+            flows: Flows::new(spec),
             injections: spec.injections.clone(),
             mutations: Vec::new(),
             operations: BTreeSet::new(),
@@ -176,6 +179,7 @@ impl State {
                 alarm::evaluate(self, &spec, at_ms);
             }
             traffic::tick(self, &spec, at_ms);
+            flows::tick(self, &spec, at_ms);
             self.next_tick_ms += TICK_MS;
         }
         if to_ms >= spec.alarm_ms {

@@ -8,6 +8,7 @@ use super::{
 const TIME: Kind = Text("\"-3m\"");
 const LENGTH: Kind = Text("\"90s\"");
 const NAME: Kind = Text("\"checkout-api\"");
+const CALLS: Kind = Text("\"lambda:charge-card\"");
 const ANY: Kind = Text("\"…\"");
 const CURES: Kind = Words(&["rollback", "restart", "scale"]);
 const DEPLOYS: Kind = Word(&["ecs", "codedeploy", "code_deploy"]);
@@ -39,6 +40,7 @@ pub(super) static TOP: Section = made(
         ("latency_ms", Free),
         ("service", Tables(&SERVICE)),
         ("deployment", Tables(&DEPLOYMENT)),
+        ("state_machine", Tables(&STATE_MACHINE)),
         ("fault", Tables(&FAULT)),
         ("alarm", Tables(&ALARM)),
         ("series", Tables(&SERIES)),
@@ -106,6 +108,44 @@ static DEPLOYMENT: Section = made(
     ],
 );
 
+static STATE_MACHINE: Section = made(
+    "[[state_machine]]",
+    &["name", "service"],
+    &[
+        ("name", Text("\"settlement\"")),
+        ("service", NAME),
+        ("starts_per_minute", Number),
+        ("state", Tables(&STATE)),
+        ("change", Tables(&CHANGE)),
+    ],
+);
+
+static STATE: Section = made(
+    "[[state_machine.state]]",
+    &["name"],
+    &[("name", Text("\"Charge card\"")), ("calls", CALLS), ("takes", LENGTH), ("retries", Int)],
+);
+
+static CHANGE: Section = made(
+    "[[state_machine.change]]",
+    &["at", "state"],
+    &[("at", TIME), ("state", Text("\"Charge card\"")), ("calls", CALLS), ("retries", Int)],
+);
+
+static STATE_FAULT: Section = Section {
+    name: "`state`",
+    example: "`state = { name = \"Charge card\", error = \"States.TaskFailed\" }`",
+    required: &["name"],
+    keys: &[
+        ("machine", Text("\"settlement\"")),
+        ("name", Text("\"Charge card\"")),
+        ("error", Text("\"States.TaskFailed\"")),
+        ("cause", ANY),
+        ("share", Number),
+        ("input_bytes", Int),
+    ],
+};
+
 static FAULT: Section = made(
     "[[fault]]",
     &["service"],
@@ -131,6 +171,7 @@ static FAULT: Section = made(
         ("throttles", Table(&THROTTLES, false)),
         ("tasks_down", Int),
         ("task_stops", Table(&TASK_STOPS, false)),
+        ("state", Table(&STATE_FAULT, false)),
         ("line", Tables(&LINE)),
     ],
 );
@@ -181,6 +222,7 @@ static ALARM: Section = made(
                 "memory",
                 "throttles",
                 "running_tasks",
+                "executions_failed",
             ]),
         ),
         ("series", ANY),
