@@ -11,6 +11,7 @@ mod deployment;
 mod fact;
 mod resource;
 mod transient;
+mod workflow;
 
 use midwatch_policy::{CauseKind, Verdict};
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,7 @@ pub fn rank(signals: &Signals) -> Vec<RankedCause> {
     causes.extend(dependency::weigh(signals));
     causes.extend(resource::weigh(signals));
     causes.extend(transient::weigh(signals));
+    workflow::weigh(signals, &mut causes);
     // The alarm alone names no cause.
     causes.retain(|cause| cause.score > 0.05 && !signals.nothing_read());
     causes.push(unknown(signals));
@@ -130,7 +132,7 @@ pub fn verdict(signals: &Signals, ranked: &[RankedCause]) -> Verdict {
         return if transient::is_over(signals) { Verdict::Transient } else { Verdict::Unclear };
     }
     let down = signals.silent() || signals.healthy() == Some(false);
-    let failing = signals.errors_ongoing() == Some(true);
+    let failing = signals.errors_ongoing() == Some(true) || signals.workflow_fails();
     let firing = signals.alarm.as_ref().is_some_and(|alarm| alarm.state == "ALARM");
     let known = top.kind != CauseKind::Unknown;
     match (known, firing, down || failing) {

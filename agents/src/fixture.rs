@@ -46,6 +46,22 @@ impl Incident {
         self.part("alarm_history", SERVICE, result)
     }
 
+    /// Executions of the service's state machine, and why the newest failed: class, state, error, callee.
+    pub(crate) fn workflow(
+        self,
+        failed: u64,
+        before: u64,
+        (class, state, error, callee): (&str, &str, &str, &str),
+    ) -> Self {
+        let change = if before == 0 { "new" } else { "steady" };
+        let list = json!({"ref": "executions:sums", "state_machine": "arn:aws:states:us-east-1:1:stateMachine:sums",
+            "window": {"started": 60, "failed": failed, "timed_out": 0}, "baseline": {"started": 61, "failed": before, "timed_out": 0},
+            "change": change, "first_failure_at": at("02:05"), "last_failure_at": at("02:11:30"), "executions": []});
+        let why = json!({"ref": "failure:x", "execution": "x", "state": state, "error": error, "class": class,
+            "cause": "it said no", "called": {"kind": "http", "name": callee}, "attempts": 1});
+        self.part("list_executions", SERVICE, list).part("explain_failure", SERVICE, why)
+    }
+
     /// Patterns of (template, count, baseline, first, last, status).
     pub(crate) fn errors(self, service: &str, patterns: &[(&str, u64, u64, &str, &str)]) -> Self {
         let total: u64 = patterns.iter().map(|p| p.1).sum();

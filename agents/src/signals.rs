@@ -11,8 +11,8 @@ use midwatch_policy::{ServiceName, Timestamp};
 use crate::{
     task::Task,
     view::{
-        Activity, Alarm, AlarmHistory, Candidate, ChangedFields, Deployment, Errors, Health, ListedAlarm,
-        MetricWindow, Observation, RunbookHit,
+        Activity, Alarm, AlarmHistory, Candidate, ChangedFields, Deployment, Errors, Executions, Health,
+        ListedAlarm, MetricWindow, Observation, RunbookHit, WorkflowComparison, WorkflowFailure,
     },
 };
 pub use text::ErrorClass;
@@ -77,6 +77,12 @@ pub struct Signals {
     pub deployments_read: bool,
     /// What the service calls, and whoever its errors name.
     pub dependencies: Vec<DependencySignal>,
+    /// Executions of its state machine.
+    pub executions: Option<Executions>,
+    /// Why one of them failed.
+    pub workflow_failure: Option<WorkflowFailure>,
+    /// That one beside a good one.
+    pub workflow_compared: Option<WorkflowComparison>,
     /// Runbooks, best first.
     pub runbooks: Vec<RunbookSignal>,
     /// Where texts that try to instruct were found.
@@ -205,6 +211,8 @@ impl Signals {
             || self.metrics_read()
             || self.health.is_some()
             || self.deployments_read
+            || self.executions.is_some()
+            || self.workflow_failure.is_some()
             || !self.deployments.is_empty();
         !of_service && self.dependencies.iter().all(DependencySignal::is_blind)
     }
@@ -260,6 +268,15 @@ impl Signals {
         let minutes = self.window_minutes.unwrap_or(30.0).max(1.0);
         let usual = errors.baseline_total as f64 / minutes * MINUTES as f64;
         lines as f64 > usual * 3.0 + 3.0
+    }
+
+    /// Whether more executions of its state machine fail than before, and still do.
+    pub fn workflow_fails(&self) -> bool {
+        const RECENT: i64 = 600;
+        self.executions.as_ref().is_some_and(|executions| {
+            let recent = |at: Timestamp| self.scene.now.duration_since(at).as_secs() < RECENT;
+            executions.failing() && executions.last_failure_at.is_some_and(recent)
+        })
     }
 
     /// Whether the service went silent: no lines, or no traffic, where there were some.

@@ -3,6 +3,9 @@
 
 use serde::Deserialize;
 
+/// Who looks at executions, where the service has a state machine.
+pub const WORKFLOW_ANALYST: &str = "workflow_analyst";
+
 /// What is wrong with a prompt file.
 #[derive(Debug, thiserror::Error)]
 pub enum PromptError {
@@ -110,6 +113,11 @@ impl Specialist {
         Self::parse("metrics_analyst", include_str!("../prompts/metrics_analyst.md"))
     }
 
+    /// The workflow analyst.
+    pub fn workflow_analyst() -> Result<Self, PromptError> {
+        Self::parse(WORKFLOW_ANALYST, include_str!("../prompts/workflow_analyst.md"))
+    }
+
     /// The remediator.
     pub fn remediator() -> Result<Self, PromptError> {
         Self::parse("remediator", include_str!("../prompts/remediator.md"))
@@ -182,6 +190,7 @@ mod tests {
             Specialist::log_analyst().unwrap(),
             Specialist::deploy_correlator().unwrap(),
             Specialist::metrics_analyst().unwrap(),
+            Specialist::workflow_analyst().unwrap(),
             Specialist::remediator().unwrap(),
         ];
         for specialist in &all {

@@ -7,6 +7,7 @@
 mod alarms;
 mod deployments;
 mod logs;
+mod workflows;
 
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
@@ -19,6 +20,7 @@ pub use deployments::{
     RunbookHits, ServiceEvent, StoppedTask,
 };
 pub use logs::{Activity, ErrorPatterns, Errors, Example, Minute, Pattern};
+pub use workflows::{Called, ChangedState, Executions, Ran, WorkflowComparison, WorkflowFailure};
 
 /// One tool result, with the call that brought it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use midwatch_agents::{
     model::Model,
     run::{self, Proposal, RunContext},
     signals::Signals,
-    specialist::Specialist,
+    specialist::{Specialist, WORKFLOW_ANALYST},
     task::{AlarmFacts, Task, TaskTag},
     view::Observation,
 };
@@ -38,7 +38,10 @@ pub struct Looked {
 
 /// Runs the analysts at the same time.
 pub async fn analysts(case: &Case, minds: &Arc<Minds>, swept: &Swept, known: &[ServiceName]) -> Looked {
-    let looks = minds.analysts.iter().map(|specialist| {
+    // Without a state machine there is nothing for the one who looks at executions.
+    let workflow = case.opened.service.as_ref().is_some_and(|service| service.state_machine.is_some());
+    let called = minds.analysts.iter().filter(|one| workflow || one.name != WORKFLOW_ANALYST);
+    let looks = called.map(|specialist| {
         let question = "What went wrong, since when, and does it go on?";
         async move {
             let step = format!("investigate {}", specialist.name);

@@ -8,6 +8,7 @@ use midwatch_logs::LogsServer;
 use midwatch_mcp::{Client, ConnectError, Ctx, Remote, connect_in_process};
 use midwatch_metrics::MetricsServer;
 use midwatch_runbooks::{RunbooksConfig, RunbooksServer};
+use midwatch_workflows::WorkflowsServer;
 
 use crate::tools::Toolbox;
 
@@ -22,11 +23,14 @@ pub enum Reader {
     Deployments,
     /// What people wrote down.
     Runbooks,
+    /// Executions of state machines.
+    Workflows,
 }
 
 impl Reader {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Logs, Self::Metrics, Self::Deployments, Self::Runbooks];
+    pub const ALL: [Self; 5] =
+        [Self::Logs, Self::Metrics, Self::Deployments, Self::Runbooks, Self::Workflows];
 
     /// As tools, configuration and messages call it.
     pub const fn name(self) -> &'static str {
@@ -35,6 +39,7 @@ impl Reader {
             Self::Metrics => "metrics",
             Self::Deployments => "deployments",
             Self::Runbooks => "runbooks",
+            Self::Workflows => "workflows",
         }
     }
 }
@@ -61,6 +66,7 @@ pub async fn readers_at(
             Reader::Logs => Box::pin(connect_in_process(LogsServer::new(ctx.clone()))).await,
             Reader::Metrics => Box::pin(connect_in_process(MetricsServer::new(ctx.clone()))).await,
             Reader::Deployments => Box::pin(connect_in_process(DeploymentsServer::new(ctx.clone()))).await,
+            Reader::Workflows => Box::pin(connect_in_process(WorkflowsServer::new(ctx.clone()))).await,
             Reader::Runbooks => {
                 let config = RunbooksConfig {
                     directory: runbooks.clone(),

@@ -64,7 +64,11 @@ impl Minds {
             bounds: Bounds::default(),
             guardrail: None,
             router: Specialist::router()?,
-            analysts: vec![Specialist::log_analyst()?, Specialist::deploy_correlator()?],
+            analysts: vec![
+                Specialist::log_analyst()?,
+                Specialist::deploy_correlator()?,
+                Specialist::workflow_analyst()?,
+            ],
             remediator: Specialist::remediator()?,
         })
     }

@@ -59,6 +59,7 @@ fn one(
         let claim = signals.traffic.as_ref().and_then(|t| fact::ratio("Traffic", t));
         weighing.add("traffic grew as well, which would explain it", -0.2, claim);
     }
+    super::workflow::add_to_deployment(&mut weighing, signals, onset, near);
     add_runbook(&mut weighing, signals, 0.2);
     Some(weighing.done())
 }

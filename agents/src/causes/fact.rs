@@ -6,7 +6,7 @@ use midwatch_policy::Timestamp;
 use crate::{
     finding::{Citation, ClaimDraft},
     signals::{DependencySignal, DeploymentSignal, PatternSignal, RunbookSignal, Signals},
-    view::{Health, MetricWindow},
+    view::{Health, MetricWindow, WorkflowFailure},
 };
 
 /// A claim about one piece of evidence.
@@ -230,6 +230,64 @@ pub(super) fn errors(signals: &Signals) -> Option<ClaimDraft> {
     )
 }
 
+pub(super) fn executions(signals: &Signals) -> Option<ClaimDraft> {
+    let found = signals.executions.as_ref()?;
+    let (now, before) = (&found.window, &found.baseline);
+    let late = if now.timed_out > 0 { format!(", {} timed out", now.timed_out) } else { String::new() };
+    claim(
+        found.evidence.as_deref(),
+        format!(
+            "{} of {} executions of {} failed{late}; {} of {} in the baseline.",
+            now.failed,
+            now.started,
+            found.name(),
+            before.failed,
+            before.started
+        ),
+        [
+            Some(field("failed", now.failed)),
+            Some(field("started", now.started)),
+            (now.timed_out > 0).then(|| field("timed_out", now.timed_out)),
+            Some(field("change", &found.change)),
+        ],
+    )
+}
+
+pub(super) fn workflow_failure(failure: &WorkflowFailure) -> Option<ClaimDraft> {
+    let error = failure.error.as_deref()?;
+    let place =
+        failure.state.as_ref().map_or("The execution".to_owned(), |s| format!("State `{}`", short(s)));
+    let called = failure.called.as_ref().and_then(|called| called.name.as_deref());
+    let whom = called.map(|name| format!(", which calls {name},")).unwrap_or_default();
+    let said = failure.cause.as_deref().filter(|_| failure.screened.is_empty());
+    let first = said.and_then(|cause| cause.lines().next()).map(str::trim).filter(|line| !line.is_empty());
+    let said = first.map(|line| format!(": `{}`", short(line))).unwrap_or_default();
+    claim(
+        failure.evidence.as_deref(),
+        format!("{place}{whom} failed with `{}`{said}.", short(error)),
+        [
+            failure.state.as_ref().map(|state| field("state", state)),
+            Some(field("error", error)),
+            called.map(|name| field("name", name)),
+            first.map(short),
+        ],
+    )
+}
+
+pub(super) fn definition_changed(signals: &Signals) -> Option<ClaimDraft> {
+    let compared = signals.workflow_compared.as_ref()?;
+    let changed = compared.definition_changes.first()?;
+    claim(
+        compared.evidence.as_deref(),
+        format!(
+            "The workflow's definition changed: `{}` of state `{}`.",
+            changed.field,
+            short(&changed.state)
+        ),
+        [Some(field("same_definition", false)), Some(field("field", &changed.field))],
+    )
+}
+
 /// What every report should say, whatever the cause: the alarm, the errors, the tasks, the traffic.
 pub fn context_facts(signals: &Signals) -> Vec<ClaimDraft> {
     let name = signals.scene.service.as_deref().unwrap_or("the service");
@@ -237,6 +295,9 @@ pub fn context_facts(signals: &Signals) -> Vec<ClaimDraft> {
         alarm(signals),
         errors(signals),
         signals.patterns.first().and_then(pattern),
+        executions(signals),
+        signals.workflow_failure.as_ref().and_then(workflow_failure),
+        definition_changed(signals),
         signals.health.as_ref().and_then(|health| tasks(name, health)),
         signals.traffic.as_ref().and_then(|traffic| ratio("Traffic", traffic)),
         silence(signals),

@@ -280,3 +280,54 @@ fn every_fact_that_a_factor_carries_holds() {
         assert!(checked.is_fact(), "{checked:#?}");
     }
 }
+
+#[test]
+fn a_workflow_that_is_refused_over_a_limit_names_who_refuses() {
+    let throttled = ("throttling", "Post", "Lambda.TooManyRequestsException", "ledger-post");
+    // The service itself logs nothing unusual, and a release of half an hour before is innocent.
+    let base =
+        || firing().errors(SERVICE, &[NOISE]).deployments("02:05", &[("d-9", "01:36", None, "succeeded")]);
+    let refused = base().workflow(40, 0, throttled);
+    expect(&refused, CauseKind::Throttling, Some("ledger-post"), Verdict::Real, 0.5);
+    // As often as ever: the workflow is not the incident.
+    let (ranked, _) = judge(&base().workflow(4, 4, throttled));
+    assert!(ranked.iter().all(|c| c.kind != CauseKind::Throttling), "{ranked:#?}");
+}
+
+#[test]
+fn a_state_that_calls_the_service_speaks_for_its_release_and_one_that_calls_another_for_that() {
+    let base = || {
+        firing()
+            .errors(SERVICE, &[NPE])
+            .deployments("02:04:10", &[("d-9", "02:01", Some("02:03"), "succeeded")])
+    };
+    let of = |callee: &str, class: &str| {
+        base().workflow(40, 0, (class, "Sum", "States.Http.StatusCode.500", callee))
+    };
+    let score = |incident: &Incident| {
+        let (ranked, _) = judge(incident);
+        ranked.iter().find(|c| c.kind == CauseKind::Deployment).unwrap().score
+    };
+    expect(&of(SERVICE, "callee"), CauseKind::Deployment, Some("d-9"), Verdict::Real, 0.6);
+    assert!(score(&of(SERVICE, "callee")) > score(&base()));
+    assert!(score(&of(SERVICE, "definition")) < score(&base()));
+    let elsewhere = firing().errors(SERVICE, &[NOISE]).workflow(
+        40,
+        0,
+        ("timeout", "Price", "States.Timeout", "prices-api"),
+    );
+    expect(&elsewhere, CauseKind::Dependency, Some("prices-api"), Verdict::Real, 0.4);
+}
+
+#[test]
+fn what_a_workflow_says_is_a_claim_that_the_book_bears_out() {
+    let incident = firing().workflow(40, 0, ("callee", "Sum", "KeyError", "prices-api"));
+    let signals = Signals::read(&Scene::from(&incident.task("x")), &incident.sweep().observations());
+    for fact in [
+        super::fact::executions(&signals),
+        signals.workflow_failure.as_ref().and_then(super::fact::workflow_failure),
+    ] {
+        let claim = incident.book.check(&fact.unwrap(), "x");
+        assert!(claim.is_fact(), "{claim:?}");
+    }
+}

@@ -52,10 +52,46 @@ fn summary(
 ) -> String {
     let service = task.service.as_ref().map_or_else(|| task.alarm.name.clone(), ToString::to_string);
     let seen = match task.specialist.as_str() {
+        crate::specialist::WORKFLOW_ANALYST => {
+            format!("{} {}", executions(&service, signals, missing), why(signals, ranked))
+        }
         "deploy_correlator" => changed(&service, signals, missing, ranked),
         _ => format!("{} {}", failing(&service, signals, missing), why(signals, ranked)),
     };
     format!("{seen} Verdict: {verdict}.")
+}
+
+/// How many executions fail, in which state and with what.
+fn executions(service: &str, signals: &Signals, missing: &[MissingPart]) -> String {
+    let Some(found) = &signals.executions else {
+        return unread(&format!("the executions of {service}"), "list_executions", service, missing);
+    };
+    let (now, before) = (&found.window, &found.baseline);
+    let mut text = format!(
+        "{} of {} executions of {} failed, {} of {} before",
+        now.failed + now.timed_out,
+        now.started,
+        found.name(),
+        before.failed + before.timed_out,
+        before.started
+    );
+    if let Some(failure) = signals.workflow_failure.as_ref().filter(|_| found.failing()) {
+        if let Some(state) = &failure.state {
+            let _ = write!(text, "; the failing state is `{}`", causes::short(state));
+        }
+        if let Some(error) = &failure.error {
+            let _ = write!(text, ", its error `{}`", causes::short(error));
+        }
+        if let Some(name) = failure.called.as_ref().and_then(|called| called.name.as_ref()) {
+            let _ = write!(text, ", and it calls {name}");
+        }
+    }
+    match signals.workflow_compared.as_ref().and_then(|compared| compared.same_definition) {
+        Some(true) => text.push_str("; the definition is the same as in the last good run."),
+        Some(false) => text.push_str("; the definition is another than in the last good run."),
+        None => text.push('.'),
+    }
+    text
 }
 
 /// What fails, since when, whom it names, and whether it goes on.

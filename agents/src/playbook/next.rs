@@ -26,6 +26,7 @@ pub(super) fn calls(
     if let Some(service) = task.service.as_ref().map(ToString::to_string) {
         wanted.extend(unread(task, reading, &service));
         wanted.extend(about_deployments(&signals, reading, &service));
+        wanted.extend(about_workflow(task, &signals, reading, &service));
         wanted.extend(about_logs(&signals, reading, &service));
     }
     wanted.extend(about_dependencies(task, &signals, reading));
@@ -87,6 +88,25 @@ fn about_deployments(signals: &Signals, reading: &Reading, service: &str) -> Vec
     for deployment in before.take(2) {
         let id = &deployment.deployment.deployment_id;
         wanted.push(("what_changed", json!({ "service": service, "deployment_id": id })));
+    }
+    wanted
+}
+
+/// Why executions fail and what differs from the last good one, where more fail than before.
+fn about_workflow(
+    task: &Task,
+    signals: &Signals,
+    reading: &Reading,
+    service: &str,
+) -> Vec<(&'static str, Value)> {
+    let mut wanted = Vec::new();
+    if !signals.executions.as_ref().is_some_and(crate::view::Executions::failing) {
+        return wanted;
+    }
+    for tool in ["explain_failure", "compare_executions"] {
+        if !reading.has(tool, Some(service)) {
+            wanted.push((tool, window(task, json!({ "service": service }))));
+        }
     }
     wanted
 }

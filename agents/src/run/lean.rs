@@ -72,6 +72,7 @@ fn of_tool(tool: &str, result: &mut Value, foreign: bool) {
             each(result, "alarms", |one| keep(one, &["evidence", "name", "service", "state", "state_since"]));
         }
         "list_deployments" => first(result, "deployments", 5),
+        "list_executions" => first(result, "executions", 2),
         "correlate" => first(result, "candidates", 3),
         "service_health" => {
             // A rollout stops the old tasks: one of them says it.

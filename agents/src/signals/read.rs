@@ -14,7 +14,8 @@ use crate::{
     brief::DeploymentStatus,
     view::{
         Alarm, AlarmHistory, AlarmList, ChangedFields, Correlation, Deployment, DeploymentList,
-        ErrorPatterns, Health, MetricWindow, Observation, Pattern, RunbookHit, RunbookHits,
+        ErrorPatterns, Executions, Health, MetricWindow, Observation, Pattern, RunbookHit, RunbookHits,
+        WorkflowComparison, WorkflowFailure,
     },
 };
 
@@ -95,6 +96,22 @@ fn take(signals: &mut Signals, observation: &Observation) {
             {
                 signal.changed = Some(changed);
             }
+        }
+        "list_executions" if own => {
+            if let Some(found) = observation.view::<Executions>()
+                && signals.executions.is_none()
+            {
+                signals.executions = Some(found);
+            }
+        }
+        "explain_failure" if own => {
+            if let Some(found) = observation.view::<WorkflowFailure>() {
+                take_workflow_failure(signals, found);
+            }
+        }
+        "compare_executions" if own => {
+            signals.workflow_compared =
+                observation.view::<WorkflowComparison>().or(signals.workflow_compared.take());
         }
         "search_runbooks" => {
             if let Some(hits) = observation.view::<RunbookHits>() {
@@ -257,6 +274,20 @@ fn take_metric(
     }
 }
 
+fn take_workflow_failure(signals: &mut Signals, found: WorkflowFailure) {
+    if let Some(evidence) = &found.evidence {
+        for finding in &found.screened {
+            let screened = ScreenedSignal { evidence: evidence.clone(), finding: finding.clone() };
+            if !signals.screened.contains(&screened) {
+                signals.screened.push(screened);
+            }
+        }
+    }
+    if signals.workflow_failure.is_none() {
+        signals.workflow_failure = Some(found);
+    }
+}
+
 fn take_deployment(signals: &mut Signals, found: Deployment, about: Option<&str>) {
     let whose = found.service.clone().or_else(|| about.map(str::to_owned));
     let own = whose.is_none() || whose == signals.scene.service || signals.scene.service.is_none();
@@ -356,16 +387,24 @@ fn finish(signals: &mut Signals) {
         dependency(signals, &name, Declared::No);
     }
     signals.deployments.sort_by_key(|d| std::cmp::Reverse(d.started_at()));
+    // What an execution failed with is an error as well as what a log line says. A cause that tries
+    // to instruct is no witness: then only its error name counts.
+    let failed = signals.workflow_failure.as_ref().and_then(|failure| {
+        let cause = failure.cause.as_deref().filter(|_| failure.screened.is_empty()).unwrap_or_default();
+        Some((failure.evidence.clone()?, format!("{} {cause}", failure.error.as_deref()?)))
+    });
     for runbook in &mut signals.runbooks {
         runbook.matched = runbook.hit.contract.as_ref().and_then(|contract| {
             let for_us = contract.services.is_empty()
                 || signals.scene.service.as_ref().is_none_or(|own| contract.services.contains(own));
-            let mut pairs =
-                signals.patterns.iter().flat_map(|p| contract.signatures.iter().map(move |s| (p, s)));
-            let found = pairs.find(|(p, s)| {
-                !s.trim().is_empty() && p.text.to_lowercase().contains(&s.trim().to_lowercase())
+            let texts = signals.patterns.iter().map(|p| (p.evidence.as_str(), p.text.as_str()));
+            let mut pairs = texts
+                .chain(failed.iter().map(|(evidence, text)| (evidence.as_str(), text.as_str())))
+                .flat_map(|(evidence, text)| contract.signatures.iter().map(move |s| (evidence, text, s)));
+            let found = pairs.find(|(_, text, s)| {
+                !s.trim().is_empty() && text.to_lowercase().contains(&s.trim().to_lowercase())
             })?;
-            for_us.then(|| (found.0.evidence.clone(), found.1.clone()))
+            for_us.then(|| (found.0.to_owned(), found.2.clone()))
         });
     }
     signals.runbooks.sort_by(|a, b| {
@@ -390,6 +429,12 @@ fn onset(signals: &Signals) -> Option<Timestamp> {
         signals.errors.as_ref().filter(|e| e.total > e.baseline_total).and_then(|e| e.onset.or(e.first_seen));
     let of_metric = signals.error_metric.as_ref().filter(|m| m.change == "up").and_then(|m| m.onset);
     let of_silence = signals.traffic.as_ref().filter(|m| m.change == "stopped").and_then(|m| m.onset);
+    // Where executions fail, their first failure dates it; lines of the log may say it a little earlier.
+    if let Some(first) = signals.executions.as_ref().filter(|e| e.failing()).and_then(|e| e.first_failure_at)
+    {
+        let near = |at: &Timestamp| (0..300).contains(&first.duration_since(*at).as_secs());
+        return Some(of_patterns.filter(near).unwrap_or(first));
+    }
     of_patterns.or(of_errors).or(of_metric).or(of_silence).or(Some(signals.scene.fired_at))
 }
 

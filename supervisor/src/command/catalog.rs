@@ -33,8 +33,8 @@ pub struct CatalogArgs {
 
 #[derive(Debug, Subcommand)]
 enum CatalogCommand {
-    /// Write a catalog for review, from alarms, ECS services, task definitions, deployment groups
-    /// and tags; what is guessed is marked
+    /// Write a catalog for review, from alarms, ECS services, task definitions, deployment groups,
+    /// state machines and tags; what is guessed is marked
     Discover {
         /// Read with this role; give it again for another account
         #[arg(long, value_name = "ARN")]

@@ -1,5 +1,5 @@
 //! `midwatch mcp NAME`: each server, out of this binary, as its own binary serves it. For images
-//! that hold one binary instead of six.
+//! that hold one binary instead of seven.
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -10,6 +10,7 @@ use midwatch_mcp::{ServeArgs, arguments_of, exit_code};
 use midwatch_metrics::MetricsServer;
 use midwatch_remediation::RemediationArgs;
 use midwatch_runbooks::RunbooksArgs;
+use midwatch_workflows::WorkflowsServer;
 
 /// Arguments of `mcp`: read by the server's own command line, which has a `--log` of its own.
 #[derive(Debug, Args)]
@@ -30,6 +31,8 @@ enum Server {
     Deployments(ServeArgs),
     /// The runbooks that fit an error or a symptom
     Runbooks(RunbooksArgs),
+    /// Step Functions: which executions fail, where and why, beside the last good one
+    Workflows(ServeArgs),
     /// Plans changes, and makes them on a permit
     Remediation(Box<RemediationArgs>),
 }
@@ -47,6 +50,10 @@ pub(super) async fn run(arguments: McpArgs) -> ExitCode {
             exit_code("midwatch mcp deployments", Box::pin(served).await)
         }
         Server::Runbooks(args) => exit_code("midwatch mcp runbooks", Box::pin(args.run()).await),
+        Server::Workflows(args) => {
+            let served = args.run(midwatch_workflows::IAM_POLICY, |ctx| Ok(WorkflowsServer::new(ctx)));
+            exit_code("midwatch mcp workflows", Box::pin(served).await)
+        }
         Server::Remediation(args) => exit_code("midwatch mcp remediation", Box::pin(args.run()).await),
     }
 }
@@ -65,6 +72,7 @@ mod tests {
         assert!(matches!(read("mcp metrics --list-tools"), Ok(Server::Metrics(_))));
         assert!(matches!(read("mcp deployments --iam-policy"), Ok(Server::Deployments(_))));
         assert!(matches!(read("mcp runbooks --runbooks d"), Ok(Server::Runbooks(_))));
+        assert!(matches!(read("mcp workflows --list-tools"), Ok(Server::Workflows(_))));
         assert!(matches!(read("mcp remediation --audience a"), Ok(Server::Remediation(_))));
         assert!(read("mcp metrics --max-scan-gb 3").is_err() && read("mcp").is_err());
     }

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use midwatch_agents::{
     sweep::SweepPart,
     view::{
-        Alarm, AlarmHistory, AlarmList, Correlation, DeploymentList, ErrorPatterns, Health, MetricWindow,
-        RunbookHits,
+        Alarm, AlarmHistory, AlarmList, Correlation, DeploymentList, ErrorPatterns, Executions, Health,
+        MetricWindow, RunbookHits, WorkflowFailure,
     },
 };
 use midwatch_policy::Timestamp;
@@ -22,6 +22,8 @@ pub(crate) fn of(part: &SweepPart) -> String {
         "list_deployments" => read(part, deployments),
         "service_health" => read(part, health),
         "list_alarms" => read(part, alarms),
+        "list_executions" => read(part, executions),
+        "explain_failure" => read(part, workflow_failure),
         "correlate" => read(part, correlation),
         "search_runbooks" => read(part, runbooks),
         _ => "read".to_owned(),
@@ -116,6 +118,26 @@ fn alarms(list: &AlarmList) -> String {
         [] => format!("{} alarms, none in ALARM", list.alarms.len()),
         names => format!("in ALARM: {}", names.join(", ")),
     }
+}
+
+fn executions(found: &Executions) -> String {
+    let bad = |ran: &midwatch_agents::view::Ran| ran.failed + ran.timed_out;
+    let mut line = format!(
+        "{} of {} executions failed ({} of {} before)",
+        bad(&found.window),
+        found.window.started,
+        bad(&found.baseline),
+        found.baseline.started
+    );
+    if found.failing() {
+        line.push_str(&since(found.first_failure_at));
+    }
+    line
+}
+
+fn workflow_failure(found: &WorkflowFailure) -> String {
+    let state = found.state.as_deref().unwrap_or("a state");
+    format!("`{state}` fails with {}", found.error.as_deref().unwrap_or("an error without a name"))
 }
 
 fn correlation(found: &Correlation) -> String {

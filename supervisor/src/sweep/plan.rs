@@ -96,6 +96,9 @@ pub(crate) fn first(opened: &Opened, known: &[ServiceName], now: Timestamp) -> V
     if entry.ecs.is_some() || entry.codedeploy.is_some() {
         all.push(of(entry.name.clone(), "health", "deployments", "service_health", window(), LOOK));
     }
+    if entry.state_machine.is_some() {
+        all.push(of(entry.name.clone(), "workflow", "workflows", "list_executions", window(), LOOK));
+    }
     all.push(of(entry.name.clone(), "other alarms", "metrics", "list_alarms", [], LOOK));
     for dependency in known.iter().take(DEPENDENCIES) {
         let errors = format!("{dependency} errors");
@@ -145,6 +148,12 @@ pub(crate) fn second(opened: &Opened, signals: &Signals, now: Timestamp) -> Vec<
             let window = [("onset", time(onset)), ("from", time(before(from, 24 * 60))), ("to", time(to))];
             all.push(of(service.name.clone(), "correlation", "deployments", "correlate", window, LOOK));
         }
+    }
+    if let Some(service) = &opened.service
+        && signals.executions.as_ref().is_some_and(|found| found.window.failed + found.window.timed_out > 0)
+    {
+        let window = [("from", time(from)), ("to", time(to))];
+        all.push(of(service.name.clone(), "workflow failure", "workflows", "explain_failure", window, LOOK));
     }
     let mut search = args([("query", json!(query(opened, signals))), ("limit", json!(3))]);
     let service = opened.service.as_ref().map(|s| s.name.clone());

@@ -14,6 +14,7 @@ pub(crate) fn lines(opened: &Opened, signals: &Signals, missing: &[MissingPart],
     let mut lines = Vec::new();
     let subject = opened.service.as_ref().map_or_else(|| opened.alarm.name.clone(), |s| s.name.to_string());
     lines.extend(errors(&subject, signals));
+    lines.extend(executions(signals));
     lines.extend(alarm(signals));
     lines.extend(deployment(signals));
     lines.extend(life(&subject, signals));
@@ -54,6 +55,19 @@ fn errors(subject: &str, signals: &Signals) -> Option<String> {
         let _ = write!(line, " {kind}, {} times: {text} [{}].", worst.count, worst.evidence);
     }
     Some(line)
+}
+
+fn executions(signals: &Signals) -> Option<String> {
+    let found = signals.executions.as_ref().filter(|found| found.failing())?;
+    Some(format!(
+        "{} of {} executions of {} failed, {} of {} before{}.",
+        found.window.failed + found.window.timed_out,
+        found.window.started,
+        found.name(),
+        found.baseline.failed + found.baseline.timed_out,
+        found.baseline.started,
+        cite(found.evidence.as_ref())
+    ))
 }
 
 fn alarm(signals: &Signals) -> Option<String> {

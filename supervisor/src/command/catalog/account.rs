@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ecs::types::ServiceField;
-use midwatch_mcp::{Aws, AwsResult as _, SdkConfig, ToolError};
+use midwatch_mcp::{Aws, AwsResult as _, ErrorKind, SdkConfig, ToolError};
 use midwatch_policy::Service;
 
 /// Services that ECS describes at once.
@@ -44,21 +44,24 @@ pub(super) struct Account {
     pub(super) alarms: Vec<SeenAlarm>,
     pub(super) groups: Vec<Group>,
     pub(super) log_groups: BTreeSet<String>,
+    /// ARNs of state machines; absent where they may not be listed.
+    pub(super) machines: Option<BTreeSet<String>>,
 }
 
 impl Account {
     /// Reads it; changes nothing.
     pub(super) async fn read(aws: &Aws, place: &Service) -> Result<Self, ToolError> {
         let config = aws.for_service(place).await?;
-        let (id, services, alarms, groups, log_groups) = tokio::try_join!(
+        let (id, services, alarms, groups, log_groups, machines) = tokio::try_join!(
             Box::pin(id(&config)),
             Box::pin(services(&config)),
             Box::pin(alarms(&config)),
             Box::pin(groups(&config)),
             Box::pin(log_groups(&config)),
+            Box::pin(machines(&config)),
         )?;
         let region = config.region().map(ToString::to_string);
-        Ok(Self { id, region, services, alarms, groups, log_groups })
+        Ok(Self { id, region, services, alarms, groups, log_groups, machines })
     }
 }
 
@@ -184,6 +187,21 @@ async fn log_groups(config: &SdkConfig) -> Result<BTreeSet<String>, ToolError> {
         found.extend(group.aws("logs:DescribeLogGroups")?.log_group_name);
     }
     Ok(found)
+}
+
+/// Not every role that reads the rest may list them.
+async fn machines(config: &SdkConfig) -> Result<Option<BTreeSet<String>>, ToolError> {
+    let client = aws_sdk_sfn::Client::new(config);
+    let mut found = BTreeSet::new();
+    let mut pages = client.list_state_machines().into_paginator().items().send();
+    while let Some(machine) = pages.next().await {
+        match machine.aws("states:ListStateMachines") {
+            Ok(machine) => found.insert(machine.state_machine_arn),
+            Err(error) if error.kind == ErrorKind::AccessDenied => return Ok(None),
+            Err(error) => return Err(error),
+        };
+    }
+    Ok(Some(found))
 }
 
 /// The name at the end of an ARN.

@@ -46,6 +46,11 @@ pub(super) fn compare(services: &[&Service], catalog: &Catalog, account: &Accoun
                 target.deployment_group, target.application
             ));
         }
+        if let (Some(machine), Some(there)) = (&service.state_machine, &account.machines)
+            && !there.contains(machine.as_str())
+        {
+            missing(format!("there is no state machine `{machine}`"));
+        }
         for pattern in &service.alarms {
             if !account.alarms.iter().any(|alarm| glob(pattern, &alarm.name)) {
                 missing(format!("no alarm is called `{pattern}`"));
@@ -88,7 +93,7 @@ mod tests {
 
     const CATALOG: &str = "[[service]]\nname='a'\ntier=1\nenvironment='production'\naccount='123456789012'\n\
         log_groups=['/a']\necs={cluster='c',service='a'}\ncodedeploy={application='x',deployment_group='y'}\n\
-        alarms=['a-*']\n";
+        alarms=['a-*']\nstate_machine='arn:aws:states:us-east-1:123456789012:stateMachine:a'\n";
 
     fn account() -> Account {
         Account {
@@ -103,6 +108,7 @@ mod tests {
             alarms: vec![SeenAlarm { name: "a-5xx".into(), ..SeenAlarm::default() }],
             groups: vec![Group { application: "x".into(), name: "y".into(), ecs: Vec::new() }],
             log_groups: ["/a".to_owned()].into(),
+            machines: Some(["arn:aws:states:us-east-1:123456789012:stateMachine:a".to_owned()].into()),
         }
     }
 
@@ -117,6 +123,8 @@ mod tests {
         assert_eq!(differences(&account()), Vec::<String>::new());
         let empty = Account { id: account().id, ..Account::default() };
         assert_eq!(differences(&empty).len(), 4);
+        let without = Account { machines: Some(std::collections::BTreeSet::new()), ..account() };
+        assert!(differences(&without)[0].contains("there is no state machine `arn:"));
         let mut more = account();
         more.services.push(EcsService { cluster: "c".into(), name: "new".into(), ..EcsService::default() });
         more.alarms.push(SeenAlarm { name: "stray".into(), ..SeenAlarm::default() });

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
+use midwatch_policy::state_machine_name;
+
 use super::account::{Account, EcsService, Group, SeenAlarm};
 
 /// The beginning of the file.
@@ -28,9 +30,10 @@ pub(super) fn draft(account: &Account, role: Option<&str>, taken: &mut BTreeSet<
     for service in &account.services {
         let name = free_name(service, account, taken);
         taken.insert(name.clone());
-        let alarms = of_service(service, &account.alarms);
+        let machine = works_by(service, account);
+        let alarms = of_service(service, &account.alarms, machine);
         told.extend(alarms.iter().map(|(alarm, _)| alarm.name.as_str()));
-        one(&mut text, &name, service, account, role, &alarms);
+        one(&mut text, &name, service, account, role, machine, &alarms);
     }
     let others: Vec<&str> =
         account.alarms.iter().map(|alarm| alarm.name.as_str()).filter(|name| !told.contains(name)).collect();
@@ -49,6 +52,7 @@ fn one(
     service: &EcsService,
     account: &Account,
     role: Option<&str>,
+    machine: Option<&str>,
     alarms: &[(&SeenAlarm, Sure)],
 ) {
     let tag = |names: &[&str]| names.iter().find_map(|name| service.tags.get(*name)).map(String::as_str);
@@ -90,6 +94,9 @@ fn one(
             sure.mark("by its name")
         );
     }
+    if let Some(machine) = machine {
+        let _ = writeln!(text, "state_machine = {}{}", quoted(machine), Sure::No.mark("by its name"));
+    }
     let sure = alarms.iter().filter(|(_, sure)| *sure == Sure::Yes).map(|(alarm, _)| alarm.name.as_str());
     let _ = writeln!(text, "alarms = [{}]", list(sure));
     for (alarm, _) in alarms.iter().filter(|(_, sure)| *sure == Sure::No) {
@@ -110,7 +117,21 @@ impl Sure {
     }
 }
 
-fn of_service<'a>(service: &EcsService, alarms: &'a [SeenAlarm]) -> Vec<(&'a SeenAlarm, Sure)> {
+/// The state machine that is called as the service is, or has its name within its own. Nothing in an
+/// account says which service's work a state machine does.
+fn works_by<'a>(service: &EcsService, account: &'a Account) -> Option<&'a str> {
+    let all = || account.machines.iter().flatten().map(String::as_str);
+    let name = |arn: &str| state_machine_name(arn).unwrap_or_default().to_owned();
+    all()
+        .find(|arn| name(arn) == service.name)
+        .or_else(|| all().find(|arn| contains_word(&name(arn), &service.name)))
+}
+
+fn of_service<'a>(
+    service: &EcsService,
+    alarms: &'a [SeenAlarm],
+    machine: Option<&str>,
+) -> Vec<(&'a SeenAlarm, Sure)> {
     let is =
         |alarm: &SeenAlarm, name: &str, value: &str| alarm.dimensions.get(name).is_some_and(|v| v == value);
     alarms
@@ -122,6 +143,9 @@ fn of_service<'a>(service: &EcsService, alarms: &'a [SeenAlarm]) -> Vec<(&'a See
                     || !alarm.dimensions.contains_key("ClusterName"))
             {
                 return Some((alarm, Sure::Yes));
+            }
+            if machine.is_some_and(|machine| is(alarm, "StateMachineArn", machine)) {
+                return Some((alarm, Sure::No));
             }
             (!named && contains_word(&alarm.name, &service.name)).then_some((alarm, Sure::No))
         })
@@ -226,6 +250,13 @@ mod tests {
                     dimensions: dimensions(&[("ClusterName", "prod"), ("ServiceName", "checkout")]),
                 },
                 SeenAlarm { name: "checkout-5xx".into(), ..SeenAlarm::default() },
+                SeenAlarm {
+                    name: "workflow".into(),
+                    dimensions: dimensions(&[(
+                        "StateMachineArn",
+                        "arn:aws:states:us-east-1:123456789012:stateMachine:checkout-orders",
+                    )]),
+                },
                 SeenAlarm { name: "billing\n[[service]]".into(), ..SeenAlarm::default() },
             ],
             groups: vec![Group {
@@ -234,6 +265,9 @@ mod tests {
                 ecs: vec![("prod".into(), "checkout".into())],
             }],
             log_groups: BTreeSet::new(),
+            machines: Some(
+                ["arn:aws:states:us-east-1:123456789012:stateMachine:checkout-orders".to_owned()].into(),
+            ),
         }
     }
 
@@ -255,6 +289,8 @@ mod tests {
             "environment = \"staging\" # guess, by the cluster's name",
             "# guess, by its name, add it to `alarms`: \"checkout-5xx\"",
             "tier = 2 # guess",
+            "stateMachine:checkout-orders\" # guess, by its name",
+            "# guess, by its name, add it to `alarms`: \"workflow\"",
             "#   billing [[service]]",
         ] {
             assert!(text.contains(said), "{said}\n{text}");

@@ -109,6 +109,10 @@ async fn reading(ctx: &Ctx, tools: &Toolbox) -> Vec<Check> {
             let part = name("tasks");
             all.push(attempt(tools, &part, "deployments", "service_health", of(Map::new(), service)).await);
         }
+        if service.state_machine.is_some() {
+            let part = name("workflow");
+            all.push(attempt(tools, &part, "workflows", "list_executions", of(minute(), service)).await);
+        }
     }
     let rest = ctx.catalog.services().count().saturating_sub(SERVICES);
     if rest > 0 {

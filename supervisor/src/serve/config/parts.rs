@@ -157,7 +157,8 @@ impl Place {
 pub(super) fn readers(tables: Vec<Fields<'_>>, base: &Path, p: &mut Vec<Problem>) -> Vec<ReaderPlace> {
     let mut all: Vec<ReaderPlace> = Vec::new();
     for mut table in tables {
-        let remedy = "write `name = \"logs\"`, or \"metrics\", \"deployments\" or \"runbooks\"";
+        let remedy =
+            "write `name = \"logs\"`, or \"metrics\", \"deployments\", \"runbooks\" or \"workflows\"";
         let named = table.text("name", remedy, p);
         let reader = named.and_then(|name| {
             let reader = Reader::ALL.into_iter().find(|reader| reader.name() == name);
