@@ -43,7 +43,7 @@ caller() { # NAME KIND
 
 make() {
   # Half of it, from a run that was broken off, fits nothing that is made now.
-  for name in desk remediation supervisor logs metrics deployments runbooks sim person prometheus; do
+  for name in desk remediation supervisor logs metrics deployments runbooks workflows sim person prometheus; do
     find "$out/$name" -mindepth 1 -delete
   done
 
@@ -60,14 +60,14 @@ make() {
   caller desk desk >"$out/desk/remediation.token"
 
   # A token of its own for each server that reads.
-  for name in logs metrics deployments runbooks; do
+  for name in logs metrics deployments runbooks workflows; do
     random >"$out/$name/token"
     cp "$out/$name/token" "$out/supervisor/$name.token"
   done
 
   # AWS. The supervisor itself only asks models.
   printf 'account = "%s"\n' "$account" >"$out/sim/roles.toml"
-  for name in logs metrics deployments runbooks remediation; do
+  for name in logs metrics deployments runbooks workflows remediation; do
     role "$name" midwatch mcp "$name" --iam-policy
   done
   role supervisor echo '{"Statement":[{"Effect":"Allow","Action":["bedrock:InvokeModel","bedrock:CountTokens"]}]}'

@@ -220,4 +220,59 @@ with stack.world() as world:
         {m["api"] for m in mutations} >= {"codedeploy:CreateDeployment", "ecs:UpdateService"},
         f"the world notes what was changed: {mutations}",
     )
+with stack.world(stack.WORKFLOW) as world:
+    service = next(s for s in tomllib.loads(world.catalog.read_text())["service"] if "state_machine" in s)
+    machine = service["state_machine"]
+    states = client(world, "stepfunctions")
+    named = {"stateMachineArn": machine}
+    listed = call(states, "list_state_machines")
+    check(machine in [m["stateMachineArn"] for m in listed["stateMachines"]], f"{machine} is listed")
+    call(states, "describe_state_machine", **named)
+    call(states, "list_state_machine_versions", **named)
+    newest = call(states, "list_executions", maxResults=5, **named)
+    older = call(states, "list_executions", maxResults=5, nextToken=newest["nextToken"], **named)
+    begun = [e["startDate"] for e in newest["executions"] + older["executions"]]
+    check(begun == sorted(begun, reverse=True) and len(begun) == 10, f"executions come newest first: {begun}")
+    for status in ["FAILED", "SUCCEEDED", "RUNNING"]:
+        found = call(states, "list_executions", statusFilter=status, **named)["executions"]
+        check(all(e["status"] == status for e in found), f"{status} is what is listed")
+        if status == "RUNNING":
+            continue
+        one = {"executionArn": first(found, 0, "executionArn")}
+        described = call(states, "describe_execution", **one)
+        check(described["status"] == status and "customer" in described["input"], f"{status} is described: {described}")
+        call(states, "describe_execution", includedData="METADATA_ONLY", **one)
+        call(states, "describe_state_machine_for_execution", **one)
+        history = call(states, "get_execution_history", **one)["events"]
+        names = [e["type"] for e in history]
+        check(names[0] == "ExecutionStarted" and names[-1] == f"Execution{status.title()}", f"{status}: {names}")
+        check([e["previousEventId"] for e in history] == list(range(len(history))), f"{status}: each follows the one before")
+        paged, token = [], {}
+        while True:
+            page = call(states, "get_execution_history", reverseOrder=True, maxResults=3, includeExecutionData=False, **one, **token)
+            paged += page["events"]
+            if "nextToken" not in page:
+                break
+            token = {"nextToken": page["nextToken"]}
+        check([e["type"] for e in reversed(paged)] == names, f"{status}: pages from the end are the same history")
+        check("customer" not in str(paged), f"{status}: data stays out where it is not wanted")
+    for arguments, error in [
+        ({"executionArn": machine.replace(":stateMachine:", ":execution:") + ":nobody"}, "ExecutionDoesNotExist"),
+        ({"executionArn": "arn:aws:nonsense"}, "InvalidArn"),
+    ]:
+        try:
+            states.describe_execution(**arguments)
+            check(False, f"{error} is answered")
+        except botocore.exceptions.ClientError as refused:
+            check(refused.response["Error"]["Code"] == error, f"{error}: {refused}")
+    cloudwatch = client(world, "cloudwatch")
+    at = datetime.datetime.fromisoformat(world.alarm["time"].replace("Z", "+00:00"))
+    failed = call(
+        cloudwatch, "get_metric_statistics", Namespace="AWS/States", MetricName="ExecutionsFailed",
+        Dimensions=[{"Name": "StateMachineArn", "Value": machine}], StartTime=at - datetime.timedelta(minutes=15),
+        EndTime=at, Period=60, Statistics=["Sum"],
+    )
+    check(sum(p["Sum"] for p in failed["Datapoints"]) > 5, f"failed executions are a metric: {failed}")
+    metric = world.alarm["detail"]["configuration"]["metrics"][0]["metricStat"]["metric"]
+    check(metric["dimensions"] == {"StateMachineArn": machine}, f"the alarm names the state machine: {metric}")
 check.end()

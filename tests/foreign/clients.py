@@ -50,6 +50,11 @@ def calls(server, deployment, group):
             "search_runbooks": {"query": "connection pool exhausted"},
             "get_runbook": None,
         },
+        "workflows": {
+            "list_executions": {"service": SERVICE, **window},
+            "explain_failure": {"service": SERVICE, **window},
+            "compare_executions": {"service": SERVICE, **window},
+        },
         "remediation": {
             "plan": {"action": "rollback_deployment", "service": SERVICE, "deployment_id": deployment},
             "rollback_deployment": {"service": SERVICE, "deployment_id": deployment},
@@ -202,8 +207,10 @@ def registry_entry(server):
 
 
 async def in_a_world_of_its_own(server):
-    global ALARM, FROM, TO, ONSET
-    with stack.world() as world:
+    global ALARM, FROM, TO, ONSET, SERVICE
+    # Executions there are in a scenario with a state machine only.
+    scenario, SERVICE = (stack.WORKFLOW, "risk-scorer") if server == "workflows" else (stack.SCENARIO, "checkout-api")
+    with stack.world(scenario) as world:
         detail = world.alarm["detail"]
         ALARM = detail["alarmName"]
         at = datetime.datetime.fromisoformat(world.alarm["time"].replace("Z", "+00:00"))

@@ -1,15 +1,17 @@
 """The servers' AWS calls against emulators that this project did not write, as far as those go.
 
-moto: CodeDeploy and ECS. ministack: CloudWatch (which speaks CBOR) and CloudWatch Logs without
-Insights. What an emulator cannot do has to come back as a clear error of a known kind, never as a
+moto: CodeDeploy, ECS and Step Functions. ministack: CloudWatch (which speaks CBOR), CloudWatch Logs without
+Insights, and Step Functions. What an emulator cannot do has to come back as a clear error of a known kind, never as a
 hang or a crash.
 """
 
 import asyncio
 import datetime
+import json
 import pathlib
 import tempfile
 import time
+import urllib.request
 
 import boto3
 from botocore.config import Config
@@ -108,6 +110,53 @@ def fill_moto(endpoint):
     return ids
 
 
+def fill_states(endpoint):
+    """A workflow that ends well once, is changed, and then fails in a branch of a parallel state."""
+    states = client(endpoint, "stepfunctions")
+    branch = lambda name, **state: {"StartAt": name, "States": {name: state}}
+    good = {"Type": "Pass", "End": True}
+    bad = {"Type": "Fail", "Error": "Order.Invalid", "Cause": "no items, password=hunter2hunter2"}
+    definition = lambda last: json.dumps({"StartAt": "Prepare", "States": {
+        "Prepare": {"Type": "Pass", "Next": "Both"},
+        "Both": {"Type": "Parallel", "Branches": [branch("Left", **good), branch("Check", **last)], "End": True},
+    }})
+    role = "arn:aws:iam::123456789012:role/workflows"
+    machine = states.create_state_machine(name="orders", definition=definition(good), roleArn=role)["stateMachineArn"]
+    for name, last in (("run-good", good), ("run-bad", bad)):
+        states.update_state_machine(stateMachineArn=machine, definition=definition(last))
+        run = states.start_execution(stateMachineArn=machine, name=name, input='{"customer": "pat@example.com"}')
+        for _ in range(50):
+            if states.describe_execution(executionArn=run["executionArn"])["status"] != "RUNNING":
+                break
+            time.sleep(0.1)
+    return machine
+
+
+async def workflows(endpoint, emulator, state):
+    machine = fill_states(endpoint)
+
+    async def use(call):
+        listed = await call("list_executions", state_machine=machine, **WINDOW)
+        if good(listed, f"{emulator} list_executions"):
+            counted = [listed["window"][key] for key in ("started", "succeeded", "failed")]
+            check(counted == [2, 1, 1], f"{emulator}: one of two failed: {listed}")
+            check([e["execution"] for e in listed["executions"]] == ["run-bad"], f"{emulator}: it is listed: {listed}")
+        told = await call("explain_failure", state_machine=machine, **WINDOW)
+        # Its `error` is the execution's own; a failed call has an object there.
+        if check(isinstance(told.get("error"), str), f"{emulator} explain_failure: {str(told)[:300]}"):
+            found = (told.get("state"), told.get("error"), told["execution"])
+            check(found == (state, "Order.Invalid", "run-bad"), f"{emulator}: the failing state is named: {told}")
+            check("no items" in told["cause"] and "hunter2" not in str(told), f"{emulator}: the cause is redacted: {told}")
+            check("pat@" not in str(told) and told["input_bytes"] > 20, f"{emulator}: the input stays there: {told}")
+        compared = await call("compare_executions", state_machine=machine, **WINDOW)
+        if good(compared, f"{emulator} compare_executions"):
+            ran = (compared["failed"]["execution"], compared["good"]["execution"])
+            check(ran == ("run-bad", "run-good"), f"{emulator}: the good run was found: {compared}")
+            check(compared["states"][0]["state"] == "Prepare", f"{emulator}: states stand side by side: {compared}")
+
+    await attempt("workflows", stack.aws_env(endpoint), use)
+
+
 async def against_moto(endpoint):
     ids = fill_moto(endpoint)
     env = stack.aws_env(endpoint, AWS_MAX_ATTEMPTS="1")
@@ -150,6 +199,11 @@ async def against_moto(endpoint):
 
     await attempt("deployments", env, deployments)
     await attempt("remediation", env, remediation)
+    settings = json.dumps({"stepfunctions": {"execute_state_machine": True}}).encode()
+    headers = {"Content-Type": "application/json"}
+    urllib.request.urlopen(urllib.request.Request(f"{endpoint}/moto-api/config", settings, headers), timeout=10).close()
+    # Its engine tells the branch that failed.
+    await workflows(endpoint, "moto", "Check")
 
 
 def fill_ministack(endpoint):
@@ -217,6 +271,8 @@ async def against_ministack(endpoint):
 
     await attempt("metrics", env, metrics)
     await attempt("logs", env, logs)
+    # Its events name no event before them: the state that did not end is what failed.
+    await workflows(endpoint, "ministack", "Both")
 
 
 async def main():

@@ -17,8 +17,9 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("MIDWATCH_BIN", ROOT / "target" / "debug"))
 SCENARIO = ROOT / "compose" / "scenarios" / "pool-exhaustion-after-deploy"
-SERVERS = ["logs", "metrics", "deployments", "runbooks", "remediation"]
-READERS = ["logs", "metrics", "deployments", "runbooks"]
+SERVERS = ["logs", "metrics", "deployments", "runbooks", "workflows", "remediation"]
+READERS = ["logs", "metrics", "deployments", "runbooks", "workflows"]
+WORKFLOW = ROOT / "compose" / "scenarios" / "workflow-state-fails-after-deploy"
 TOKEN = "foreign-test-token-0123456789abcdef"
 
 

@@ -12,6 +12,7 @@ use midwatch_mcp::{Aws, AwsSettings, Client, Ctx, connect_in_process};
 use midwatch_metrics::MetricsServer;
 use midwatch_remediation::SpendStore;
 use midwatch_runbooks::{RunbooksConfig, RunbooksServer};
+use midwatch_workflows::WorkflowsServer;
 use rmcp::model::{CallToolRequestParams, Tool};
 use serde_json::{Map, Value, json};
 
@@ -118,6 +119,7 @@ async fn doors(range: &Range) -> Vec<Door> {
         ("logs", connect_in_process(LogsServer::new(ctx.clone())).await.unwrap()),
         ("metrics", connect_in_process(MetricsServer::new(ctx.clone())).await.unwrap()),
         ("deployments", connect_in_process(DeploymentsServer::new(ctx.clone())).await.unwrap()),
+        ("workflows", connect_in_process(WorkflowsServer::new(ctx.clone())).await.unwrap()),
         ("runbooks", connect_in_process(RunbooksServer::new(ctx, config)).await.unwrap()),
     ];
     let mut doors = Vec::new();

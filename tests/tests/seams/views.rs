@@ -193,3 +193,28 @@ async fn agents_read_why_tasks_stopped() {
     let stopped = &signals.health.as_ref().unwrap().stopped_tasks;
     assert!(stopped.iter().all(|t| t.evidence.is_some() && t.stopped_at.is_some() && !t.reason.is_empty()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn agents_read_why_executions_fail() {
+    let mut reader = Reader::new("workflow-downstream-throttled").await;
+    let scene = reader.scene();
+    let of_service = json!({"service": scene.service, "window": true});
+    for tool in ["list_executions", "explain_failure", "compare_executions"] {
+        reader.read("workflows", tool, of_service.clone()).await;
+    }
+    let signals = Signals::read(&scene, &reader.seen);
+    let executions = signals.executions.as_ref().expect("executions");
+    assert!(executions.failing() && signals.workflow_fails() && executions.evidence.is_some());
+    assert!(executions.window.failed > 10 && executions.window.started > executions.window.failed);
+    assert_eq!((executions.baseline.failed, executions.name()), (0, "refund-posting"));
+    assert_eq!(signals.onset, executions.first_failure_at);
+    let failure = signals.workflow_failure.as_ref().expect("a failure");
+    assert_eq!((failure.class.as_str(), failure.state.as_deref()), ("throttling", Some("Post to ledger")));
+    assert_eq!(failure.called.as_ref().and_then(|called| called.name.as_deref()), Some("ledger-post"));
+    assert!(failure.cause.is_some() && failure.state_input_bytes.is_some() && failure.evidence.is_some());
+    let compared = signals.workflow_compared.as_ref().expect("a comparison");
+    assert_eq!(
+        (compared.same_definition, compared.diverges_at.as_deref()),
+        (Some(true), Some("Post to ledger"))
+    );
+}
