@@ -104,6 +104,7 @@ impl Stage {
 
     /// The histories of the newest failed execution of each state machine.
     async fn failed_executions(&self) -> String {
+        use aws_sdk_sfn::types::ExecutionFailedEventDetails as Failed;
         let client = aws_sdk_sfn::Client::new(&self.config);
         let mut text = String::new();
         for machine in self.world.catalog().services().filter_map(|service| service.state_machine.as_ref()) {
@@ -122,10 +123,12 @@ impl Stage {
                     .await
                     .unwrap();
                 for event in history.events() {
-                    let entered = event.state_entered_event_details().map(|details| details.name());
+                    let entered = event
+                        .state_entered_event_details()
+                        .map(aws_sdk_sfn::types::StateEnteredEventDetails::name);
                     let failed = event.execution_failed_event_details();
-                    text.extend(entered.into_iter().chain(failed.and_then(|f| f.error())));
-                    text.extend(failed.and_then(|f| f.cause()));
+                    text.extend(entered.into_iter().chain(failed.and_then(Failed::error)));
+                    text.extend(failed.and_then(Failed::cause));
                     text.push('\n');
                 }
             }

@@ -74,8 +74,10 @@ pub(crate) fn told(cause: &str) -> String {
             .map(str::trim)
             .take(FRAMES)
             .collect();
-        let trace = frames.iter().map(|frame| format!("\n  {frame}")).collect::<String>();
-        return format!("{kind}{message}{trace}");
+        let lines: Vec<String> = std::iter::once(format!("{kind}{message}"))
+            .chain(frames.iter().map(|frame| format!("  {frame}")))
+            .collect();
+        return lines.join("\n");
     }
     if let Some(reason) = text("StoppedReason") {
         let containers = cause_fields.get("Containers").and_then(Value::as_array).into_iter().flatten();
@@ -84,9 +86,9 @@ pub(crate) fn told(cause: &str) -> String {
             let code = container.get("ExitCode").and_then(Value::as_i64);
             let code = code.map(|code| format!(" exit code {code}")).unwrap_or_default();
             let why = container.get("Reason").and_then(Value::as_str).map(|why| format!(" {why}"));
-            format!("; {name}:{code}{}", why.unwrap_or_default())
+            format!("{name}:{code}{}", why.unwrap_or_default())
         });
-        return format!("{reason}{}", each.collect::<String>());
+        return std::iter::once(reason.to_owned()).chain(each).collect::<Vec<_>>().join("; ");
     }
     if let Some(code) = cause_fields.get("StatusCode").filter(|code| code.is_u64() || code.is_string()) {
         let code = code.as_str().map_or_else(|| code.to_string(), str::to_owned);

@@ -244,7 +244,7 @@ impl WorkflowsServer {
         let (mut runs, complete) = api.runs(window.from.min(before.from)).await?;
         page::sort(&mut runs);
         if !complete {
-            let oldest = runs.last().map(|run| run.started_at).unwrap_or(window.from);
+            let oldest = runs.last().map_or(window.from, |run| run.started_at);
             notes.push(format!(
                 "only the newest {MOST_RUNS} executions were read, back to {oldest}: counts before that are too low; \
                  ask for a shorter window"
