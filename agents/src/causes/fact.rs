@@ -269,7 +269,8 @@ pub(super) fn workflow_failure(failure: &WorkflowFailure) -> Option<ClaimDraft> 
             failure.state.as_ref().map(|state| field("state", state)),
             Some(field("error", error)),
             called.map(|name| field("name", name)),
-            first.map(short),
+            // As it stands there: what is said in the sentence may have other marks.
+            first.map(|line| line.chars().take(100).collect()),
         ],
     )
 }

@@ -47,20 +47,16 @@ pub(super) fn weigh(signals: &Signals, causes: &mut Vec<RankedCause>) {
         weighing.add("the service is known to call it", 0.08, None);
     }
     let known = causes.iter().position(|c| c.kind == kind && c.reference.as_deref() == reference);
-    match known.and_then(|at| causes.get_mut(at)) {
-        Some(known) => {
-            // One cause, seen twice: in the logs and in the workflow.
-            let mut both = Weighing(known.clone());
-            let added = weighing.done();
-            for factor in added.factors {
-                both.0.factors.push(super::Factor { weight: factor.weight / 2.0, ..factor });
-            }
-            *known = both.done();
+    if let Some(known) = known.and_then(|at| causes.get_mut(at)) {
+        // One cause, seen twice: in the logs and in the workflow.
+        let mut both = Weighing(known.clone());
+        for factor in weighing.done().factors {
+            both.0.factors.push(super::Factor { weight: factor.weight / 2.0, ..factor });
         }
-        None => {
-            add_runbook(&mut weighing, signals, 0.15);
-            causes.push(weighing.done());
-        }
+        *known = both.done();
+    } else {
+        add_runbook(&mut weighing, signals, 0.15);
+        causes.push(weighing.done());
     }
 }
 
