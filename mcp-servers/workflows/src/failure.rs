@@ -72,13 +72,13 @@ fn under_way(events: &Events) -> Option<&Event> {
     for event in events.all().rev() {
         match &event.what {
             What::Exited { state } => left.push(state),
-            What::Entered { state, .. } => match left.iter().position(|name| name == state) {
-                Some(at) => drop(left.remove(at)),
-                None => {
+            What::Entered { state, .. } => {
+                let Some(at) = left.iter().position(|name| name == state) else {
                     let of_it = |later: &&Event| events.back_from(later.id).any(|e| e.id == event.id);
                     return events.all().rev().find(of_it);
-                }
-            },
+                };
+                left.remove(at);
+            }
             _ => {}
         }
     }

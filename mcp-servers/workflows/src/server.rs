@@ -385,18 +385,16 @@ impl WorkflowsServer {
             None => failures(&api, window, &mut notes).await?,
         };
         let failed = meant(&api, args.execution.as_deref(), &failed, window).await?;
-        let good = match &args.good {
-            Some(named) => execution_arn(&api.machine, named)?,
-            None => {
-                let found = api.last_good(failed.run.started_at).await?;
-                let none = || {
-                    ToolError::not_found(
-                        format!("no execution before `{}` is known to have succeeded", failed.run.name),
-                        "Step Functions forgets executions after 90 days; name a `good` one if you know it",
-                    )
-                };
-                found.ok_or_else(none)?.arn
-            }
+        let good = if let Some(named) = &args.good {
+            execution_arn(&api.machine, named)?
+        } else {
+            let none = || {
+                ToolError::not_found(
+                    format!("no execution before `{}` is known to have succeeded", failed.run.name),
+                    "Step Functions forgets executions after 90 days; name a `good` one if you know it",
+                )
+            };
+            api.last_good(failed.run.started_at).await?.ok_or_else(none)?.arn
         };
         let (good, failed_history, good_history, failed_definition, good_definition) = futures::join!(
             api.describe(&good),
