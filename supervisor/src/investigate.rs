@@ -46,9 +46,15 @@ pub async fn analysts(case: &Case, minds: &Arc<Minds>, swept: &Swept, known: &[S
         async move {
             let step = format!("investigate {}", specialist.name);
             case.step(&step, async {
+                let (lent, mut unasked) = case.tools.toolbox().lent_to(&specialist.name).await;
+                let mut specialist = specialist.clone();
+                specialist.tools.extend(lent);
                 let task = task(case, &specialist.name, known, question);
-                let context = context(case, minds, specialist);
-                run::investigate(&context.as_run(), specialist, &task, &swept.sweep).await
+                let context = context(case, minds, &specialist);
+                let mut outcome = run::investigate(&context.as_run(), &specialist, &task, &swept.sweep).await;
+                unasked.extend(case.tools.noted());
+                outcome.remark = remarks(outcome.remark, unasked);
+                outcome
             })
             .await
         }
@@ -61,6 +67,17 @@ pub async fn analysts(case: &Case, minds: &Arc<Minds>, swept: &Swept, known: &[S
         looked.observed.extend(outcome.observed);
     }
     looked
+}
+
+/// What the report says of a run, with what its third-party servers did not answer; each once.
+fn remarks(own: Option<String>, unasked: Vec<String>) -> Option<String> {
+    let mut all: Vec<String> = own.into_iter().collect();
+    for gap in unasked {
+        if !all.contains(&gap) {
+            all.push(gap);
+        }
+    }
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 /// Runs the remediator.

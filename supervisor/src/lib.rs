@@ -13,6 +13,7 @@ pub mod decide;
 pub mod deliver;
 pub mod desk;
 pub mod event;
+pub mod guests;
 pub mod incident;
 pub mod intake;
 pub mod investigate;

@@ -1,9 +1,12 @@
 //! The `midwatch` binary.
 
-use std::{io::Write as _, process::ExitCode};
+use std::{io::Write as _, process::ExitCode, time::Duration};
 
 use clap::Parser as _;
 use midwatch::command::{self, Arguments};
+
+/// How long tasks may take to be dropped.
+const ENDING: Duration = Duration::from_millis(300);
 
 /// What logs requests and answers as they are, secrets included; one is a beginning of its targets.
 const LOUD: [&str; 6] = ["aws_", "hyper", "h2", "rustls", "tower", "axum"];
@@ -32,8 +35,9 @@ fn main() -> ExitCode {
         .and_then(|()| Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?))
         .and_then(|runtime| {
             let ran = runtime.block_on(command::run(arguments));
-            // A read of the terminal cannot be interrupted; it must not keep the process alive.
-            runtime.shutdown_background();
+            // A read of the terminal cannot be interrupted; it must not keep the process alive. What
+            // holds a process of its own ends it here.
+            runtime.shutdown_timeout(ENDING);
             ran
         });
     ran.unwrap_or_else(|error| {

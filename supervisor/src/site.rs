@@ -48,6 +48,15 @@ pub struct Minds {
     pub remediator: Specialist,
 }
 
+/// Those that look closer, side by side; third-party servers are lent to them.
+pub fn analysts() -> Result<Vec<Specialist>, PromptError> {
+    Ok(vec![
+        Specialist::log_analyst()?,
+        Specialist::deploy_correlator()?,
+        Specialist::workflow_analyst()?,
+    ])
+}
+
 impl Minds {
     /// The usual specialists on these models.
     pub fn new(
@@ -64,11 +73,7 @@ impl Minds {
             bounds: Bounds::default(),
             guardrail: None,
             router: Specialist::router()?,
-            analysts: vec![
-                Specialist::log_analyst()?,
-                Specialist::deploy_correlator()?,
-                Specialist::workflow_analyst()?,
-            ],
+            analysts: analysts()?,
             remediator: Specialist::remediator()?,
         })
     }

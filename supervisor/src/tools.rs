@@ -5,8 +5,10 @@
 //! to an agent. Every call has a deadline and ends with it: the server is told.
 //!
 //! A server that runs elsewhere may be away when it is attached: it is looked for until it is there.
+//! Servers that somebody else wrote are [guests](crate::guests), classed by the operator's file and policy.
 
 mod elsewhere;
+mod lent;
 
 use std::{
     collections::BTreeMap,
@@ -27,6 +29,8 @@ use rmcp::{
 use serde_json::Value;
 
 use elsewhere::{Again, Elsewhere, Lost};
+
+use crate::guests::{GATED_BY_THE_SUPERVISOR, Guest};
 
 /// What our own servers' tools do to the world.
 const CLASSES: &[(&str, &str, ToolClass)] = &[
@@ -72,6 +76,7 @@ const LOOK: Duration = Duration::from_secs(3);
 pub struct Toolbox {
     servers: BTreeMap<&'static str, Line>,
     offered: Arc<RwLock<Offered>>,
+    guests: Vec<Guest>,
 }
 
 /// Where the calls of a server go.
@@ -166,6 +171,10 @@ impl Toolbox {
         limits: &CallLimits,
         allowance: Option<Spent>,
     ) -> (Result<Value, ToolFailure>, Option<Spent>) {
+        if let Some(guest) = self.guest(&call.server) {
+            // It offers models nothing but reads, and is asked for nothing that costs.
+            return (guest.call(call, limits).await, Some(Spent::default()));
+        }
         // The agent loop shows no such tool; this is the second lock.
         if class_of(&call.server, &call.tool) != ToolClass::Read {
             return (Err(ToolFailure::new(FailureKind::Refused, "agents only read")), Some(Spent::default()));
@@ -238,7 +247,9 @@ fn write<T>(offered: &RwLock<Offered>, change: impl FnOnce(&mut Offered) -> T) -
 
 impl Tools for Toolbox {
     fn list(&self) -> Vec<ToolDef> {
-        self.offered.read().unwrap_or_else(PoisonError::into_inner).tools.clone()
+        let mut all = self.offered.read().unwrap_or_else(PoisonError::into_inner).tools.clone();
+        all.extend(self.guests.iter().flat_map(Guest::list));
+        all
     }
 
     fn call<'a>(
@@ -257,6 +268,13 @@ pub struct Mutations<'a>(pub &'a Toolbox);
 impl Mutations<'_> {
     /// Calls a mutating tool, once.
     pub async fn call(&self, call: &ToolCall, limits: &CallLimits) -> Result<Value, ToolFailure> {
+        if self.0.guest(&call.server).is_some() {
+            let why = format!(
+                "`{}` of the third-party server `{}` is {GATED_BY_THE_SUPERVISOR}",
+                call.tool, call.server
+            );
+            return Err(ToolFailure::new(FailureKind::Refused, why));
+        }
         if class_of(&call.server, &call.tool) != ToolClass::Mutate {
             return Err(ToolFailure::new(FailureKind::Refused, format!("`{}` is no action", call.tool)));
         }

@@ -47,6 +47,7 @@ Environment:
   AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL*   as for every AWS tool
   MIDWATCH_CATALOG    the service catalog (TOML)
   MIDWATCH_RUNBOOKS   a directory of Markdown runbooks
+  MIDWATCH_MCP_SERVERS  third-party MCP servers (JSON); see docs/third-party.md
   MIDWATCH_STORE      where incidents are kept; the ledger of what they cost lies beside it
   MIDWATCH_MONEY      ceilings, circuit breakers and chains of models (TOML); see docs/money.md
   MIDWATCH_MODELS_OFF while it is set no model is asked: rules reason
@@ -185,6 +186,12 @@ pub struct TriageArgs {
     /// Directory of Markdown runbooks
     #[arg(long, value_name = "DIR", env = "MIDWATCH_RUNBOOKS")]
     pub runbooks: Option<PathBuf>,
+    /// Third-party MCP servers, in the `mcpServers` form; docs/third-party.md
+    #[arg(long, value_name = "FILE", env = "MIDWATCH_MCP_SERVERS")]
+    pub mcp_servers: Option<PathBuf>,
+    /// The policy (Cedar) that decides about their tools; without it the shipped rules
+    #[arg(long, value_name = "FILE", env = "MIDWATCH_POLICY")]
+    pub policy: Option<PathBuf>,
     /// Which model reasons
     #[arg(long, value_enum, default_value_t = ModelChoice::Playbook, env = "MIDWATCH_MODEL")]
     pub model: ModelChoice,
@@ -343,6 +350,12 @@ pub struct DoctorArgs {
     /// Directory of Markdown runbooks
     #[arg(long, value_name = "DIR", env = "MIDWATCH_RUNBOOKS")]
     pub runbooks: Option<PathBuf>,
+    /// Third-party MCP servers, in the `mcpServers` form; docs/third-party.md
+    #[arg(long, value_name = "FILE", env = "MIDWATCH_MCP_SERVERS")]
+    pub mcp_servers: Option<PathBuf>,
+    /// The policy (Cedar) that decides about their tools; without it the shipped rules
+    #[arg(long, value_name = "FILE", env = "MIDWATCH_POLICY")]
+    pub policy: Option<PathBuf>,
     /// Where incidents are kept
     #[arg(long, value_name = "FILE", env = "MIDWATCH_STORE")]
     pub store: Option<PathBuf>,

@@ -13,6 +13,7 @@ mod desk;
 mod doctor;
 #[cfg(feature = "demo")]
 mod eval;
+mod guests;
 mod incidents;
 mod keys;
 mod kill_switch;

@@ -25,6 +25,7 @@ use crate::{
 
 use super::{
     args::{ModelChoice, ServeArgs},
+    guests::guests,
     incidents::store,
     model::{config as money, gates, minds_of},
     triage::catalog,
@@ -76,6 +77,8 @@ fn over(config: &mut Config, arguments: &ServeArgs) {
         (&arguments.catalog, &mut config.catalog),
         (&arguments.runbooks, &mut config.runbooks),
         (&arguments.store, &mut config.store),
+        (&arguments.mcp_servers, &mut config.mcp_servers),
+        (&arguments.policy, &mut config.policy),
     ] {
         if said.is_some() {
             place.clone_from(said);
@@ -151,6 +154,7 @@ impl Product {
             remote(place)?;
         }
         self.minds(config, ModelChoice::Playbook, None)?;
+        guests(config.mcp_servers.as_deref(), config.policy.as_deref())?;
         Ok(services)
     }
 
@@ -169,6 +173,7 @@ impl Product {
         let elsewhere: anyhow::Result<BTreeMap<_, _>> =
             config.readers.iter().map(|there| Ok((there.reader, remote(&there.place)?))).collect();
         let mut tools = servers::readers_at(&ctx, config.runbooks.clone(), elsewhere?).await;
+        tools.attach_guests(guests(config.mcp_servers.as_deref(), config.policy.as_deref())?);
         if let Some(place) = &config.remediation {
             tools.attach_elsewhere(REMEDIATION, remote(place)?).await;
         } else {

@@ -27,6 +27,7 @@ use crate::{
 
 use super::{
     args::{Format, ModelChoice, TriageArgs},
+    guests::guests,
     incidents::store,
     model::{ledger, minds},
 };
@@ -52,10 +53,12 @@ pub(super) async fn run(arguments: TriageArgs) -> anyhow::Result<ExitCode> {
         }
     };
     let ctx = Ctx::new(aws, Arc::clone(&catalog), Arc::clone(&clock));
+    let guests = guests(arguments.mcp_servers.as_deref(), arguments.policy.as_deref())?;
     let memory = Memory::open(&store(arguments.store.clone()));
     let (journal, kept) = journal(arguments.store)?;
     let kept = note.or(kept);
     let mut tools = servers::readers(&ctx, arguments.runbooks).await;
+    tools.attach_guests(guests);
     // It plans and cannot act: it has neither desk nor keys.
     let planning = RemediationServer::new(ctx, RemediationConfig::planning_only(SpendStore::in_memory()?));
     servers::attach(&mut tools, "remediation", Box::pin(connect_in_process(planning)).await).await;

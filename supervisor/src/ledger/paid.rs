@@ -4,7 +4,10 @@
 //! INVARIANT: a server is never allowed more than is set aside. Where nothing is left, or too little,
 //! it is allowed nothing and reads what is free: an empty purse does not blind the sweep.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use futures::future::BoxFuture;
 use midwatch_agents::{
@@ -37,17 +40,44 @@ pub struct Paid {
     toolbox: Arc<Toolbox>,
     spend: Spend,
     clock: Arc<dyn Clock>,
+    /// What the report has to say of third-party servers.
+    noted: Mutex<BTreeSet<String>>,
 }
 
 impl Paid {
     /// The tools of an incident.
     pub fn new(toolbox: Arc<Toolbox>, spend: Spend, clock: Arc<dyn Clock>) -> Self {
-        Self { toolbox, spend, clock }
+        Self { toolbox, spend, clock, noted: Mutex::default() }
     }
 
     /// The tools themselves: for what an agent has no part in.
     pub fn toolbox(&self) -> &Toolbox {
         &self.toolbox
+    }
+
+    /// What is to be said of third-party servers since this was asked last.
+    pub fn noted(&self) -> Vec<String> {
+        std::mem::take(&mut *self.noted.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect()
+    }
+
+    /// Notes what a third-party server did not answer, and what of its words gives orders.
+    fn note(&self, call: &ToolCall, answer: &Result<Value, ToolFailure>) {
+        if self.toolbox.guest(&call.server).is_none() {
+            return;
+        }
+        let said = match answer {
+            Err(failure) => failure.message.clone(),
+            Ok(result) => {
+                let Some(marks) = result.get("screened").and_then(Value::as_array) else { return };
+                let marks: Vec<&str> = marks.iter().filter_map(Value::as_str).collect();
+                let (tool, marks) = (&call.tool, marks.join(", "));
+                format!(
+                    "what `{tool}` of the third-party server `{}` answered gives orders ({marks})",
+                    call.server
+                )
+            }
+        };
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner).insert(said);
     }
 
     /// One call with at most so much of what it costs; also what it cost, where that is known, and
@@ -153,7 +183,11 @@ impl Tools for Paid {
             let is_this =
                 |(server, tool, _): &&(&str, &str, Charge)| *server == call.server && *tool == call.tool;
             match DEAR.iter().find(is_this) {
-                None => self.toolbox.read(call, limits, None).await.0,
+                None => {
+                    let answer = self.toolbox.read(call, limits, None).await.0;
+                    self.note(call, &answer);
+                    answer
+                }
                 Some((.., Charge::LogsInsights)) => self.scan(call, limits).await,
                 Some((.., what)) => self.pay(call, limits, *what, 1).await.0,
             }
@@ -163,8 +197,6 @@ impl Tools for Paid {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use midwatch_agents::{
         budget::{Ceilings, Total},
         prices::Prices,

@@ -88,6 +88,10 @@ pub struct Config {
     pub notify: Option<NotifyConfig>,
     /// Servers that only read and run elsewhere; the others run in this process.
     pub readers: Vec<ReaderPlace>,
+    /// Third-party MCP servers, in the `mcpServers` form.
+    pub mcp_servers: Option<PathBuf>,
+    /// The policy that decides about their tools. Without it, the shipped rules.
+    pub policy: Option<PathBuf>,
     /// What models may cost, and which are asked. Without it, what `MIDWATCH_MONEY` names.
     pub money: Option<MoneyConfig>,
     /// Where requests are answered and permits signed. Without it, nothing is ever done.
@@ -120,6 +124,8 @@ impl Default for Config {
             quiet: Quiet::default(),
             notify: None,
             readers: Vec::new(),
+            mcp_servers: None,
+            policy: None,
             money: None,
             desk: None,
             remediation: None,
@@ -148,6 +154,8 @@ impl Config {
             config.catalog = path("catalog", p);
             config.runbooks = path("runbooks", p);
             config.calendar = path("calendar", p);
+            config.mcp_servers = path("mcp_servers", p);
+            config.policy = path("policy", p);
             if let Some(model) = parts::model(&mut file, p) {
                 config.model = model;
             }
@@ -187,7 +195,7 @@ impl Config {
                 ));
             }
             file.finish(
-                "store, keep_days, catalog, runbooks, calendar, model, [notify], [money], [http], [[caller]], [sns], [[sqs]], [work], [grouping], \
+                "store, keep_days, catalog, runbooks, calendar, model, mcp_servers, policy, [notify], [money], [http], [[caller]], [sns], [[sqs]], [work], [grouping], \
                  [[maintenance]], [[silence]], [[server]], [desk], [remediation]",
                 p,
             );

@@ -75,6 +75,8 @@ impl Sites {
             (&mut config.catalog, &began.catalog),
             (&mut config.runbooks, &began.runbooks),
             (&mut config.calendar, &began.calendar),
+            (&mut config.mcp_servers, &began.mcp_servers),
+            (&mut config.policy, &began.policy),
         ] {
             new.clone_from(old);
         }

@@ -24,6 +24,12 @@ pub struct ServeArgs {
     /// Directory of Markdown runbooks, over what the file says
     #[arg(long, value_name = "DIR", env = "MIDWATCH_RUNBOOKS")]
     pub runbooks: Option<PathBuf>,
+    /// Third-party MCP servers, in the `mcpServers` form; docs/third-party.md; over what the file says
+    #[arg(long, value_name = "FILE", env = "MIDWATCH_MCP_SERVERS")]
+    pub mcp_servers: Option<PathBuf>,
+    /// The policy (Cedar) that decides about their tools, over what the file says
+    #[arg(long, value_name = "FILE", env = "MIDWATCH_POLICY")]
+    pub policy: Option<PathBuf>,
     /// Keep incidents in this store, over what the file says
     #[arg(long, value_name = "FILE", env = "MIDWATCH_STORE")]
     pub store: Option<PathBuf>,

@@ -2,6 +2,7 @@
 //! mend it. Everything is tried the way an incident would use it: through the servers.
 
 mod cloud;
+mod guests;
 mod local;
 
 use std::{io::Write as _, process::ExitCode, sync::Arc};
@@ -60,6 +61,9 @@ pub(super) async fn run(arguments: DoctorArgs) -> anyhow::Result<ExitCode> {
     checks.extend(local::embedded());
     let catalog = Arc::new(catalog);
     let ctx = Ctx::new(Aws::ambient(), Arc::clone(&catalog), Arc::new(SystemClock));
+    if let Some(file) = &arguments.mcp_servers {
+        checks.extend(guests::checks(file, arguments.policy.as_deref()).await);
+    }
     checks.extend(cloud::checks(&ctx, arguments.runbooks).await);
 
     let failed = checks.iter().any(|c| c.state == State::Fail);

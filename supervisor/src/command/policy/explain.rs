@@ -16,7 +16,8 @@ use midwatch_policy::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    command::{args::Format, triage},
+    command::{args::Format, guests, triage},
+    guests::GATED_BY_THE_SUPERVISOR,
     terminal::text::escaped,
     tools,
 };
@@ -53,6 +54,9 @@ pub struct ExplainArgs {
     /// The server that has the tool, where it is not one of ours
     #[arg(long, value_name = "NAME")]
     server: Option<String>,
+    /// Third-party MCP servers: what they are said to be decides the class of their tools
+    #[arg(long, value_name = "FILE", env = "MIDWATCH_MCP_SERVERS")]
+    mcp_servers: Option<PathBuf>,
     /// A change freeze is on, whatever the calendar says
     #[arg(long)]
     change_freeze: bool,
@@ -112,6 +116,8 @@ pub(super) struct Question {
     facts: Attested,
     freeze: Option<String>,
     warnings: Vec<String>,
+    /// What there is to know of a tool of a third-party server.
+    third_party: Option<String>,
 }
 
 pub(super) fn run(arguments: &ExplainArgs, format: Format) -> anyhow::Result<ExitCode> {
@@ -144,7 +150,7 @@ pub(super) fn run(arguments: &ExplainArgs, format: Format) -> anyhow::Result<Exi
                 "tool": arguments.tool, "server": question.server, "class": question.class,
                 "service": question.service.as_ref().map(|service| &service.name), "at": now,
                 "explanation": explanation, "facts": question.facts, "freeze": question.freeze,
-                "warnings": question.warnings, "runbooks": runbooks,
+                "warnings": question.warnings, "runbooks": runbooks, "third_party": question.third_party,
             });
             writeln!(out, "{}", escaped(&serde_json::to_string_pretty(&json)?))?;
         }
@@ -169,7 +175,7 @@ pub(super) fn question(
 ) -> anyhow::Result<Question> {
     let tool = arguments.tool.as_str();
     let (server, class) = match (&arguments.server, tools::known().find(|known| known.1 == tool)) {
-        (Some(server), _) => (server.clone(), class(tools::class_of(server, tool))),
+        (Some(server), _) => (server.clone(), class_of(arguments, server, tool)?),
         (None, Some((server, _, of))) => (server.to_owned(), class(of)),
         (None, None) => {
             let known: Vec<&str> = tools::known().map(|known| known.1).collect();
@@ -205,7 +211,25 @@ pub(super) fn question(
         actions_last_hour: arguments.actions_last_hour,
     };
     let freeze = on.map(|freeze| format!("`{}` till {}: {}", freeze.id, freeze.to, freeze.reason));
-    Ok(Question { server, class, map, action, service, facts, freeze, warnings: calendar.unknown(catalog) })
+    let is_ours = tools::known().any(|known| known.0 == server);
+    let third_party = (!is_ours && class != ToolClass::Read).then(|| GATED_BY_THE_SUPERVISOR.to_owned());
+    let warnings = calendar.unknown(catalog);
+    Ok(Question { server, class, map, action, service, facts, freeze, warnings, third_party })
+}
+
+/// The class of a tool: by our own table, or by what the operator says of a third-party server.
+fn class_of(arguments: &ExplainArgs, server: &str, tool: &str) -> anyhow::Result<ToolClass> {
+    let Some(file) = &arguments.mcp_servers else { return Ok(class(tools::class_of(server, tool))) };
+    let read = guests::read(file, None)?;
+    let Some(config) = read.file.all().find(|config| config.name.as_str() == server) else {
+        let names: Vec<&str> = read.file.all().map(|config| config.name.as_str()).collect();
+        bail!("`{}` has no server `{server}`; it has {}", file.display(), names.join(", "));
+    };
+    Ok(match (config.reads.contains(tool), config.changes.contains(tool)) {
+        (true, _) => ToolClass::Read,
+        (false, true) => ToolClass::Mutate,
+        (false, false) => ToolClass::Unknown,
+    })
 }
 
 /// A number of tasks.

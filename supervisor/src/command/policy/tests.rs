@@ -24,6 +24,28 @@ fn explain(line: &str) -> anyhow::Result<explain::Question> {
 }
 
 #[test]
+fn what_the_operator_says_of_a_third_partys_tool_is_its_class() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("mcp.json");
+    let server = r#"{"mcpServers": {"tickets": {"command": "x", "midwatch":
+        {"specialists": ["log_analyst"], "tools": ["search"], "changes": ["comment"]}}}}"#;
+    std::fs::write(&file, server).unwrap();
+    let of = |call: &str| explain(&format!("{call} --mcp-servers {}", file.display()));
+    let read = format!("{:?}", of("search --server tickets").unwrap());
+    assert!(read.contains("class: Read") && read.contains("third_party: None"), "{read}");
+    for (tool, class) in [("comment", "class: Mutate"), ("delete", "class: Unknown")] {
+        let said = format!("{:?}", of(&format!("{tool} --server tickets")).unwrap());
+        assert!(said.contains(class) && said.contains("gated by the supervisor only"), "{said}");
+    }
+    let error = of("search --server other").unwrap_err().to_string();
+    assert!(error.contains("has no server `other`; it has tickets"), "{error}");
+    assert!(
+        format!("{:?}", of("restart_service service=shop --catalog c").unwrap())
+            .contains("third_party: None")
+    );
+}
+
+#[test]
 fn what_makes_no_sense_is_said_with_its_remedy() {
     for (line, expected) in [
         (
@@ -55,7 +77,10 @@ fn the_calendar_and_the_class_are_looked_up() {
     assert!(question.contains("change_freeze: true") && question.contains("class: Mutate"), "{question}");
     assert!(question.contains("`sale` till 2026-11-28T00:00:00Z: the sale"), "{question}");
     let foreign = format!("{:?}", explain("restart_service --server else").unwrap());
-    assert!(foreign.contains("class: Unknown"), "{foreign}");
+    assert!(
+        foreign.contains("class: Unknown") && foreign.contains("gated by the supervisor only"),
+        "{foreign}"
+    );
     assert!(format!("{:?}", explain("error_patterns").unwrap()).contains("class: Read"));
 }
 

@@ -5,6 +5,7 @@ use super::*;
 const GOOD: &str = r#"
 store = "kept/incidents.db"
 catalog = "catalog.toml"
+mcp_servers = "mcp.json"
 model = "bedrock"
 [http]
 listen = "0.0.0.0:8484"
@@ -43,6 +44,7 @@ fn what_is_said_is_read_and_paths_are_relative_to_the_file() {
     let config = Config::parse(GOOD, Path::new("/etc/midwatch")).unwrap();
     config.check().unwrap();
     assert_eq!(config.store.unwrap(), Path::new("/etc/midwatch/kept/incidents.db"));
+    assert_eq!(config.mcp_servers.unwrap(), Path::new("/etc/midwatch/mcp.json"));
     assert_eq!(config.desk.unwrap().token_file, Path::new("/etc/midwatch/desk.token"));
     assert_eq!(config.remediation.unwrap().token_file, Path::new("/secrets/remediation.token"));
     assert_eq!((config.at_once, config.waiting, config.grace), (4, 100, Duration::from_secs(10)));

@@ -56,6 +56,9 @@ pub(super) fn show(
     for (id, failure) in &explanation.failed {
         writeln!(out, "  {BAD}failed{BAD:#}  `{id}`: {failure}")?;
     }
+    if let Some(third_party) = &question.third_party {
+        writeln!(out, "{WARN}third party{WARN:#} {third_party}")?;
+    }
     if let Some(service) = &question.service {
         let json = serde_json::to_value(service)?;
         let text = |name: &str| json.get(name).map(|v| v.to_string().replace('"', "")).unwrap_or_default();
