@@ -116,7 +116,12 @@ impl<R: AsyncRead + Unpin> AsyncRead for Metered<R> {
         let before = buffer.filled().len();
         let read = std::task::ready!(Pin::new(&mut self.inner).poll_read(cx, buffer));
         let came = buffer.filled().len().saturating_sub(before);
-        Poll::Ready(if self.meter.take(came) { read } else { Err(io::Error::other("too many bytes")) })
+        if self.meter.take(came) {
+            return Poll::Ready(read);
+        }
+        // An error brings nothing.
+        buffer.set_filled(before);
+        Poll::Ready(Err(io::Error::other("too many bytes")))
     }
 }
 
