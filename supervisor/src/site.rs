@@ -50,11 +50,7 @@ pub struct Minds {
 
 /// Those that look closer, side by side; third-party servers are lent to them.
 pub fn analysts() -> Result<Vec<Specialist>, PromptError> {
-    Ok(vec![
-        Specialist::log_analyst()?,
-        Specialist::deploy_correlator()?,
-        Specialist::workflow_analyst()?,
-    ])
+    Ok(vec![Specialist::log_analyst()?, Specialist::deploy_correlator()?, Specialist::workflow_analyst()?])
 }
 
 impl Minds {

@@ -267,19 +267,19 @@ async fn a_desk_that_is_killed_between_any_two_answers_has_lost_nothing() {
     let verified = verify(&fetched.token, &keys(&place.path("desk/keys/public-keys.toml")), &demand).unwrap();
     assert_eq!(verified.claims().shown, filed.digest);
     assert_eq!(verified.claims().approvers.len(), 2);
-    assert!(source.stands(&permit).await.unwrap());
+    assert!(source.stands(&permit, "s-1").await.unwrap());
     drop(desk);
 
     let desk = place.start();
     let source = ServersDesk::new(Remote::new(&desk.url, &server).unwrap());
-    assert!(source.stands(&permit).await.unwrap());
+    assert!(source.stands(&permit, "s-1").await.unwrap());
     source.used(&permit, Outcome::Done).await.unwrap();
     drop(desk);
 
     let desk = place.start();
     let source = ServersDesk::new(Remote::new(&desk.url, &server).unwrap());
     assert!(source.permit_for("midwatch", &restart()).await.unwrap().is_none());
-    assert!(!source.stands(&permit).await.unwrap());
+    assert!(!source.stands(&permit, "s-1").await.unwrap());
     let listed = place.answer(&desk, &first, &["approvals", "list", "--format", "json"]);
     assert_eq!(json(&listed)[0]["state"]["state"], "used");
     let held =

@@ -98,7 +98,7 @@ fn window(world: &World) -> Value {
     json!({"service": "shop-api", "from": then(world, -10), "to": then(world, 0)})
 }
 
-fn with(mut arguments: Value, more: Value) -> Value {
+fn with(mut arguments: Value, more: &Value) -> Value {
     arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     arguments
 }
@@ -108,7 +108,7 @@ async fn executions_are_counted_against_a_baseline_and_paged_without_a_gap() {
     let world = world("").await;
     let client = connect(&world).await;
     let all =
-        call(&client, "list_executions", with(window(&world), json!({"show": "all", "limit": 50}))).await;
+        call(&client, "list_executions", with(window(&world), &json!({"show": "all", "limit": 50}))).await;
     let (now, before) = (&all["window"], &all["baseline"]);
     assert_eq!(all["change"], "new", "{all:#}");
     assert_eq!(before["failed"], 0);
@@ -128,7 +128,7 @@ async fn executions_are_counted_against_a_baseline_and_paged_without_a_gap() {
     let mut names: Vec<String> = Vec::new();
     let mut cursor = Value::Null;
     loop {
-        let mut arguments = with(window(&world), json!({"limit": 7}));
+        let mut arguments = with(window(&world), &json!({"limit": 7}));
         if !cursor.is_null() {
             arguments["cursor"] = cursor;
         }
@@ -244,11 +244,11 @@ async fn what_is_not_there_is_an_answer_that_says_how_to_mend_it() {
     assert!(none.mend.contains("widen the window"), "{none:?}");
     let unknown = error("explain_failure", json!({"service": "shop-api", "execution": "nobody"})).await;
     assert_eq!(unknown.kind, ErrorKind::NotFound);
-    let listed = call(&client, "list_executions", with(window(&world), json!({"show": "succeeded"}))).await;
+    let listed = call(&client, "list_executions", with(window(&world), &json!({"show": "succeeded"}))).await;
     let good = listed["executions"][0]["execution"].clone();
     let well = error("explain_failure", json!({"service": "shop-api", "execution": good})).await;
     assert!(well.kind == ErrorKind::Invalid && well.message.contains("has not failed"), "{well:?}");
-    let cursor = error("list_executions", with(window(&world), json!({"cursor": "x"}))).await;
+    let cursor = error("list_executions", with(window(&world), &json!({"cursor": "x"}))).await;
     assert!(cursor.mend.contains("next_cursor"), "{cursor:?}");
     let machine = json!({"state_machine": "arn:aws:states:us-east-1:123456789012:stateMachine:none"});
     assert_eq!(error("compare_executions", machine).await.kind, ErrorKind::NotFound);

@@ -216,7 +216,8 @@ mod tests {
     fn a_few_more_failures_are_no_change_and_many_are() {
         use Status::{Aborted, Failed, Succeeded, TimedOut};
         let of = |statuses: &[(Status, usize)]| count(&runs(0, statuses), window(0, 10_000));
-        let table: [(&[(Status, usize)], &[(Status, usize)], Change); 9] = [
+        type Runs = &'static [(Status, usize)];
+        let table: [(Runs, Runs, Change); 9] = [
             (&[(Succeeded, 9)], &[(Succeeded, 9)], Change::None),
             (&[(Succeeded, 3), (Failed, 6)], &[(Succeeded, 9)], Change::New),
             (&[(TimedOut, 6)], &[(Succeeded, 9)], Change::New),

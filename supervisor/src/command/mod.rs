@@ -53,8 +53,8 @@ pub fn log_filter(arguments: &Arguments) -> Option<String> {
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         #[cfg(feature = "demo")]
-        Command::Demo(arguments) => demo::run(arguments).await,
-        Command::Triage(triage) => triage::run(triage).await,
+        Command::Demo(arguments) => Box::pin(demo::run(arguments)).await,
+        Command::Triage(triage) => Box::pin(triage::run(triage)).await,
         Command::Serve(arguments) => serve::run(arguments).await,
         #[cfg(feature = "demo")]
         Command::Eval(eval) => eval::run(eval).await,

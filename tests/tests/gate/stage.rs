@@ -97,7 +97,7 @@ pub(crate) fn scenario(name: &str) -> Scenario {
 
 /// Plays a scenario; with a mind, the models are Bedrock's, and that mind is behind them.
 pub(crate) async fn play(scenario: Scenario, mind: Option<Mind>, manner: Manner) -> Played {
-    let world = World::start(scenario).await.unwrap();
+    let world = Box::pin(World::start(scenario)).await.unwrap();
     let clock = world.clock();
     let catalog = Arc::new(world.catalog().clone());
     let aws = Aws::new(AwsSettings::local(world.endpoint(), "us-east-1"));
@@ -158,10 +158,8 @@ pub(crate) async fn play(scenario: Scenario, mind: Option<Mind>, manner: Manner)
     };
     let alarm = alarm::parse(&world.alarm_event().to_string()).unwrap();
     // Only against hanging: a busy machine takes its time.
-    let run = tokio::time::timeout(Duration::from_mins(10), handle(alarm, &site, Box::new(NoView), 7))
-        .await
-        .expect("the incident ends")
-        .unwrap();
+    let work = Box::pin(handle(alarm, &site, Box::new(NoView), 7));
+    let run = tokio::time::timeout(Duration::from_mins(10), work).await.expect("the incident ends").unwrap();
     let shown = person.shown.lock().unwrap().clone();
     let played = Played { run, shown, mutations: world.mutations() };
     sound(&played);

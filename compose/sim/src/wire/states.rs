@@ -148,7 +148,7 @@ fn describe_execution(state: &State, input: &Value) -> Result<Value, WireError> 
     let data = text(input, "includedData") != Some("METADATA_ONLY");
     let ended = e.ends_ms <= now;
     let failure = e.failure().filter(|_| ended);
-    let output = (ended && failure.is_none() && data).then(|| history::OUTPUT);
+    let output = (ended && failure.is_none() && data).then_some(history::OUTPUT);
     Ok(json!({
         "executionArn": arn_of(state, machine, &e.name),
         "stateMachineArn": state.spec.machine_arn(machine),
