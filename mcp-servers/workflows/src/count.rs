@@ -214,9 +214,9 @@ mod tests {
 
     #[test]
     fn a_few_more_failures_are_no_change_and_many_are() {
+        type Runs = &'static [(Status, usize)];
         use Status::{Aborted, Failed, Succeeded, TimedOut};
         let of = |statuses: &[(Status, usize)]| count(&runs(0, statuses), window(0, 10_000));
-        type Runs = &'static [(Status, usize)];
         let table: [(Runs, Runs, Change); 9] = [
             (&[(Succeeded, 9)], &[(Succeeded, 9)], Change::None),
             (&[(Succeeded, 3), (Failed, 6)], &[(Succeeded, 9)], Change::New),
