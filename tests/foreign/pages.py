@@ -16,6 +16,7 @@ import pathlib
 import re
 import subprocess
 import tempfile
+import urllib.request
 
 import stack
 from configurations import configurations, session_of
@@ -234,6 +235,25 @@ def files(catalogs, runbooks):
             check(good, f"{command[0]} complains about what is shown: {said}")
 
 
+def configuration(text):
+    """A server starts with the configuration that is shown, as it says."""
+    shown = next(body for language, _, body in blocks(text) if language == "toml")
+    port = stack.free_port()
+    with tempfile.TemporaryDirectory() as work:
+        pathlib.Path(work, "catalog.toml").write_text("")
+        file = pathlib.Path(work, "server.toml")
+        file.write_text(re.sub(r'"127\.0\.0\.1:\d+"', f'"127.0.0.1:{port}"', shown))
+        command = [stack.BIN / "midwatch-metrics", "--config", file]
+        with stack.process(command, stack.aws_env("http://127.0.0.1:9"), pathlib.Path(work, "log")) as child:
+            answered = False
+            while not answered and child.poll() is None:
+                with contextlib.suppress(OSError):
+                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+                        answered = answer.read().strip() == b"ok"
+        said = pathlib.Path(work, "log").read_text()[-400:]
+        check(answered, f"the configuration that is shown starts no server: {said}")
+
+
 async def main():
     servers = sorted(page.stem for page in PAGES.glob("*.md") if page.stem != "README")
     check(servers == sorted(stack.SERVERS), f"there are pages for {servers}, servers are {sorted(stack.SERVERS)}")
@@ -263,6 +283,7 @@ async def main():
             if language == "json":
                 check(is_json(body), f"{server}: a block is no JSON: {body[:80]}")
     files(shared["The catalog"], sections((PAGES / "runbooks.md").read_text(), "##")["A runbook"])
+    configuration(shared["Configuration"])
     await configurations(check, shared, servers)
 
 

@@ -171,7 +171,7 @@ pub(super) async fn hold(arguments: HoldArgs, how: &str, format: Format) -> anyh
 fn held(hold: &Hold) -> String {
     let by = clean(hold.by.as_deref().unwrap_or("nobody"));
     let what = match hold.state {
-        HoldState::Working => "Midwatch works on it again",
+        HoldState::Working => "is handed back: what has not ended yet is worked on again",
         HoldState::Taken => {
             "is yours: its open requests are withdrawn, unused permits are void, Midwatch reads and notes"
         }

@@ -154,11 +154,10 @@ impl Incident<'_> {
             }
             Answer::Declined | Answer::Expired | Answer::NotAsked => {
                 let how = if answer == Answer::Declined { "declined" } else { "not answered in time" };
-                let again = match answer {
-                    Answer::Expired => format!(" (`midwatch raise {}` asks again)", request.shown.request),
-                    _ => String::new(),
-                };
-                let why = format!("the proposal to {action} was {how}; nothing was changed{again}");
+                // Raised again, it would be approved for nobody: this incident ends here.
+                let why = format!(
+                    "the proposal to {action} was {how}; nothing was changed, and Midwatch does not ask again"
+                );
                 self.escalate(contract.as_ref(), &why);
                 Some(Reached::Ended(Outcome::Escalated))
             }
