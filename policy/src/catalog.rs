@@ -66,7 +66,7 @@ pub enum Autonomy {
 }
 
 /// An ECS service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EcsTarget {
     /// Cluster name.
@@ -282,23 +282,19 @@ fn check(service: &Service, problems: &mut Vec<String>) {
     }
 }
 
-/// One thing of AWS under two names would have two tiers, two owners and two counts of what was done.
+/// One ECS service under two names would have two tiers, two owners and two counts of what was done. A
+/// deployment group may well be that of several services.
 fn aliases(services: &BTreeMap<ServiceName, Service>, problems: &mut Vec<String>) {
     let mut known = BTreeMap::new();
     for service in services.values() {
+        let Some(ecs) = &service.ecs else { continue };
         let role = service.role_arn.as_ref().and_then(|arn| arn.as_str().split(':').nth(4));
-        let place = (service.account.as_deref().or(role), service.region.as_deref());
-        let ecs = service.ecs.as_ref().map(|ecs| ("ECS service", ecs.cluster.as_str(), ecs.service.as_str()));
-        let group = service.codedeploy.as_ref();
-        let group = group.map(|g| ("deployment group", g.application.as_str(), g.deployment_group.as_str()));
-        for target in ecs.into_iter().chain(group) {
-            if let Some(other) = known.insert((place, target), &service.name) {
-                let (what, first, second) = target;
-                problems.push(format!(
-                    "services `{other}` and `{}` are one {what}, `{first}/{second}`: keep one of them",
-                    service.name
-                ));
-            }
+        let account = service.account.as_deref().or(role);
+        if let Some(other) = known.insert((account, service.region.as_deref(), ecs), &service.name) {
+            problems.push(format!(
+                "services `{other}` and `{}` are one ECS service, `{}/{}`: keep one of them",
+                service.name, ecs.cluster, ecs.service
+            ));
         }
     }
 }
@@ -429,9 +425,6 @@ mod tests {
             twice.to_string().contains("`pay` and `pay-lite` are one ECS service, `prod/pay`"),
             "{twice}"
         );
-        let group = "codedeploy={application='pay',deployment_group='pay-prod'}";
-        let twice = Catalog::parse(&format!("{}{}", one("a", group), one("b", group))).unwrap_err();
-        assert!(twice.to_string().contains("one deployment group"), "{twice}");
         let elsewhere = format!("region='eu-west-1'\n{ecs}");
         Catalog::parse(&format!("{}{}", one("pay", ecs), one("pay-eu", &elsewhere))).unwrap();
         let role = "account='123456789012'\nrole_arn='arn:aws:iam::210987654321:role/read'";

@@ -48,9 +48,11 @@ pub(super) fn weigh(signals: &Signals, causes: &mut Vec<RankedCause>) {
     }
     let known = causes.iter().position(|c| c.kind == kind && c.reference.as_deref() == reference);
     if let Some(known) = known.and_then(|at| causes.get_mut(at)) {
-        // One cause, seen twice: in the logs and in the workflow.
-        let mut both = Weighing(known.clone());
-        for factor in weighing.done().factors {
+        // One cause, seen twice, in the logs and in the workflow: what says less of it counts half.
+        let own = weighing.done();
+        let (more, less) = if own.score > known.score { (own, known.clone()) } else { (known.clone(), own) };
+        let mut both = Weighing(more);
+        for factor in less.factors {
             both.0.factors.push(super::Factor { weight: factor.weight / 2.0, ..factor });
         }
         *known = both.done();
