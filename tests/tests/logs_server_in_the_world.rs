@@ -45,6 +45,10 @@ async fn what_has_to_be_cited_is_among_the_patterns() {
         let alarm = world.alarm_event()["detail"]["alarmName"].as_str().unwrap().to_owned();
         let catalog = world.catalog();
         let service = catalog.services().find(|service| service.alarms.contains(&alarm)).unwrap();
+        if service.state_machine.is_some() {
+            // Its executions say it: `workflows.rs`.
+            continue;
+        }
         let mut seen = patterns(&world, service.name.as_str()).await.to_string();
         for dependency in service.depends_on.iter().filter(|name| catalog.get(name).is_some()) {
             seen.push_str(&patterns(&world, dependency.as_str()).await.to_string());
