@@ -160,7 +160,6 @@ mod tests {
         for _ in 0..2 {
             assert!(turn.call(request("ecs", None)).await.unwrap_err().is_user());
         }
-        assert!(begun.elapsed() < Duration::from_millis(40));
         assert!(turn.call(request("ecs", None)).await.unwrap_err().is_user());
         assert!(begun.elapsed() >= Duration::from_millis(40), "{:?}", begun.elapsed());
     }
