@@ -254,6 +254,19 @@ def configuration(text):
         check(answered, f"the configuration that is shown starts no server: {said}")
 
 
+async def short_text(text):
+    """The text that is shown is what the server says beside its structure."""
+    shown = next(body for language, _, body in blocks(text) if language == "text")
+    found = [body for language, _, body in blocks((PAGES / "logs.md").read_text()) if language == "json"]
+    call = next(call for call in map(json.loads, found) if call.get("name") == "log_query")
+    with stack.world() as world:
+        command, *rest = stack.server_command("logs", world.catalog, world.runbooks)
+        async with session_of(command, rest, stack.aws_env(world.endpoint)) as session:
+            answer = await session.call_tool(call["name"], call["arguments"])
+    why = differs(shown.strip(), answer.content[0].text.strip(), "text")
+    check(not why, f"index: {why}")
+
+
 async def main():
     servers = sorted(page.stem for page in PAGES.glob("*.md") if page.stem != "README")
     check(servers == sorted(stack.SERVERS), f"there are pages for {servers}, servers are {sorted(stack.SERVERS)}")
@@ -284,6 +297,7 @@ async def main():
                 check(is_json(body), f"{server}: a block is no JSON: {body[:80]}")
     files(shared["The catalog"], sections((PAGES / "runbooks.md").read_text(), "##")["A runbook"])
     configuration(shared["Configuration"])
+    await short_text(shared["What they share"])
     await configurations(check, shared, servers)
 
 

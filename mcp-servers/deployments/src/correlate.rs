@@ -119,6 +119,9 @@ enum Proximity {
     After(i64),
     /// It was under way when the trouble began, since this many seconds.
     During(i64),
+    /// It may have been: it ended this many seconds before the onset, after the earliest time at which the trouble can
+    /// have begun; and it had begun that many before.
+    Perhaps(i64, i64),
     /// It had ended this many seconds before the trouble began.
     Before(i64),
 }
@@ -131,6 +134,9 @@ impl Proximity {
         }
         match deployment.completed_at {
             Some(end) if end < onset.earliest => Self::Before(seconds(onset.earliest, end)),
+            Some(end) if end < onset.at => {
+                Self::Perhaps(seconds(onset.at, end), seconds(onset.at, deployment.created_at))
+            }
             _ => Self::During(seconds(onset.at, deployment.created_at)),
         }
     }
@@ -141,7 +147,7 @@ impl Proximity {
             Self::After(_) => 0.02,
             // A rollout that has been running for hours may still have reached its first customer
             // only now, so it never falls below the middle.
-            Self::During(since) => decay(since).max(0.55),
+            Self::During(since) | Self::Perhaps(_, since) => decay(since).max(0.55),
             Self::Before(gap) => decay(gap),
         }
     }
@@ -150,6 +156,9 @@ impl Proximity {
         match self {
             Self::After(late) => format!("started {} after the onset", span(late)),
             Self::During(since) => format!("was under way at the onset, started {} before it", span(since)),
+            Self::Perhaps(gap, _) => {
+                format!("finished {} before the onset, when the trouble may have begun already", span(gap))
+            }
             Self::Before(gap) => format!("finished {} before the onset", span(gap)),
         }
     }
@@ -220,7 +229,11 @@ impl Score {
 
     fn times(&mut self, factor: f64, reason: impl FnOnce() -> String) {
         let value = hundredths((self.value * factor).clamp(0.0, 1.0));
-        self.reasons.push(Reason { reason: reason(), weight: hundredths(value - self.value) });
+        let weight = hundredths(value - self.value);
+        // What changed nothing is no reason.
+        if weight != 0.0 {
+            self.reasons.push(Reason { reason: reason(), weight });
+        }
         self.value = value;
     }
 }

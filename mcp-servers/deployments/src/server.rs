@@ -25,6 +25,8 @@ use crate::{
 const WIDEST: SignedDuration = SignedDuration::from_hours(31 * 24);
 /// How far before an onset deployments are looked at; the base rate is counted over this day.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
+/// A window that ended longer ago than this is of the past.
+const LATELY: SignedDuration = SignedDuration::from_mins(5);
 /// Candidates that are returned.
 const MOST_CANDIDATES: usize = 20;
 /// Deployments that are returned.
@@ -204,6 +206,14 @@ impl DeploymentsServer {
         let mut deployments = history::of(&self.ctx, service, window, &mut notes).await?;
         deployments.extend(history::of_dependencies(&self.ctx, service, window, &mut notes).await);
         deployments.retain(|d| d.touches(window));
+        if window.from > at {
+            notes.push(format!(
+                "`from` ({}) is after the onset: what was deployed before it was not looked at",
+                window.from
+            ));
+        } else if deployments.is_empty() {
+            notes.push(format!("no deployment between {} and {}", window.from, window.to));
+        }
         let mut candidates = correlate(&deployments, &service.name, Onset { at, earliest });
         if candidates.len() > MOST_CANDIDATES {
             notes.push(format!("{} candidates; the best {MOST_CANDIDATES} are shown", candidates.len()));
@@ -234,7 +244,15 @@ impl DeploymentsServer {
         let hour = SignedDuration::from_hours(1);
         let from = args.from.map_or_else(|| to.checked_sub(hour).unwrap_or(to), |time| time.0);
         let window = Window::new(Time(from), Time(to), WIDEST)?;
-        examine::health(&self.ctx.aws, service, window).await.map(Json)
+        let mut health = examine::health(&self.ctx.aws, service, window).await?;
+        let now = self.ctx.clock.now();
+        if now.duration_since(to) > LATELY {
+            health.notes.push(format!(
+                "counts of tasks and deployments in progress are of now ({now:.0}), not of the window; stopped tasks and \
+                 events are of the window"
+            ));
+        }
+        Ok(Json(health))
     }
 }
 

@@ -56,4 +56,13 @@ async fn a_service_without_targets_is_unknown_and_not_healthy() {
     assert_eq!(health["known"], false);
     assert!(health.get("healthy").is_none());
     assert!(health["notes"][0].as_str().unwrap().contains("cannot be counted"), "{health}");
+    assert!(!health["notes"].to_string().contains("are of now"), "{health}");
+    let past = serde_json::json!({"service": "batch", "to": "2026-11-01T00:00:00Z"});
+    let past = CallToolRequestParams::new("service_health").with_arguments(past.as_object().unwrap().clone());
+    let health = client.call_tool(past).await.unwrap().structured_content.unwrap();
+    assert!(health["notes"].to_string().contains("are of now (2026-"), "{health}");
+    let late = serde_json::json!({"service": "batch", "onset": "2026-11-21T01:00:00Z", "from": "2026-11-21T01:30:00Z", "to": "2026-11-21T02:00:00Z"});
+    let late = CallToolRequestParams::new("correlate").with_arguments(late.as_object().unwrap().clone());
+    let found = client.call_tool(late).await.unwrap().structured_content.unwrap();
+    assert!(found["notes"].to_string().contains("is after the onset"), "{found}");
 }

@@ -165,7 +165,8 @@ impl Aws {
 }
 
 fn require_region(region: Option<&Region>) -> Result<&Region, ToolError> {
-    region.ok_or_else(|| {
+    // `AWS_REGION=` says nothing.
+    region.filter(|region| !region.as_ref().trim().is_empty()).ok_or_else(|| {
         ToolError::new(
             ErrorKind::Unavailable,
             "no AWS region is configured",
@@ -248,6 +249,14 @@ mod tests {
     fn service(extra: &str) -> Service {
         let text = format!("[[service]]\nname='a'\ntier=1\nenvironment='production'\n{extra}");
         Catalog::parse(&text).unwrap().services().next().unwrap().clone()
+    }
+
+    #[test]
+    fn an_empty_region_is_none() {
+        for none in [None, Some(Region::new("")), Some(Region::new(" "))] {
+            assert!(require_region(none.as_ref()).unwrap_err().message.contains("no AWS region"));
+        }
+        assert!(require_region(Some(&Region::new("eu-west-1"))).is_ok());
     }
 
     #[tokio::test]

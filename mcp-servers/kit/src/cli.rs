@@ -35,7 +35,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE", env = "MIDWATCH_CALLERS")]
     pub callers: Option<PathBuf>,
     /// Make a token for a caller, print it once with the entry for the callers file, and exit. KIND
-    /// is `supervisor`, `agent_client` or `desk`.
+    /// is `supervisor`, `agent_client` or, which means something to midwatch-remediation only, `desk`.
     #[arg(long, num_args = 2, value_names = ["NAME", "KIND"])]
     pub new_caller: Option<Vec<String>>,
     /// A further host name under which HTTP callers may address this server.
@@ -64,7 +64,7 @@ pub struct ServeArgs {
     #[arg(long)]
     pub iam_policy: bool,
     /// What to log to stderr, as `tracing` directives.
-    #[arg(long, value_name = "FILTER", default_value = "info", env = "MIDWATCH_LOG")]
+    #[arg(long, value_name = "FILTER", default_value = "info,rmcp=warn", env = "MIDWATCH_LOG")]
     pub log: String,
 }
 

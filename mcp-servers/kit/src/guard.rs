@@ -10,15 +10,19 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
         CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult,
-        GetPromptRequestParams, GetPromptResponse, ListPromptsResult, ListResourceTemplatesResult,
-        ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams,
-        ReadResourceResponse, ServerConfig, Tool,
+        ContentBlock, GetPromptRequestParams, GetPromptResponse, JsonObject, ListPromptsResult,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+        ReadResourceRequestParams, ReadResourceResponse, ServerConfig, Tool,
     },
     service::RequestContext,
 };
 use tracing::Instrument;
 
-use crate::error::{ErrorKind, ToolError};
+use crate::{
+    arguments,
+    error::{ErrorKind, ToolError},
+    text::plain_text,
+};
 
 /// How long a reading call may take.
 const READ_DEADLINE: Duration = Duration::from_mins(2);
@@ -104,11 +108,10 @@ impl<S: ServerHandler> ServerHandler for Guarded<S> {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let span = tracing::info_span!("tool_call", tool = %request.name);
-        let reads = self
-            .0
-            .get_tool(&request.name)
-            .and_then(|tool| tool.annotations)
-            .is_some_and(|hints| hints.read_only_hint == Some(true));
+        let tool = self.0.get_tool(&request.name);
+        let given = request.arguments.clone();
+        let hints = tool.as_ref().and_then(|tool| tool.annotations.as_ref());
+        let reads = hints.is_some_and(|hints| hints.read_only_hint == Some(true));
         let cancelled = context.ct.clone();
         let call = AssertUnwindSafe(self.0.call_tool(request, context)).catch_unwind();
         async {
@@ -122,11 +125,11 @@ impl<S: ServerHandler> ServerHandler for Guarded<S> {
                 call.await
             };
             match outcome {
-                Ok(Ok(CallToolResponse::Complete(result))) => Ok(checked(result).into()),
+                Ok(Ok(CallToolResponse::Complete(result))) => Ok(checked(result, tool.as_ref(), given.as_ref()).into()),
                 Ok(other) => other,
                 Err(panic) => {
                     tracing::error!(panic = %panic_text(panic.as_ref()), "a tool panicked");
-                    Ok(ToolError::internal("the tool failed").into_result().into())
+                    Ok(with_text(ToolError::internal("the tool failed").into_result()).into())
                 }
             }
         }
@@ -136,23 +139,34 @@ impl<S: ServerHandler> ServerHandler for Guarded<S> {
 }
 
 fn answer(kind: ErrorKind, message: &str) -> CallToolResponse {
-    ToolError::new(kind, message, "ask for less: a narrower window, fewer groups").into_result().into()
+    let mend = "ask for less: a narrower window, fewer groups";
+    with_text(ToolError::new(kind, message, mend).into_result()).into()
 }
 
-/// Gives bare text errors (rmcp's own about arguments) the common shape and refuses oversized results.
-fn checked(result: CallToolResult) -> CallToolResult {
+/// Explains bare text errors (rmcp's own about arguments) in the common shape, refuses oversized results,
+/// and gives every result its short text.
+fn checked(result: CallToolResult, tool: Option<&Tool>, given: Option<&JsonObject>) -> CallToolResult {
     if result.is_error == Some(true) && result.structured_content.is_none() {
         let text = result.content.iter().find_map(|block| block.as_text()).map_or("", |text| &text.text);
-        let message = crate::clip(text, 500).into_owned();
-        return ToolError::invalid(message, "correct the arguments; the tool's schema says what it takes")
-            .into_result();
+        return with_text(arguments::explained(text, tool, given).into_result());
     }
     let size: usize =
         result.content.iter().filter_map(|block| block.as_text()).map(|text| text.text.len()).sum();
     if size > HARD_LIMIT {
         tracing::error!(size, "a result was too large to send");
-        return ToolError::refused("the result is too large", "ask for a narrower window or a lower limit")
-            .into_result();
+        let mend = "ask for a narrower window or a lower limit";
+        return with_text(ToolError::refused("the result is too large", mend).into_result());
+    }
+    with_text(result)
+}
+
+/// The short text in place of `rmcp`'s copy of the JSON. A text that a tool wrote itself stays.
+fn with_text(mut result: CallToolResult) -> CallToolResult {
+    if let (Some(value), [only]) = (&result.structured_content, result.content.as_slice()) {
+        let json = value.to_string();
+        if only.as_text().is_some_and(|text| text.text == json) {
+            result.content = vec![ContentBlock::text(plain_text(value))];
+        }
     }
     result
 }

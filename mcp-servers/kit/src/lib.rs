@@ -12,6 +12,7 @@
 //! A framework of our own above `rmcp` was rejected: servers use its macros directly, and this
 //! crate only holds what five of them would otherwise copy.
 
+mod arguments;
 mod aws;
 mod aws_error;
 mod clean;
@@ -32,6 +33,7 @@ mod progress;
 mod remote;
 mod spent;
 mod standing;
+mod text;
 mod time;
 
 pub use aws::{Aws, AwsSettings, CALLS_PER_SECOND, Roles};
@@ -48,13 +50,14 @@ pub use ctx::Ctx;
 pub use error::{ErrorKind, ToolError};
 pub use guard::Guarded;
 pub use keyfile::{KeyEntry, KeyFile, KeyFileError, KeyState};
-pub use output::{MAX_RESULT_BYTES, clip, fit, reference};
+pub use output::{MAX_RESULT_BYTES, clip, fit, limit, nearest, reference, rounded, within};
 pub use principal::{NewPrincipal, Principal, PrincipalError, PrincipalKind, Principals};
 pub use progress::Progress;
 pub use remote::{Network, Remote, RemoteError, http_client, is_this_machine};
 pub use reqwest;
 pub use spent::Spent;
 pub use standing::Standing;
+pub use text::plain_text;
 pub use time::{Time, Window};
 
 use rmcp::model::{Implementation, ServerCapabilities, ServerConfig};

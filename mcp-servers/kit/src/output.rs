@@ -1,9 +1,11 @@
 //! Bounding what leaves a server, and naming the parts of it.
 
-use std::{borrow::Cow, fmt::Write as _, io};
+use std::{borrow::Cow, fmt::Write as _, io, ops::RangeInclusive};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+
+use crate::error::ToolError;
 
 /// How many bytes of JSON a result should have at most. A model pays for every one of them.
 pub const MAX_RESULT_BYTES: usize = 64 * 1024;
@@ -44,6 +46,50 @@ fn bytes<T: Serialize>(value: &T) -> usize {
     if serde_json::to_writer(&mut count, value).is_err() { 0 } else { count.0 }
 }
 
+/// To six significant digits, whole numbers whole, and never a negative zero: what stands beyond that is
+/// noise of sums, and a model pays for each digit.
+pub fn rounded(value: f64) -> f64 {
+    let told =
+        if value.abs() < 1e5 { format!("{value:.5e}").parse().unwrap_or(value) } else { value.round() };
+    // Adding a positive zero makes a negative one positive.
+    told + 0.0
+}
+
+/// How many a call asks for by its `limit`: the usual number where it says nothing. Out of range is an error
+/// that says the range: one that got less than it asked for would not know.
+pub fn limit(asked: Option<u32>, usual: u32, most: u32) -> Result<usize, ToolError> {
+    within("limit", asked, usual, 1..=most).map(|limit| limit as usize)
+}
+
+/// The same for a number by another name.
+pub fn within(
+    name: &str,
+    asked: Option<u32>,
+    usual: u32,
+    range: RangeInclusive<u32>,
+) -> Result<u32, ToolError> {
+    let asked = asked.unwrap_or(usual);
+    if range.contains(&asked) {
+        return Ok(asked);
+    }
+    Err(ToolError::invalid(
+        format!("`{name}` is {asked}"),
+        format!("ask for {} to {}", range.start(), range.end()),
+    ))
+}
+
+/// Which of these was meant by a name that is none of them, where one is near enough.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let plain = |text: &str| text.to_lowercase().replace(['-', '_', ' '], "");
+    let wanted = plain(name);
+    known
+        .into_iter()
+        .map(|one| (strsim::damerau_levenshtein(&wanted, &plain(one)), one))
+        .filter(|(away, one)| *away <= (one.len() / 3).max(1))
+        .min_by_key(|(away, _)| *away)
+        .map(|(_, one)| one)
+}
+
 /// A stable reference for something that has no short name of its own: `pat:1f9c3a…`.
 pub fn reference(kind: &str, parts: &[&str]) -> String {
     let mut hash = Sha256::new();
@@ -76,6 +122,23 @@ mod tests {
         assert_eq!(list.len(), 3);
         let mut stubborn = "x".repeat(100);
         assert_eq!(fit(&mut stubborn, 10, |_| false), 0);
+    }
+
+    #[test]
+    fn numbers_have_six_digits() {
+        assert_eq!(rounded(0.123_456_789).to_string(), "0.123457");
+        assert_eq!(rounded(1_234_567.8).to_string(), "1234568");
+        assert!(rounded(-0.0).is_sign_positive());
+        assert!(rounded(f64::NAN).is_nan());
+    }
+
+    #[test]
+    fn what_was_meant_is_near() {
+        let known = ["from", "to", "service", "log_groups", "INSUFFICIENT_DATA"];
+        assert_eq!(nearest("form", known), Some("from"));
+        assert_eq!(nearest("logGroups", known), Some("log_groups"));
+        assert_eq!(nearest("insufficient data", known), Some("INSUFFICIENT_DATA"));
+        assert_eq!(nearest("region", known), None);
     }
 
     #[test]

@@ -31,6 +31,15 @@ impl Time {
             })
     }
 
+    /// The begin of its second: for a time that is reckoned and not read, fractions say nothing.
+    #[must_use]
+    pub fn to_the_second(self) -> Self {
+        Self(
+            Timestamp::from_second(self.0.as_second() - i64::from(self.0.subsec_nanosecond() < 0))
+                .unwrap_or(self.0),
+        )
+    }
+
     /// From milliseconds since 1970, as CloudWatch Logs counts; out-of-range values are clamped.
     pub fn from_millis(millis: i64) -> Self {
         let clamped = if millis < 0 { Timestamp::MIN } else { Timestamp::MAX };
@@ -82,6 +91,21 @@ impl JsonSchema for Time {
     }
 }
 
+/// A length of time as the pages say it: days from two on, then hours, minutes, seconds; two of them at most.
+fn length(span: SignedDuration) -> String {
+    let seconds = span.as_secs();
+    let (large, small, per) = match seconds {
+        172_800.. => ("days", "h", (86_400, 3600)),
+        3600.. => ("h", "min", (3600, 60)),
+        60.. => ("min", "s", (60, 1)),
+        _ => return format!("{seconds} s"),
+    };
+    match (seconds / per.0, seconds % per.0 / per.1) {
+        (whole, 0) => format!("{whole} {large}"),
+        (whole, rest) => format!("{whole} {large} {rest} {small}"),
+    }
+}
+
 /// A half-open span of time: `from` is in it, `to` is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
@@ -103,8 +127,8 @@ impl Window {
         }
         if to.duration_since(from) > max {
             return Err(ToolError::invalid(
-                format!("the window spans {:#}", to.duration_since(from)),
-                format!("ask for at most {max:#} at once"),
+                format!("the window spans {}", length(to.duration_since(from))),
+                format!("ask for at most {} at once", length(max)),
             ));
         }
         Ok(Self { from, to })
@@ -163,6 +187,17 @@ mod tests {
         for text in ["", "yesterday", "02:04", "2026-11-21", "é0", "+0"] {
             assert!(Time::parse(text).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn lengths_are_said_in_the_units_of_the_pages() {
+        let said = |seconds| length(SignedDuration::from_secs(seconds));
+        assert_eq!(
+            [59, 60, 90, 3600, 88_200].map(said),
+            ["59 s", "1 min", "1 min 30 s", "1 h", "24 h 30 min"]
+        );
+        assert_eq!([14 * 86_400, 3_450_356].map(said), ["14 days", "39 days 22 h"]);
+        assert_eq!(time("2026-11-21T02:00:49.987Z").to_the_second(), time("2026-11-21T02:00:49Z"));
     }
 
     #[test]

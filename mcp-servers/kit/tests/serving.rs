@@ -19,7 +19,7 @@ use std::{
 };
 
 use midwatch_mcp::{
-    Guarded, ToolError, connect_in_process,
+    Guarded, Time, ToolError, connect_in_process,
     http::{self, Access, HttpSettings, Token},
 };
 use rmcp::{
@@ -37,7 +37,36 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Args {
+    /// What is said back, such as `a`.
     text: String,
+    /// How often.
+    #[serde(default)]
+    times: Option<u32>,
+    /// How loud.
+    #[serde(default)]
+    voice: Option<Voice>,
+    /// When.
+    #[serde(default)]
+    at: Option<Time>,
+    /// Where.
+    #[serde(default)]
+    place: Option<Place>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Voice {
+    /// Hardly.
+    Quiet,
+    /// Very.
+    Loud,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Place {
+    /// Its name.
+    name: String,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -62,7 +91,17 @@ impl Fixture {
         match args.text.as_str() {
             "panic" => panic!("a defect with a `secret`"),
             "missing" => Err(ToolError::not_found("no such thing", "try another")),
-            _ => Ok(Json(Echo { text: args.text })),
+            _ => {
+                let at = args.at.map(|at| at.to_string()).unwrap_or_default();
+                let place = args.place.map(|place| place.name).unwrap_or_default();
+                let times = usize::try_from(args.times.unwrap_or(1)).unwrap();
+                let text = if matches!(args.voice, Some(Voice::Loud)) {
+                    args.text.to_uppercase()
+                } else {
+                    args.text
+                };
+                Ok(Json(Echo { text: text.repeat(times) + &at + &place }))
+            }
         }
     }
 
@@ -115,6 +154,67 @@ async fn every_failure_is_an_answer() {
     // The panic did not take the connection with it.
     assert!(client.call_tool(call("echo", json!({"text": "b"}))).await.is_ok());
     assert!(client.list_all_tools().await.unwrap().iter().any(|tool| tool.output_schema.is_some()));
+}
+
+fn texts(result: &CallToolResult) -> Vec<&str> {
+    result.content.iter().filter_map(|block| block.as_text()).map(|text| text.text.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_result_has_a_short_text_beside_its_structure() {
+    let client = connect_in_process(Fixture::new()).await.unwrap();
+    let good = client.call_tool(call("echo", json!({"text": "one line"}))).await.unwrap();
+    assert_eq!(texts(&good), ["text: one line"]);
+    assert_eq!(good.structured_content, Some(json!({"text": "one line"})));
+    let missing = client.call_tool(call("echo", json!({"text": "missing"}))).await.unwrap();
+    assert_eq!(texts(&missing), ["error:\n kind: not_found\n message: no such thing\n mend: try another"]);
+    assert_eq!(texts(&client.call_tool(call("read_long", json!({}))).await.unwrap()), ["read"]);
+}
+
+#[tokio::test]
+async fn wrong_arguments_are_named_with_what_is_taken() {
+    let client = connect_in_process(Fixture::new()).await.unwrap();
+    let time = "a time as RFC 3339 in UTC, such as `2026-11-21T02:04:00Z`";
+    for (arguments, message, mend) in [
+        (json!({}), "`text` is missing", "`text` is a string: What is said back, such as `a`."),
+        (json!({"text": 5}), "`text` cannot be 5", "`text` is a string: What is said back, such as `a`."),
+        (
+            json!({"text": "a", "tmies": 2}),
+            "there is no argument `tmies`",
+            "did you mean `times`? arguments are: `text`, `times`, `voice`, `at`, `place`",
+        ),
+        (
+            json!({"text": "a", "times": "2"}),
+            "`times` cannot be \"2\"",
+            "`times` is a whole number: How often.",
+        ),
+        (json!({"text": "a", "times": -2}), "`times` cannot be -2", "`times` is a whole number: How often."),
+        (
+            json!({"text": "a", "times": 2.5}),
+            "`times` cannot be 2.5",
+            "`times` is a whole number: How often.",
+        ),
+        (
+            json!({"text": "a", "voice": "LOUD"}),
+            "`voice` cannot be \"LOUD\"",
+            "did you mean `loud`? `voice` is one of `quiet`, `loud`: How loud.",
+        ),
+        (
+            json!({"text": "a", "at": "yesterday"}),
+            "`at` cannot be \"yesterday\"",
+            &format!("`at` is {time}: When."),
+        ),
+        (
+            json!({"text": "a", "place": {"nme": "x"}}),
+            "there is no argument `place.nme`; `place.name` is missing",
+            "did you mean `place.name`? arguments are: `place.name`; `place.name` is a string: Its name.",
+        ),
+    ] {
+        let wrong = client.call_tool(call("echo", arguments.clone())).await.unwrap();
+        assert_eq!(kind(&wrong), "invalid", "{arguments}");
+        let error = ToolError::from_structured(wrong.structured_content.as_ref().unwrap()).unwrap();
+        assert_eq!((error.message.as_str(), error.mend.as_str()), (message, mend), "{arguments}");
+    }
 }
 
 #[tokio::test]

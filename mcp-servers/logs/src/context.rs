@@ -1,7 +1,7 @@
 //! The tool `log_context`: what else a stream logged around one event.
 
 use aws_sdk_cloudwatchlogs::types::OutputLogEvent;
-use midwatch_mcp::{AwsResult, MAX_RESULT_BYTES, Time, ToolError, clean, fit, redaction_note};
+use midwatch_mcp::{AwsResult, MAX_RESULT_BYTES, Time, ToolError, clean, fit, redaction_note, within};
 
 use crate::{
     events::Event,
@@ -14,7 +14,8 @@ use crate::{
 const MESSAGE_BYTES: usize = 2000;
 
 pub(crate) async fn log_context(server: &LogsServer, args: LogContextArgs) -> Result<LogContext, ToolError> {
-    let (before, after) = (args.before.unwrap_or(10).min(50), args.after.unwrap_or(10).clamp(1, 50));
+    let before = within("before", args.before, 10, 0..=50)?;
+    let after = within("after", args.after, 10, 1..=50)?;
     let place = place(server, &args)?;
     let insights = server.insights(&place.group).await?;
     let at = place.at.as_millisecond();

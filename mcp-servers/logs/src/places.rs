@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_cloudwatchlogs::{Client, types::LogGroup};
 use aws_sdk_ecs::types::TaskDefinition;
-use midwatch_mcp::{AwsResult, MAX_RESULT_BYTES, Time, ToolError, clean, fit};
+use midwatch_mcp::{AwsResult, MAX_RESULT_BYTES, Time, ToolError, clean, fit, limit};
 use midwatch_policy::Service;
 
 use crate::{
@@ -166,7 +166,7 @@ async fn list(
     args: &LogGroupsArgs,
     result: &mut LogGroups,
 ) -> Result<(), ToolError> {
-    let limit = args.limit.unwrap_or(50).clamp(1, 50);
+    let limit = limit(args.limit, 50, 50)?;
     let mut token = args.cursor.clone();
     for _ in 0..PAGES {
         let page = client
@@ -187,7 +187,7 @@ async fn list(
             result.groups.extend(place(group, if owner { vec![FoundBy::Catalog] } else { Vec::new() }));
         }
         token = page.next_token().map(str::to_owned);
-        if token.is_none() || result.groups.len() >= limit as usize {
+        if token.is_none() || result.groups.len() >= limit {
             break;
         }
     }

@@ -1,6 +1,8 @@
 //! The tool `log_query`: one bounded Logs Insights query.
 
-use midwatch_mcp::{MAX_RESULT_BYTES, Progress, ToolError, Window, clean, fit, redaction_note, reference};
+use midwatch_mcp::{
+    MAX_RESULT_BYTES, Progress, ToolError, Window, clean, fit, limit, redaction_note, reference,
+};
 use midwatch_policy::SignedDuration;
 
 use crate::{
@@ -22,7 +24,7 @@ pub(crate) async fn log_query(
     meter: &Meter,
 ) -> Result<LogQuery, ToolError> {
     let window = Window::new(args.from, args.to, MAX_WINDOW)?;
-    let limit = args.limit.unwrap_or(50).clamp(1, 500) as usize;
+    let limit = limit(args.limit, 50, 500)?;
     let Linted { query, mut notes, passes } = lint(&args.query, window)?;
     let groups = server.groups(args.service.as_deref(), &args.log_groups)?;
     let first = groups.first().ok_or_else(|| ToolError::internal("no group was named"))?;

@@ -1,7 +1,7 @@
 //! The tool `error_patterns`: which groups, how to read them, and putting the answer together.
 
 use futures::future::join_all;
-use midwatch_mcp::{MAX_RESULT_BYTES, Progress, Spent, Time, ToolError, Window, fit, redaction_note};
+use midwatch_mcp::{MAX_RESULT_BYTES, Progress, Spent, Time, ToolError, Window, fit, limit, redaction_note};
 use midwatch_policy::{SignedDuration, Timestamp};
 
 use crate::{
@@ -28,11 +28,12 @@ pub(crate) async fn error_patterns(
     meter: &Meter,
 ) -> Result<ErrorPatterns, ToolError> {
     let asked = Window::new(args.from, args.to, MAX_WINDOW)?;
+    let limit = limit(args.limit, 10, 30)?;
     let before = baseline(asked, &args)?;
     let present = server.ctx().clock.now();
     if asked.from >= present {
         return Err(ToolError::invalid(
-            format!("the window begins at {}, after the present ({present})", asked.from),
+            format!("the window begins at {}, after the present ({present:.0})", asked.from),
             "ask for a window that has begun",
         ));
     }
@@ -98,7 +99,6 @@ pub(crate) async fn error_patterns(
         patterns::rank(&mut found, span);
     }
 
-    let limit = args.limit.unwrap_or(10).clamp(1, 30) as usize;
     if found.len() > limit {
         notes.push(format!("{} further patterns are not shown (limit {limit})", found.len() - limit));
     }

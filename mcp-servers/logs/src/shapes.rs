@@ -338,25 +338,25 @@ pub struct LogContextArgs {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LogGroupsArgs {
-    /// Service of the catalog: its groups by the catalog, its task definition, and metric filters.
+    /// To find: a service of the catalog, whose groups are known by the catalog, its task definition, and metric filters.
     #[serde(default)]
     pub service: Option<String>,
-    /// Lambda function, name or ARN.
+    /// Or to find: a Lambda function, name or ARN.
     #[serde(default)]
     pub function: Option<String>,
-    /// Metric that metric filters feed, with `metric_namespace`.
+    /// Or to find: a metric that metric filters feed, with `metric_namespace`.
     #[serde(default)]
     pub metric_name: Option<String>,
     /// Its namespace.
     #[serde(default)]
     pub metric_namespace: Option<String>,
-    /// Part of the name: `checkout`.
+    /// To list instead: part of the name, such as `checkout`; nothing at all lists every group.
     #[serde(default)]
     pub contains: Option<String>,
-    /// Groups to return, 1 to 50; default 50.
+    /// When listing: groups to return, 1 to 50; default 50.
     #[serde(default)]
     pub limit: Option<u32>,
-    /// `next_cursor` of the result before.
+    /// When listing: `next_cursor` of the result before.
     #[serde(default)]
     pub cursor: Option<String>,
 }

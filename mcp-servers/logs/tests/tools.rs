@@ -44,6 +44,7 @@ async fn wrong_arguments_are_explained() {
         (window(json!({"log_groups": ["/a"], "to": "2026-11-29T01:00:00Z"})), "invalid", "spans"),
         (window(json!({"log_groups": ["/a"], "from": "yesterday"})), "invalid", "yesterday"),
         (window(json!({"log_groups": ["/a"], "form": 1})), "invalid", "form"),
+        (window(json!({"log_groups": ["/a"], "limit": 31})), "invalid", "`limit` is 31"),
     ] {
         let error = error_of("error_patterns", arguments.clone()).await;
         assert_eq!(error["kind"], kind, "{arguments} {error}");

@@ -98,8 +98,9 @@ fn of_metric(alarm: &MetricAlarm) -> Alarm {
     let inputs = inputs(alarm);
     let expression = expression(alarm);
     let mut out = shell(summary, alarm.alarm_description());
-    out.metric = inputs.first().cloned();
-    out.inputs = if expression.is_some() { inputs } else { Vec::new() };
+    let mut inputs = inputs.into_iter();
+    out.metric = inputs.next();
+    out.inputs = if expression.is_some() { inputs.collect() } else { Vec::new() };
     out.expression = expression;
     out.threshold = alarm.threshold();
     out.comparison = alarm.comparison_operator().map(|operator| operator.as_str().to_owned());
@@ -171,8 +172,19 @@ fn summary(
         service: None,
         state,
         state_since: since.map(time),
-        reason: clean(reason.unwrap_or_default(), REASON_BYTES).text,
+        reason: told(reason.unwrap_or_default(), REASON_BYTES),
     }
+}
+
+/// CloudWatch's reason, its datapoints cut where it is long: what they were compared with stands at its end.
+pub(crate) fn told(reason: &str, most: usize) -> String {
+    let text = clean(reason, 4 * most).text;
+    if text.len() <= most {
+        return text;
+    }
+    let tail = text.get(text.ceil_char_boundary(text.len() - most / 2)..).unwrap_or_default();
+    let head = text.get(..text.floor_char_boundary(most / 2)).unwrap_or_default();
+    format!("{head} … [{} bytes cut] … {tail}", text.len() - head.len() - tail.len())
 }
 
 /// All metrics an alarm reads; the one it watches, or its first input, comes first.

@@ -22,7 +22,9 @@ fn metric_math_keeps_its_inputs_and_expression() {
         .build();
     let read = of_metric(&alarm);
     assert_eq!(read.expression.as_deref(), Some("100*m1/m2"));
-    let names: Vec<&str> = read.inputs.iter().map(|metric| metric.name.as_str()).collect();
+    // The first of its inputs, and those that come after it.
+    let names: Vec<&str> =
+        read.metric.iter().chain(&read.inputs).map(|metric| metric.name.as_str()).collect();
     assert_eq!(names, ["Errors", "Requests"]);
     assert_eq!(read.metric.unwrap().dimensions["ServiceName"], "checkout");
     assert_eq!((read.datapoints_to_alarm, read.treat_missing_data.as_deref()), (Some(3), Some("missing")));
@@ -43,4 +45,18 @@ fn since_is_when_the_state_changed_and_not_when_its_reason_did() {
         .state_transitioned_timestamp(at(1000))
         .build();
     assert_eq!(summary_of_metric(&alarm).state_since, Some(Time::from_millis(1_000_000)));
+}
+
+#[test]
+fn a_long_reason_keeps_what_it_was_compared_with() {
+    let points: Vec<String> = (0..40).map(|n| format!("{n}.5 (21/11/26 02:{n}:00)")).collect();
+    let reason = format!(
+        "Threshold Crossed: 40 out of the last 40 datapoints [{}] were greater than the threshold (5.0) (minimum 40 \
+         datapoints for OK -> ALARM transition).",
+        points.join(", ")
+    );
+    let text = told(&reason, 300);
+    assert!(text.starts_with("Threshold Crossed: 40 out of") && text.contains("bytes cut]"), "{text}");
+    assert!(text.contains("the threshold (5.0)") && text.len() < 340, "{text}");
+    assert_eq!(told("short", 300), "short");
 }

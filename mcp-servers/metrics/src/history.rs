@@ -1,12 +1,12 @@
 //! The tool `alarm_history`.
 
 use aws_sdk_cloudwatch::types::{AlarmHistoryItem, AlarmType, HistoryItemType, ScanBy};
-use midwatch_mcp::{AwsResult, Time, ToolError, Window, clean};
+use midwatch_mcp::{AwsResult, ErrorKind, Time, ToolError, Window};
 use midwatch_policy::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::{
-    alarm::time,
+    alarm::{describe, time, told},
     server::MetricsServer,
     shapes::{AlarmHistory, AlarmHistoryArgs, AlarmState, Transition},
 };
@@ -72,7 +72,15 @@ pub(crate) async fn alarm_history(
         result.notes.push(format!("the oldest {cut} state changes are counted but not shown"));
     }
     if result.transitions.is_empty() {
-        result.notes.push("no change of state in the window, or no alarm of that name".to_owned());
+        // CloudWatch has an empty history for what does not exist, too.
+        result.notes.push(match describe(&client, &result.alarm_name).await {
+            Ok(_) => "no change of state in the window".to_owned(),
+            Err(error) if error.kind == ErrorKind::NotFound => return Err(error),
+            Err(error) => format!(
+                "no change of state in the window; whether there is such an alarm could not be asked: {}",
+                error.message
+            ),
+        });
     }
     Ok(result)
 }
@@ -91,7 +99,7 @@ fn transition(alarm: &str, item: &AlarmHistoryItem) -> Option<Transition> {
         at,
         from,
         to,
-        reason: clean(reason, REASON_BYTES).text,
+        reason: told(reason, REASON_BYTES),
     })
 }
 

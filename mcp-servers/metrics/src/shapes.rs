@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_cloudwatch::types::StateValue;
-use midwatch_mcp::Time;
+use midwatch_mcp::{Time, rounded};
 use midwatch_policy::MetricRef;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -98,7 +98,7 @@ pub struct Alarm {
     /// The metric it watches; for metric math, its first input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metric: Option<Metric>,
-    /// All inputs of its metric math.
+    /// Further inputs of its metric math.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<Metric>,
     /// Threshold.
@@ -312,6 +312,13 @@ pub struct Point {
     pub value: f64,
 }
 
+impl Point {
+    /// As it is told: without the noise of CloudWatch's own sums.
+    pub(crate) fn rounded(self) -> Self {
+        Self { value: rounded(self.value), ..self }
+    }
+}
+
 /// A summary of points; all but `count` and `sum` are absent when there are none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Stats {
@@ -338,12 +345,28 @@ impl Stats {
         let values = || points.iter().map(|point| point.value);
         let sum: f64 = values().sum();
         Self {
-            min: values().reduce(f64::min),
-            max: values().reduce(f64::max),
-            avg: (!points.is_empty()).then(|| sum / points.len() as f64),
-            sum,
-            last: points.last().map(|point| point.value),
+            min: values().reduce(f64::min).map(rounded),
+            max: values().reduce(f64::max).map(rounded),
+            avg: (!points.is_empty()).then(|| rounded(sum / points.len() as f64)),
+            sum: rounded(sum),
+            last: points.last().map(|point| rounded(point.value)),
             count: points.len(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_told_without_noise_and_nothing_has_no_sign() {
+        assert!(Stats::of(&[]).sum.is_sign_positive());
+        let at = Time::from_millis(0);
+        let points = [0.1, 0.2, 2_345_678.0].map(|value| Point { at, value: value + 1e-12 });
+        let stats = Stats::of(&points);
+        assert_eq!((stats.min, stats.max, stats.sum), (Some(0.1), Some(2_345_678.0), 2_345_678.0));
+        let told = Point { at, value: 33.333_333_333_333_336 }.rounded();
+        assert_eq!(told, Point { at, value: 33.333_3 });
     }
 }

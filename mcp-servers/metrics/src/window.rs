@@ -8,7 +8,7 @@ use crate::{
     judge::{Change, Nature, Series, judge},
     series::{Wanted, align, fetch, period},
     server::MetricsServer,
-    shapes::{MetricWindow, MetricWindowArgs, Role, Stats},
+    shapes::{MetricWindow, MetricWindowArgs, Point, Role, Stats},
 };
 
 const MAX_WINDOW: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -24,7 +24,7 @@ pub(crate) async fn metric_window(
     let present = server.ctx().clock.now();
     if asked.from >= present {
         return Err(ToolError::invalid(
-            format!("the window begins at {}, after the present ({present})", asked.from),
+            format!("the window begins at {}, after the present ({present:.0})", asked.from),
             "ask for a window that has begun",
         ));
     }
@@ -58,7 +58,13 @@ pub(crate) async fn metric_window(
             "{missing_points} of {expected} periods have no data point; they are not counted as zero"
         ));
     }
-    if base.is_empty() {
+    if base.is_empty() && points.is_empty() {
+        notes.push(
+            "there is no data at all, in the window or the baseline, so nothing is known of a change: where that is \
+             not what was expected, check namespace, name and every dimension, and the region"
+                .to_owned(),
+        );
+    } else if base.is_empty() {
         notes.push("the baseline has no data points".to_owned());
     }
     match found.change {
@@ -84,7 +90,7 @@ pub(crate) async fn metric_window(
         period_s,
         from,
         to,
-        points,
+        points: points.into_iter().map(Point::rounded).collect(),
         missing_points,
         stats,
         baseline: Some(baseline),

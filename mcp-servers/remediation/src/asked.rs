@@ -74,7 +74,7 @@ pub(crate) fn too_often(caller: &str, most: u32, since: Timestamp) -> Refused {
     Refused::new(
         Obstacle::Limit,
         format!(
-            "`{caller}` has asked for approval {most} times within the hour: nobody is asked again before {again}; \
+            "`{caller}` has asked for approval {most} times within the hour: nobody is asked again before {again:.0}; \
              `plan` says what a change would do"
         ),
     )
@@ -116,8 +116,8 @@ pub(crate) fn turned_down(error: SourceError) -> Refused {
         "ended" | "not_found" => Obstacle::NoPermit,
         _ => Obstacle::NoDesk,
     };
-    let mend = if said.mend.is_empty() { String::new() } else { format!("; {}", said.mend) };
-    Refused::new(kind, format!("the desk takes no request for this: {}{mend}", said.message))
+    let refused = Refused::new(kind, format!("the desk takes no request for this: {}", said.message));
+    if said.mend.is_empty() { refused } else { refused.mended(said.mend) }
 }
 
 #[cfg(test)]
@@ -140,8 +140,11 @@ mod tests {
             let said = WireError { kind: kind.to_owned(), message: "no".to_owned(), mend: "wait".to_owned() };
             let refused = turned_down(SourceError::Desk(said));
             assert_eq!(refused.kind, obstacle, "{kind}");
-            assert!(refused.message.ends_with("no; wait"), "{}", refused.message);
+            assert!(refused.message.ends_with(": no"), "{}", refused.message);
+            assert_eq!(refused.mend, "wait");
         }
-        assert_eq!(turned_down(SourceError::Silent("gone".to_owned())).kind, Obstacle::NoDesk);
+        let silent = turned_down(SourceError::Silent("gone".to_owned()));
+        assert_eq!(silent.kind, Obstacle::NoDesk);
+        assert!(silent.mend.contains("looks at the desk"), "{}", silent.mend);
     }
 }

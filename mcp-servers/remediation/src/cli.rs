@@ -39,7 +39,8 @@ pub struct RemediationArgs {
     /// File whose existence says that a change freeze is on.
     #[arg(long, value_name = "FILE", env = "MIDWATCH_CHANGE_FREEZE_FILE")]
     change_freeze: Option<PathBuf>,
-    /// File whose existence stops every change.
+    /// File whose existence stops every change; so does the variable MIDWATCH_KILL_SWITCH, set to anything but `0` or
+    /// nothing.
     #[arg(long, value_name = "FILE", env = "MIDWATCH_KILL_SWITCH_FILE")]
     kill_switch: Option<PathBuf>,
     /// Name under which this server is addressed in permits: its name at the desk.

@@ -24,7 +24,7 @@ use crate::{
     kill_switch::KillSwitch,
     noted::{known, noted, withdrawn},
     permits::{Offer, PermitSource},
-    plan::{Planned, plan},
+    plan::{Planned, plan, within_bounds},
     policy, read,
     receipt::{Obstacle, Outcome, Receipt, Refused, Stop},
     spend::{Ending, Limits, SpendError, SpendStore},
@@ -237,13 +237,10 @@ impl Gate {
         if service.protected {
             return Err(policy(format!("`{}` is protected in the catalog", service.name)));
         }
-        if let Action::ScaleService { desired_count, .. } = action
-            && !service.scale.is_some_and(|bounds| (bounds.min..=bounds.max).contains(desired_count))
-        {
-            return Err(policy(format!(
-                "{desired_count} tasks are outside of the catalog's bounds for `{}`",
-                service.name
-            )));
+        if let Action::ScaleService { desired_count, .. } = action {
+            // In the words of `plan`.
+            within_bounds(service, *desired_count)
+                .map_err(|refusal| policy(refusal.to_string()).mended(refusal.mend()))?;
         }
         Ok(service)
     }

@@ -6,6 +6,8 @@
 mod codedeploy;
 mod ecs;
 
+pub(crate) use ecs::within_bounds;
+
 use aws_sdk_codedeploy::types::RevisionLocation;
 use midwatch_policy::{
     Action, AwsName, BlastRadius, CodeDeployTarget, EcsTarget, ExpectedState, Inverse, Plan, PlanStep, Risk,

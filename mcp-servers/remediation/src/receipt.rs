@@ -59,11 +59,38 @@ pub struct Refused {
     pub kind: Obstacle,
     /// For people.
     pub message: String,
+    /// What can be done about it.
+    pub mend: String,
+}
+
+impl Obstacle {
+    /// What is done about it, where nobody says it more exactly.
+    const fn mend(self) -> &'static str {
+        match self {
+            Self::NoPermit => "once a person has approved, call again with the same arguments",
+            Self::BadPermit => "ask for approval again: what was permitted is not this",
+            Self::Stale => "call `plan` to see what is there now, and ask for approval of that",
+            Self::Spent => "look at the target; for a further change ask for approval again",
+            Self::Policy => "do not call again: only who owns the catalog and the policy can allow it",
+            Self::Contract => "read the runbook, and do what it says or leave it to a person",
+            Self::KillSwitch => "do not call again: a person has stopped all changes",
+            Self::NoKeys => "an operator sets approvals up (--desk, --keys)",
+            Self::Limit => "wait, and do not call again meanwhile",
+            Self::Declined => "do not ask again: a person decides what else is done",
+            Self::Withdrawn => "leave it to the person who holds it",
+            Self::NoDesk => "ask once more; if it stays, an operator looks at the desk",
+        }
+    }
 }
 
 impl Refused {
     pub(crate) fn new(kind: Obstacle, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), mend: kind.mend().to_owned() }
+    }
+
+    /// The same, with what can be done said more exactly.
+    pub(crate) fn mended(self, mend: impl Into<String>) -> Self {
+        Self { mend: mend.into(), ..self }
     }
 }
 
@@ -111,7 +138,7 @@ impl From<&RequestView> for Requested {
             id: view.shown.request.to_string(),
             state: view.state.as_str().to_owned(),
             whom: whom.join(" and "),
-            expires: view.shown.expires_at,
+            expires: Time(view.shown.expires_at).to_the_second().0,
         }
     }
 }

@@ -99,7 +99,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// What can be done instead.
-    fn mend(&self) -> &'static str {
+    pub(crate) fn mend(&self) -> &'static str {
         match self {
             Self::UnknownDeployment { .. } => "list_deployments names the deployments of a service",
             Self::NotNewest { .. } => {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::Args;
 use midwatch_mcp::ServeArgs;
 
@@ -23,6 +24,14 @@ pub struct RunbooksArgs {
 impl RunbooksArgs {
     /// Does what the arguments say: prints, or serves to the end.
     pub async fn run(self) -> anyhow::Result<()> {
+        if let Some(directory) = &self.runbooks {
+            std::fs::read_dir(directory).with_context(|| {
+                format!(
+                    "the runbook directory `{}` cannot be read: name one that exists (--runbooks, MIDWATCH_RUNBOOKS)",
+                    directory.display()
+                )
+            })?;
+        }
         let config = RunbooksConfig { directory: self.runbooks, knowledge_base_id: self.knowledge_base };
         self.serve.run(IAM_POLICY, |ctx| Ok(RunbooksServer::new(ctx, config))).await
     }

@@ -1,8 +1,8 @@
 //! The tools and resources.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
-use midwatch_mcp::{Ctx, ErrorKind, Spent, ToolError, clip, server_info};
+use midwatch_mcp::{Ctx, ErrorKind, Spent, ToolError, clip, limit, nearest, server_info};
 use midwatch_policy::{RunbookContract, ServiceName, redact};
 use rmcp::{
     ErrorData, Json, RoleServer, ServerHandler,
@@ -167,20 +167,20 @@ impl RunbooksServer {
         Parameters(args): Parameters<SearchArgs>,
         context: RequestContext<RoleServer>,
     ) -> Result<Json<Hits>, ToolError> {
-        let limit = args.limit.unwrap_or(USUAL_HITS);
-        if !(1..=MOST_HITS).contains(&limit) {
+        let limit = limit(args.limit, USUAL_HITS, MOST_HITS)?;
+        if args.query.trim().is_empty() {
             return Err(ToolError::invalid(
-                format!("`limit` is {limit}"),
-                format!("ask for 1 to {MOST_HITS}"),
+                "`query` is empty",
+                "give an error message, a symptom or a question, such as `connection pool exhausted`",
             ));
         }
-        let limit = usize::try_from(limit).unwrap_or(1);
         // A service that is not in the catalog can still be in a contract.
         let service = args.service.map(ServiceName::parse).transpose();
         let service = service
             .map_err(|error| ToolError::invalid(error.to_string(), "name a service of the catalog"))?;
         let stock = self.library.stock().await?;
         let mut notes = problems(&stock);
+        notes.extend(service.as_ref().and_then(|service| unknown(&self.ctx, &stock, service)));
         let mut hits = Vec::new();
         let mut spent = Spent::default();
         let may_ask = Spent::allowed(&context.meta).is_none_or(|allowed| allowed.retrieval_queries > 0);
@@ -250,6 +250,21 @@ impl RunbooksServer {
             notes,
         }))
     }
+}
+
+/// That nobody knows the service that was named, with those that are known.
+fn unknown(ctx: &Ctx, stock: &Stock, service: &ServiceName) -> Option<String> {
+    let of_contracts = stock.shelf.runbooks.values().filter_map(|runbook| runbook.contract.as_ref());
+    let of_contracts = of_contracts.flat_map(|contract| contract.services.iter());
+    let known: BTreeSet<&ServiceName> =
+        ctx.catalog.services().map(|service| &service.name).chain(of_contracts).collect();
+    if known.is_empty() || known.contains(service) {
+        return None;
+    }
+    let near = nearest(service.as_str(), known.iter().map(|name| name.as_str()));
+    let near = near.map_or_else(String::new, |near| format!(", did you mean `{near}`?"));
+    let names: Vec<&str> = known.iter().take(30).map(|name| name.as_str()).collect();
+    Some(format!("no catalog or contract names a service `{service}`{near}; known are: {}", names.join(", ")))
 }
 
 fn problems(stock: &Stock) -> Vec<String> {

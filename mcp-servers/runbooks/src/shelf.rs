@@ -52,8 +52,7 @@ pub fn survey(root: &Path) -> (Fingerprint, Vec<String>) {
         let entries = match std::fs::read_dir(&directory) {
             Ok(entries) => entries,
             Err(error) => {
-                problems
-                    .push(format!("runbook directory `{}` cannot be read: {error}", name(root, &directory)));
+                problems.push(format!("runbook directory `{}` cannot be read: {error}", directory.display()));
                 continue;
             }
         };
@@ -173,5 +172,6 @@ mod tests {
         let root = Path::new("no-such-directory");
         let (files, problems) = survey(root);
         assert!(files.is_empty() && problems.len() == 1, "{problems:?}");
+        assert!(problems[0].contains("`no-such-directory`"), "{problems:?}");
     }
 }

@@ -138,6 +138,7 @@ async fn bad_arguments_are_answered_in_the_common_shape() {
     let client = client(None, None).await;
     for (tool, arguments, kind) in [
         ("search_runbooks", json!({"query": "x", "limit": 0}), ErrorKind::Invalid),
+        ("search_runbooks", json!({"query": " "}), ErrorKind::Invalid),
         ("search_runbooks", json!({"query": "x", "service": "a b"}), ErrorKind::Invalid),
         ("search_runbooks", json!({}), ErrorKind::Invalid),
         ("get_runbook", json!({"runbook_id": "../../etc/passwd"}), ErrorKind::NotFound),
@@ -147,4 +148,20 @@ async fn bad_arguments_are_answered_in_the_common_shape() {
     }
     let found = call(&client, "search_runbooks", json!({"query": "x"})).await;
     assert!(found["notes"].to_string().contains("--runbooks DIR"), "{found}");
+}
+
+#[tokio::test]
+async fn a_service_that_nobody_knows_is_noted_with_those_that_are() {
+    let directory = directory();
+    let client = client(Some(directory.path()), None).await;
+    let asked = async |service| {
+        call(&client, "search_runbooks", json!({"query": "pool", "service": service})).await["notes"]
+            .to_string()
+    };
+    assert!(!asked("checkout-apj").await.contains("checkout-apj"), "nothing is known of services");
+    let contract = "+++\nid = \"disk\"\ntitle = \"Disk\"\nservices = [\"checkout-api\"]\n+++\n# Disk\n";
+    std::fs::write(directory.path().join("disk.md"), contract).unwrap();
+    let note = asked("checkout-apj").await;
+    assert!(note.contains("did you mean `checkout-api`?; known are: checkout-api"), "{note}");
+    assert!(!asked("checkout-api").await.contains("known are"));
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use jiff::SignedDuration;
-use midwatch_mcp::{Ctx, Progress, Time, ToolError, Window, clean, redaction_note, server_info};
+use midwatch_mcp::{Ctx, Progress, Time, ToolError, Window, clean, limit, redaction_note, server_info};
 use midwatch_policy::{Service, state_machine_name};
 use rmcp::{
     Json, RoleServer, ServerHandler,
@@ -238,6 +238,7 @@ impl WorkflowsServer {
         context: RequestContext<RoleServer>,
     ) -> Result<Json<ExecutionList>, ToolError> {
         let window = Window::new(args.from, args.to, WIDEST)?;
+        let limit = limit(args.limit, 10, 50)?;
         let before = window.baseline(args.baseline_from, args.baseline_to, WIDEST)?;
         let api = self.api(args.service.as_deref(), args.state_machine.as_deref(), &context).await?;
         let mut notes = Vec::new();
@@ -261,7 +262,6 @@ impl WorkflowsServer {
             Show::Succeeded => run.status == Status::Succeeded,
             Show::All => true,
         };
-        let limit = args.limit.unwrap_or(10).clamp(1, 50) as usize;
         let shown = within.iter().copied().filter(wanted);
         let (shown, next_cursor) = page::page(shown, args.cursor.as_deref(), limit)?;
         let machine = state_machine_name(&api.machine).unwrap_or(&api.machine).to_owned();

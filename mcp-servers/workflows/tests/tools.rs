@@ -57,7 +57,14 @@ async fn bad_arguments_are_answered_with_what_mends_them() {
         (call("compare_executions", both).await, "give one of the two"),
         (call("explain_failure", version).await, "without a version or an alias"),
         (call("explain_failure", wide).await, "at most"),
-        (call("list_executions", window(serde_json::json!({"service": "orders", "input": true}))).await, ""),
+        (
+            call("list_executions", window(serde_json::json!({"service": "orders", "input": true}))).await,
+            "arguments are",
+        ),
+        (
+            call("list_executions", window(serde_json::json!({"service": "orders", "limit": 51}))).await,
+            "1 to 50",
+        ),
     ] {
         assert_eq!(error.kind, ErrorKind::Invalid, "{error:?}");
         assert!(error.mend.contains(says), "{error:?}");

@@ -43,7 +43,7 @@ async fn a_foreign_client_is_answered_with_the_plan_and_the_request_and_acts_onc
     assert_eq!(asked["request"]["state"], "open");
     assert_eq!(asked["request"]["whom"], "1 oncall");
     let expires: Timestamp = asked["request"]["expires"].as_str().unwrap().parse().unwrap();
-    assert_eq!(expires, open.shown.expires_at);
+    assert_eq!(expires.as_second(), open.shown.expires_at.as_second());
     assert_eq!(asked["plan"], serde_json::to_value(&plan).unwrap());
     assert_eq!(*bench.desk.asked.lock().unwrap(), [(FOREIGN.to_owned(), restart("cart"))]);
     assert_eq!(bench.world.mutations(), []);
@@ -67,19 +67,30 @@ async fn what_the_desk_refuses_is_said_as_it_is() {
     let at = bench.world.clock().now();
     let declined =
         RequestState::Declined { by: "first-on-call".to_owned(), reason: "not now".to_owned(), at };
-    for (answer, kind, says) in [
-        (Err(said("forbidden")), "policy", "a reason; a remedy"),
-        (Err(said("declined_before")), "declined", "a reason"),
-        (Err(said("limit")), "limit", "a reason"),
-        (Err(said("held")), "withdrawn", "a reason"),
+    for (answer, kind, says, mend) in [
+        (Err(said("forbidden")), "policy", "a reason", "a remedy"),
+        (Err(said("declined_before")), "declined", "a reason", "a remedy"),
+        (Err(said("limit")), "limit", "a reason", "a remedy"),
+        (Err(said("held")), "withdrawn", "a reason", "a remedy"),
         (
             Ok(bench.view(&plan, CALLER, declined)),
             "declined",
             "`first-on-call` declined request `request-1`: not now",
+            "a person decides",
         ),
-        (Ok(bench.view(&plan, CALLER, RequestState::Expired { at })), "no_permit", "raise it again"),
+        (
+            Ok(bench.view(&plan, CALLER, RequestState::Expired { at })),
+            "no_permit",
+            "raise it again",
+            "call again",
+        ),
         // A desk that answers about another caller's request is not believed.
-        (Ok(bench.view(&plan, FOREIGN, RequestState::filed())), "no_desk", "something else"),
+        (
+            Ok(bench.view(&plan, FOREIGN, RequestState::filed())),
+            "no_desk",
+            "something else",
+            "looks at the desk",
+        ),
     ] {
         *bench.desk.answer.lock().unwrap() = Some(answer);
         let receipt = bench.act(&restart("cart")).await;
@@ -88,6 +99,7 @@ async fn what_the_desk_refuses_is_said_as_it_is() {
             (Some("refused"), Some(kind))
         );
         assert!(receipt["reason"]["message"].as_str().unwrap().contains(says), "{receipt}");
+        assert!(receipt["reason"]["mend"].as_str().unwrap().contains(mend), "{receipt}");
     }
     // What nobody could approve is not asked at all.
     let before = bench.desk.asked.lock().unwrap().len();

@@ -73,6 +73,20 @@ fn what_else_is_known_moves_the_score() {
 }
 
 #[test]
+fn what_had_ended_is_not_said_to_be_under_way_and_what_changes_nothing_is_no_reason() {
+    let onset = Onset { at: at(0), earliest: at(-12) };
+    let found = correlate(&[deployment("d-1", -62, Some(-7))], &name("api"), onset).remove(0);
+    assert_eq!(
+        found.reasons[0].reason,
+        "finished 7 s before the onset, when the trouble may have begun already"
+    );
+    let mut old = deployment("d-2", -68_300, Some(-68_200));
+    old.service = name("db-proxy");
+    let found = score_of(old);
+    assert_eq!((found.score, found.reasons.len()), (0.01, 1), "{found:#?}");
+}
+
+#[test]
 fn an_unsure_onset_does_not_clear_a_deployment_within_it() {
     // The first error was seen at 0, but nothing is known of the four minutes before.
     let onset = Onset { at: at(0), earliest: at(-240) };

@@ -1,6 +1,8 @@
 //! Plans of what ECS runs.
 
-use midwatch_policy::{Action, AwsName, EcsTarget, ExpectedState, Inverse, PlanStep, Risk, Service};
+use midwatch_policy::{
+    Action, AwsName, EcsTarget, ExpectedState, Inverse, PlanStep, Risk, ScaleBounds, Service,
+};
 
 use super::{Draft, Live, Move, radius};
 use crate::{
@@ -8,6 +10,22 @@ use crate::{
     rollback::{self, EcsWay},
     state::{Controller, EcsService, Phase, Scheduling, short},
 };
+
+/// A count that the catalog allows.
+pub(crate) fn within_bounds(service: &Service, wanted: u32) -> Result<ScaleBounds, Refusal> {
+    let bounds = service.scale.ok_or_else(|| Refusal::Bounds {
+        why: format!("the catalog sets no bounds for scaling `{}` (scale = {{ min, max }})", service.name),
+    })?;
+    if (bounds.min..=bounds.max).contains(&wanted) {
+        return Ok(bounds);
+    }
+    Err(Refusal::Bounds {
+        why: format!(
+            "{wanted} tasks are outside of {} to {}, the bounds of `{}`",
+            bounds.min, bounds.max, service.name
+        ),
+    })
+}
 
 pub(super) fn rollback(service: &Service, live: &Live, id: &AwsName) -> Result<Draft, Refusal> {
     let running = running(service, live, "roll back")?;
@@ -102,17 +120,7 @@ pub(super) fn scale(service: &Service, live: &Live, wanted: u32) -> Result<Draft
             why: format!("`{}` runs one task on every instance and has no count", service.name),
         });
     }
-    let bounds = service.scale.ok_or_else(|| Refusal::Bounds {
-        why: format!("the catalog sets no bounds for scaling `{}` (scale = {{ min, max }})", service.name),
-    })?;
-    if !(bounds.min..=bounds.max).contains(&wanted) {
-        return Err(Refusal::Bounds {
-            why: format!(
-                "{wanted} tasks are outside of {} to {}, the bounds of `{}`",
-                bounds.min, bounds.max, service.name
-            ),
-        });
-    }
+    let bounds = within_bounds(service, wanted)?;
     let now = running.desired;
     if wanted == now {
         return Err(Refusal::NothingToDo { what: format!("`{}` wants {now} tasks already", service.name) });
