@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use step::{RequestEvent, StepError};
-pub use wire::{Asking, Fetched, Hold, HoldState, Outcome, RequestView, WireError};
+pub use wire::{Asking, Fetched, GivenBack, Hold, HoldState, Outcome, Raised, RequestView, WireError};
 
 use crate::{
     action::Plan,

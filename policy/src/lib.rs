@@ -23,7 +23,7 @@ mod screen;
 pub use action::{Action, ActionKind, BlastRadius, ExpectedState, Inverse, Plan, PlanStep, Risk};
 pub use approval::{
     Applicable, Asking, Cited, Fetched, Held, Hold, HoldState, Outcome, RequestEvent, RequestState,
-    RequestView, RunbookRef, Shown, StepError, Void, WireError,
+    RequestView, Raised, GivenBack, RunbookRef, Shown, StepError, Void, WireError,
 };
 pub use calendar::{Calendar, CalendarError, Freeze};
 pub use catalog::{

@@ -48,12 +48,15 @@ impl Channel for AtTheDesk {
 
 /// Asks until the request has ended; says how.
 pub async fn approve(case: &Case, hands: &Hands, request: RequestView) -> (Answer, RequestView) {
-    case.recorder.note(Event::Asked {
-        request: request.shown.request.to_string(),
-        whom: request.shown.whom(),
-        expires_at: request.shown.expires_at,
-    });
-    case.recorder.flush().await;
+    // One that was raised again may have its answer already: then nobody need be woken.
+    if request.state.is_open() {
+        case.recorder.note(Event::Asked {
+            request: request.shown.request.to_string(),
+            whom: request.shown.whom(),
+            expires_at: request.shown.expires_at,
+        });
+        case.recorder.flush().await;
+    }
     let Ended { answer, request, event } = case.step("approve", wait(case, hands, request)).await;
     case.recorder.note(event);
     (answer, request)

@@ -4,7 +4,7 @@
 //! round, would make one of them untrue.
 
 use midwatch_agents::{events::AgentEvent, finding::Finding, route::RouteDecision};
-use midwatch_policy::{Action, EvidenceId, HoldState, Plan, ServiceName, Timestamp};
+use midwatch_policy::{Action, EvidenceId, HoldState, Plan, RequestView, ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -139,6 +139,23 @@ pub enum Event {
     Resumed {
         /// How many entries there were.
         entries: u32,
+    },
+    /// A person raised a request of it again after its end: it goes on with that one.
+    Reopened {
+        /// The request, as the desk showed it then.
+        request: Box<RequestView>,
+        /// Who raised it.
+        by: String,
+    },
+    /// A person handed an incident back that they had taken over.
+    HandedBack {
+        /// Who.
+        by: String,
+        /// When, by the desk; nothing in the incident that was opened for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        returned_at: Option<Timestamp>,
+        /// What follows.
+        text: String,
     },
     /// Another alarm, or the same one again, belongs to this incident.
     Joined {
@@ -348,6 +365,8 @@ impl Event {
             Self::EvidenceKept { .. } => "evidence_kept",
             Self::StepDone { .. } => "step_done",
             Self::Resumed { .. } => "resumed",
+            Self::Reopened { .. } => "reopened",
+            Self::HandedBack { .. } => "handed_back",
             Self::Joined { .. } => "joined",
             Self::StateChanged { .. } => "state_changed",
             Self::Acknowledged { .. } => "acknowledged",

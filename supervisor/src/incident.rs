@@ -4,6 +4,7 @@
 //! signs that the incident is over. A stage that fails or panics becomes a problem in the report.
 
 mod pursue;
+mod raised;
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
@@ -21,7 +22,7 @@ use crate::{
     investigate,
     journal::JournalError,
     memory::Signature,
-    record::{self, RecordError, Recorder, SideDoor, Since, Written},
+    record::{self, Hushed, RecordError, Recorder, SideDoor, Since, Written},
     replay::{self, Replay, event_of},
     report::{self, Story},
     route,
@@ -31,6 +32,9 @@ use crate::{
 };
 
 use pursue::Pursuit;
+use raised::Reopened;
+
+pub use raised::has_ended;
 
 /// Why an incident could not even be opened.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +50,7 @@ pub enum ResumeError {
     /// It does not begin with an alarm.
     #[error("the journal of `{0}` does not begin with an alarm")]
     Headless(IncidentId),
-    /// It has its report.
+    /// It has its report, and nothing was raised again since.
     #[error("`{0}` has ended: it has its report")]
     Ended(IncidentId),
 }
@@ -56,6 +60,8 @@ pub enum ResumeError {
 pub struct Ready {
     case: Case,
     writer: JoinHandle<Written>,
+    /// What was raised again after its end, in order.
+    reopened: Vec<Reopened>,
     durable: Result<(), RecordError>,
 }
 
@@ -77,7 +83,7 @@ pub async fn open(alarm: Alarm, site: &Site, view: Box<dyn View>, salt: u32) -> 
 /// Goes on with an incident that was interrupted, from what its journal holds.
 pub async fn resume(id: &IncidentId, site: &Site, view: Box<dyn View>) -> Result<Ready, ResumeError> {
     let entries = site.journal.read(id).await?;
-    if entries.iter().any(|entry| entry.kind == "reported") {
+    if has_ended(&entries) {
         return Err(ResumeError::Ended(id.clone()));
     }
     let (Some(Event::Opened { alarm, .. }), Some(first)) =
@@ -92,6 +98,7 @@ pub async fn resume(id: &IncidentId, site: &Site, view: Box<dyn View>) -> Result
         replay: Replay::of(&entries),
         book: replay::book(site.journal.as_ref(), &entries).await?,
         spent: replay::spent(&entries),
+        reopened: raised::all(&entries),
     };
     let ready = Ready::new(opened, site, view, past);
     let durable = ready.case.recorder.commit(Event::Resumed { entries: count }).await;
@@ -111,11 +118,12 @@ struct Past {
     replay: Replay,
     book: EvidenceBook,
     spent: Total,
+    reopened: Vec<Reopened>,
 }
 
 impl Ready {
     fn new(opened: Opened, site: &Site, view: Box<dyn View>, past: Past) -> Self {
-        let Past { since, replay, book, spent } = past;
+        let Past { since, replay, book, spent, reopened } = past;
         let replay = Arc::new(replay);
         let (recorder, writer) = Recorder::start(
             opened.id.clone(),
@@ -133,7 +141,7 @@ impl Ready {
             (recorder, Arc::clone(&site.journal)),
             (replay, book),
         );
-        Self { case, writer, durable: Ok(()) }
+        Self { case, writer, reopened, durable: Ok(()) }
     }
 
     /// Its id.
@@ -158,14 +166,10 @@ impl Ready {
 
     /// Takes it to its report. May be dropped at any moment, and gone on with by [`resume`].
     pub async fn run(self, site: &Site) -> Ended {
-        let Self { case, writer, .. } = self;
+        let Self { case, writer, reopened, .. } = self;
         let mut incident = Incident { case, site, story: Story::default() };
-        let outcome = Box::pin(incident.run()).await;
+        let outcome = Box::pin(incident.all(&reopened)).await;
         let Incident { case, mut story, .. } = incident;
-        let outcome = outcome.unwrap_or_else(|| {
-            escalate(&case, &mut story, None, "Midwatch could not finish its work: see its troubles");
-            Outcome::Escalated
-        });
         if !case.keep_evidence().await {
             story.problems.push("not all evidence could be kept: see the log".to_owned());
         }
@@ -176,7 +180,7 @@ impl Ready {
         site.minds.ledger.closed(&run, case.spend.total(), case.now());
         if let Some(hands) = &site.hands
             && reported.is_ok()
-            && let Some(problem) = pursue::seal(&case, hands).await
+            && let Some(problem) = pursue::sign(&case, hands).await
         {
             run.problems.push(problem);
         }
@@ -257,6 +261,33 @@ fn failed(case: &Case, story: &mut Story, stage: Stage, problem: String) {
 }
 
 impl Incident<'_> {
+    /// From the alarm to the end, and on from there as often as something was raised again.
+    async fn all(&mut self, reopened: &[Reopened]) -> Outcome {
+        self.case.recorder.hush(if reopened.is_empty() { Hushed::No } else { Hushed::Yes });
+        let outcome = Box::pin(self.run()).await;
+        let mut outcome = self.or_escalated(outcome);
+        let mut left = reopened.len();
+        for again in reopened {
+            // Its first end, which the journal has.
+            self.case.recorder.note(Event::Closed { outcome });
+            left = left.saturating_sub(1);
+            if left == 0 {
+                self.case.recorder.hush(Hushed::No);
+            }
+            let seen_through = Box::pin(self.go_on(again)).await;
+            outcome = self.or_escalated(seen_through);
+        }
+        outcome
+    }
+
+    /// Work that broke off ends with a person.
+    fn or_escalated(&mut self, outcome: Option<Outcome>) -> Outcome {
+        outcome.unwrap_or_else(|| {
+            self.escalate(None, "Midwatch could not finish its work: see its troubles");
+            Outcome::Escalated
+        })
+    }
+
     async fn run(&mut self) -> Option<Outcome> {
         let known = self.known_dependencies();
         let swept =

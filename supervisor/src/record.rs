@@ -10,7 +10,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -55,6 +55,8 @@ pub struct Recorder {
     stamps: Stamps,
     lost: Arc<AtomicU64>,
     replay: Arc<Replay>,
+    /// What the journal has already is not shown again.
+    hushed: Arc<AtomicBool>,
 }
 
 /// What gives events their times.
@@ -123,7 +125,7 @@ impl Recorder {
         let passed = clock.now().duration_since(opened);
         let opened_wall = wall.now().saturating_sub(passed).unwrap_or(opened);
         let stamps = Stamps { clock, wall, opened, opened_wall };
-        (Self { sender, stamps, lost: Arc::default(), replay }, writer)
+        (Self { sender, stamps, lost: Arc::default(), replay, hushed: Arc::default() }, writer)
     }
 
     /// A way in for what comes from elsewhere.
@@ -140,8 +142,26 @@ impl Recorder {
     /// interrupted incident has it already.
     pub fn note(&self, event: Event) {
         let was_noted = self.replay.was_noted(&event);
+        if was_noted && self.hushed.load(Ordering::Relaxed) {
+            return;
+        }
         let noted = self.stamps.on(event);
         let message = if was_noted { Message::Again(noted) } else { Message::Event(noted, None) };
+        self.send(message);
+    }
+
+    /// Shows what the journal has already, written by somebody else.
+    pub fn show(&self, event: Event) {
+        self.send(Message::Again(self.stamps.on(event)));
+    }
+
+    /// Whether what the journal has already is shown again: not of a part of an incident that had
+    /// come to its end, since people heard of it then.
+    pub fn hush(&self, hushed: Hushed) {
+        self.hushed.store(hushed == Hushed::Yes, Ordering::Relaxed);
+    }
+
+    fn send(&self, message: Message) {
         if self.sender.try_send(message).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -181,6 +201,15 @@ impl SideDoor {
         commit(&sender, self.stamps.on(event)).await?;
         Ok(StillAtWork::Yes)
     }
+}
+
+/// Whether what the journal has already is kept from those who view it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hushed {
+    /// It is.
+    Yes,
+    /// It is not.
+    No,
 }
 
 /// Whether an incident took what was brought to its side door.

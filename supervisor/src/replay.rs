@@ -124,6 +124,12 @@ impl Replay {
         Some(output)
     }
 
+    /// What is lived through again has come to this moment.
+    pub fn reach(&self, at: Timestamp) {
+        let mut past = self.past();
+        past.at = past.at.map(|before| before.max(at));
+    }
+
     /// From here on work is real.
     pub fn live(&self) {
         let mut past = self.past();

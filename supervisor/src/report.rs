@@ -14,7 +14,7 @@ use crate::{
     decide::Diagnosis,
     run::{
         Answer, Cause, ClaimKind, Escalation, Moment, Outcome, Run, RunAction, RunAlarm, RunClaim,
-        RunProposal, RunUsage, Timings,
+        RunProposal, RunRaised, RunUsage, Timings,
     },
     sweep::Swept,
     verify::Verified,
@@ -57,6 +57,10 @@ pub struct Story {
     pub escalation: Option<Escalation>,
     /// When they were told.
     pub escalated_at: Option<Timestamp>,
+    /// What was raised again after the end of what came before.
+    pub raised: Vec<RunRaised>,
+    /// The handling up to then.
+    pub before: Vec<Moment>,
     /// State of the alarm when last read.
     pub last_state: Option<AlarmState>,
     /// What else was not checked.
@@ -74,6 +78,18 @@ impl Story {
     /// Whether an action was done.
     pub fn acted(&self) -> bool {
         self.actions.iter().any(RunAction::took_effect)
+    }
+
+    /// It goes on after its end, with a request that was raised again: what was found and done
+    /// stays, what was asked and told is the past.
+    pub fn go_on(&mut self, case: &Case, raised: RunRaised) {
+        self.before.extend(timeline::handling(case, self));
+        let RunRaised { request, by, at } = &raised;
+        self.before.push(moment(*at, format!("{by} raised the request again: {request}")));
+        self.raised.push(raised);
+        self.answers.clear();
+        (self.proposed_at, self.acted_at, self.escalated_at) = (None, None, None);
+        (self.verified, self.escalation, self.held) = (None, None, None);
     }
 
     /// The sweep.
@@ -122,6 +138,7 @@ pub fn report(case: &Case, story: &Story, outcome: Outcome) -> Run {
         actions: story.actions.clone(),
         proposal: story.proposal.clone(),
         undo: story.undo.clone(),
+        raised: story.raised.clone(),
         escalated: story.escalation.is_some(),
         escalation: story.escalation.clone(),
         summary: prose::summary(case, story, &diagnosis, outcome),

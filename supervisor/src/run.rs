@@ -216,6 +216,17 @@ pub struct RunProposal {
     pub by: Option<String>,
 }
 
+/// A request that a person raised again after the incident had ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRaised {
+    /// The new request.
+    pub request: String,
+    /// Who raised it.
+    pub by: String,
+    /// When the incident went on for it.
+    pub at: Timestamp,
+}
+
 /// Why a person has to look.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Escalation {
@@ -299,6 +310,9 @@ pub struct Run {
     /// What was proposed to undo an action that did not help.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<RunProposal>,
+    /// What was raised again after its end; the last one is what `proposal` is about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub raised: Vec<RunRaised>,
     /// Whether a person has to look.
     pub escalated: bool,
     /// Why, and who.

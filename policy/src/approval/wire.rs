@@ -49,6 +49,30 @@ pub struct RequestView {
     pub state: RequestState,
     /// Who still has to approve.
     pub wanted: Vec<Ask>,
+    /// Where a person raised it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raised: Option<Raised>,
+}
+
+/// A request that a person raised again after another one had ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Raised {
+    /// The request that had ended.
+    pub from: RequestId,
+    /// The person.
+    pub by: String,
+}
+
+/// What people gave a supervisor back to see through, of the last day, oldest first. The desk does
+/// not know what was seen through: the supervisor's journals do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GivenBack {
+    /// Requests that it had filed and a person raised again.
+    pub raised: Vec<RequestView>,
+    /// Its incidents that a person had taken over and handed back.
+    pub returned: Vec<Hold>,
 }
 
 /// A permit on its way from the desk to the server that acts on it.

@@ -69,12 +69,16 @@ fn said(row: &Row) -> (String, String) {
                 Decision::Noted { why } => why.clone(),
                 Decision::Joined { how, .. } => format!("joined: {}", how.as_str()),
                 Decision::Updated { state, .. } => format!("in {state} now"),
+                Decision::Opened { after: Some(before), handed_back_by: Some(by), .. } => {
+                    format!("opened, since {by} handed {before} back")
+                }
                 Decision::Opened { after: Some(before), .. } => format!("opened, after {before}"),
                 Decision::Opened { after: None, .. } => "opened".to_owned(),
                 Decision::Duplicate { .. } => "the same message again".to_owned(),
             };
             (alarm.name.clone(), why)
         }
+        Noted::Reopened { request, by, .. } => ("midwatch".to_owned(), format!("{by} raised {request} again")),
         Noted::Finished { outcome, why, .. } => {
             let outcome = outcome.and_then(|outcome| serde_json::to_value(outcome).ok());
             let outcome = outcome.and_then(|value| value.as_str().map(str::to_owned));

@@ -10,7 +10,9 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use midwatch_policy::{Hold, HoldState, PermitId, RequestId, RequestState, RequestView};
+use midwatch_policy::{
+    CallerKind, Hold, HoldState, PermitId, RequestId, RequestState, RequestView, Shown,
+};
 use serde::Serialize;
 
 use crate::{
@@ -147,7 +149,20 @@ pub(super) async fn raise(arguments: RaiseArgs) -> anyhow::Result<ExitCode> {
     let desk = desk(&url)?;
     let view = find(&desk, &arguments.id).await?;
     let view = desk.raise(&view.shown.request).await.map_err(|error| said(&error))?;
-    done(&view, format)
+    let done = done(&view, format)?;
+    if format == Format::Text {
+        let Shown { incident, subject, caller, .. } = &view.shown;
+        let subject = clean(subject);
+        let next = match caller {
+            CallerKind::Supervisor => format!(
+                "`midwatch serve` goes on with {incident} once it is answered. Was that an incident of `midwatch \
+                 triage`, which has ended: run it again instead, it looks and asks anew"
+            ),
+            _ => format!("once it is approved, `{subject}` has to call again"),
+        };
+        writeln!(anstream::stdout(), "{next}")?;
+    }
+    Ok(done)
 }
 
 pub(super) async fn permits(arguments: PermitsArgs) -> anyhow::Result<ExitCode> {
@@ -171,7 +186,10 @@ pub(super) async fn hold(arguments: HoldArgs, how: &str, format: Format) -> anyh
 fn held(hold: &Hold) -> String {
     let by = clean(hold.by.as_deref().unwrap_or("nobody"));
     let what = match hold.state {
-        HoldState::Working => "is handed back: what has not ended yet is worked on again",
+        HoldState::Working => {
+            "while it is open, Midwatch works on; where it has ended and its alarm still fires, `midwatch serve` \
+             opens a new incident that goes on from it (`midwatch incidents show` names it)"
+        }
         HoldState::Taken => {
             "is yours: its open requests are withdrawn, unused permits are void, Midwatch reads and notes"
         }

@@ -149,6 +149,7 @@ fn router(site: Site) -> Router {
     Router::new()
         .route("/v1/me", get(calls::me))
         .route("/v1/requests", get(calls::list).post(calls::file))
+        .route("/v1/given-back", get(calls::given_back))
         .route("/v1/requests/{id}", get(calls::view))
         .route("/v1/requests/{id}/approve", post(calls::approve))
         .route("/v1/requests/{id}/decline", post(calls::decline))

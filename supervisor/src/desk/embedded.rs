@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::{BoxFuture, ready};
 use midwatch_policy::{
-    Action, Asking, Catalog, Clock, Digest, Hold, IncidentId, Outcome, PermitId, PublicKeys, RequestId,
+    Action, Asking, Catalog, Clock, Digest, GivenBack, Hold, IncidentId, Outcome, PermitId, PublicKeys, RequestId,
     RequestState, RequestView, SignedDuration,
 };
 use midwatch_remediation::{Offer, PermitSource, SourceError};
@@ -157,6 +157,10 @@ impl Desk for EmbeddedDesk {
 
     fn hold<'a>(&'a self, incident: &'a IncidentId) -> BoxFuture<'a, Result<Hold, DeskError>> {
         Box::pin(ready(self.office.hold(incident)))
+    }
+
+    fn given_back(&self) -> BoxFuture<'_, Result<GivenBack, DeskError>> {
+        Box::pin(ready(self.office.given_back(&self.asker)))
     }
 
     fn seal<'a>(

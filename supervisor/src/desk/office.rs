@@ -10,6 +10,7 @@
 
 mod admit;
 mod answer;
+mod back;
 mod file;
 mod grounds;
 mod hold;

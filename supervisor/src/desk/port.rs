@@ -1,7 +1,7 @@
 //! The desk, as the supervisor sees it: it asks, waits and withdraws. It never sees a permit.
 
 use futures::future::BoxFuture;
-use midwatch_policy::{Asking, Digest, Hold, IncidentId, RequestId, RequestState, RequestView};
+use midwatch_policy::{Asking, Digest, GivenBack, Hold, IncidentId, RequestId, RequestState, RequestView};
 
 use super::error::DeskError;
 
@@ -27,6 +27,9 @@ pub trait Desk: Send + Sync + std::fmt::Debug {
 
     /// Whose an incident is.
     fn hold<'a>(&'a self, incident: &'a IncidentId) -> BoxFuture<'a, Result<Hold, DeskError>>;
+
+    /// What people gave back to see through: requests raised again, incidents handed back.
+    fn given_back(&self) -> BoxFuture<'_, Result<GivenBack, DeskError>>;
 
     /// The desk's signature under the head of an incident's journal.
     fn seal<'a>(

@@ -8,7 +8,7 @@ use midwatch_mcp::{
     reqwest::{Method, RequestBuilder, StatusCode},
 };
 use midwatch_policy::{
-    Asking, Digest, Hold, IncidentId, PermitId, RequestId, RequestState, RequestView, WireError,
+    Asking, Digest, GivenBack, Hold, IncidentId, PermitId, RequestId, RequestState, RequestView, WireError,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
@@ -205,6 +205,10 @@ impl Desk for DeskOverHttp {
 
     fn hold<'a>(&'a self, incident: &'a IncidentId) -> BoxFuture<'a, Result<Hold, DeskError>> {
         Box::pin(async move { self.get(&format!("/v1/incidents/{incident}")).await })
+    }
+
+    fn given_back(&self) -> BoxFuture<'_, Result<GivenBack, DeskError>> {
+        Box::pin(async move { self.get("/v1/given-back").await })
     }
 
     fn seal<'a>(

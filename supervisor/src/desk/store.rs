@@ -19,7 +19,7 @@ use midwatch_policy::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::error::{DeskError, Trouble};
-pub(super) use rows::{Raised, Record};
+pub(super) use rows::Record;
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS requests (

@@ -42,7 +42,7 @@ pub(super) struct Pursuit<'a> {
 }
 
 /// How far one action got.
-enum Reached {
+pub(super) enum Reached {
     /// It ended without having been done, or was refused: what becomes of the incident.
     Ended(Outcome),
     /// It took effect.
@@ -114,7 +114,7 @@ impl Incident<'_> {
 
     /// Asks for one action and does it if it was approved.
     async fn carry_out(&mut self, hands: &Hands, pursuit: &Pursuit<'_>) -> Option<Reached> {
-        let Pursuit { action, diagnosis, ref contract, .. } = *pursuit;
+        let Pursuit { action, ref contract, .. } = *pursuit;
         if let Some(outcome) = self.held(hands).await {
             return Some(Reached::Ended(outcome));
         }
@@ -129,6 +129,17 @@ impl Incident<'_> {
                 return Some(Reached::Ended(self.not_asked(action, &error, contract.as_ref())));
             }
         };
+        Box::pin(self.see_through(hands, pursuit, request)).await
+    }
+
+    /// Takes a request that lies at the desk to its end, and does what it is for if it was approved.
+    pub(super) async fn see_through(
+        &mut self,
+        hands: &Hands,
+        pursuit: &Pursuit<'_>,
+        request: RequestView,
+    ) -> Option<Reached> {
+        let Pursuit { action, diagnosis, ref contract, .. } = *pursuit;
         let shown = &request.shown;
         let policy = format!("asks {} by `{}`", shown.whom(), shown.rules.join("`, `"));
         self.propose(shown.plan.clone(), diagnosis, policy.clone(), Answer::Expired);
@@ -154,9 +165,9 @@ impl Incident<'_> {
             }
             Answer::Declined | Answer::Expired | Answer::NotAsked => {
                 let how = if answer == Answer::Declined { "declined" } else { "not answered in time" };
-                // Raised again, it would be approved for nobody: this incident ends here.
                 let why = format!(
-                    "the proposal to {action} was {how}; nothing was changed, and Midwatch does not ask again"
+                    "the proposal to {action} was {how}; nothing was changed, and Midwatch does not ask again \
+                     by itself"
                 );
                 self.escalate(contract.as_ref(), &why);
                 Some(Reached::Ended(Outcome::Escalated))
@@ -274,7 +285,7 @@ impl Incident<'_> {
     }
 
     /// Watches what was done, remembers whether it helped, and where it did not, proposes the way back.
-    async fn follow_up(&mut self, hands: &Hands, pursuit: &Pursuit<'_>) -> Option<Outcome> {
+    pub(super) async fn follow_up(&mut self, hands: &Hands, pursuit: &Pursuit<'_>) -> Option<Outcome> {
         let contract = pursuit.contract.as_ref();
         let onset = self.onset();
         let by = contract.map(|c| c.verify.clone()).unwrap_or_default();
@@ -288,7 +299,9 @@ impl Incident<'_> {
         if recovered {
             return Some(Outcome::Resolved);
         }
-        let way_back = self.story.plan().map(|plan| plan.inverse.clone());
+        // Of a second act it would lead back to what did not help.
+        let only = self.story.actions.iter().filter(|action| action.took_effect()).count() <= 1;
+        let way_back = self.story.plan().filter(|_| only).map(|plan| plan.inverse.clone());
         let tried = format!("tried to {}: {text}", pursuit.action);
         let summary =
             way_back.as_ref().map(|back| format!(". The way back: {}", back.summary)).unwrap_or_default();
@@ -367,7 +380,8 @@ pub(super) async fn seal(case: &Case, hands: &Hands) -> Option<String> {
     case.step("seal", sign(case, hands)).await
 }
 
-async fn sign(case: &Case, hands: &Hands) -> Option<String> {
+/// The same at the end, after which nothing is done again.
+pub(super) async fn sign(case: &Case, hands: &Hands) -> Option<String> {
     let head = case.recorder.head().await?;
     let hash = Digest::parse(&head.hash).ok()?;
     match hands.desk.seal(&case.opened.id, head.entries, hash).await {

@@ -15,6 +15,7 @@
 
 mod apply;
 mod decide;
+mod firing;
 mod group;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ use super::{
     relations::{Kinship, Relations},
 };
 
+pub use firing::Firing;
 pub use group::Group;
 
 /// How alarms are put together.
@@ -139,6 +141,9 @@ pub enum Decision {
         /// The incident of the same trouble that was closed not long ago.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<IncidentId>,
+        /// Who handed `after` back, where it was opened for that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        handed_back_by: Option<String>,
     },
     /// Part of an incident.
     Joined {

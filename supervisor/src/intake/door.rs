@@ -96,6 +96,17 @@ pub enum Begun {
     No,
 }
 
+/// How it goes on with an incident that has ended and was handed back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Onward {
+    /// What fires on has a new incident.
+    Opened(IncidentId),
+    /// What fires belongs to this incident by now.
+    In(IncidentId),
+    /// Nothing of it fires any more.
+    Nothing,
+}
+
 /// How the door stands: what those before it and behind it both know.
 #[derive(Debug)]
 struct Standing {
@@ -122,6 +133,11 @@ enum Message {
         why: Option<String>,
         done: oneshot::Sender<Result<(), Refusal>>,
     },
+    HandedBack {
+        incident: IncidentId,
+        by: String,
+        done: oneshot::Sender<Result<Onward, Refusal>>,
+    },
     Orders(Box<Orders>, oneshot::Sender<()>),
 }
 
@@ -130,6 +146,7 @@ impl std::fmt::Debug for Message {
         f.write_str(match self {
             Self::Arrival(_) => "Arrival",
             Self::Finished { .. } => "Finished",
+            Self::HandedBack { .. } => "HandedBack",
             Self::Orders(..) => "Orders",
         })
     }
@@ -254,6 +271,15 @@ impl Door {
     ) -> Result<(), Refusal> {
         let (done, answer) = oneshot::channel();
         let message = Message::Finished { incident, outcome, why, done };
+        self.sender.send(message).await.map_err(|_| Refusal::Stopping)?;
+        answer.await.unwrap_or(Err(Refusal::Stopping))
+    }
+
+    /// A person hands an incident back that has ended: what still fires of it is looked at anew.
+    /// Durable when it returns; the same again comes to [`Onward::In`].
+    pub async fn hand_back(&self, incident: IncidentId, by: &str) -> Result<Onward, Refusal> {
+        let (done, answer) = oneshot::channel();
+        let message = Message::HandedBack { incident, by: by.to_owned(), done };
         self.sender.send(message).await.map_err(|_| Refusal::Stopping)?;
         answer.await.unwrap_or(Err(Refusal::Stopping))
     }

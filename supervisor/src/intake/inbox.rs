@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use midwatch_policy::{IncidentId, Timestamp};
+use midwatch_policy::{IncidentId, RequestId, Timestamp};
 use rusqlite::{Connection, TransactionBehavior};
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +75,15 @@ pub enum Noted {
         alarm: Box<Alarm>,
         /// What it means.
         ruling: Ruling,
+    },
+    /// An incident that had ended goes on: a person raised a request of it again.
+    Reopened {
+        /// Which.
+        incident: IncidentId,
+        /// The request.
+        request: RequestId,
+        /// Who raised it.
+        by: String,
     },
     /// An incident ended.
     Finished {
@@ -149,7 +158,7 @@ impl Noted {
     pub const fn incident(&self) -> Option<&IncidentId> {
         match self {
             Self::Alarm { ruling, .. } => ruling.decision.incident(),
-            Self::Finished { incident, .. } => Some(incident),
+            Self::Finished { incident, .. } | Self::Reopened { incident, .. } => Some(incident),
         }
     }
 
@@ -183,7 +192,7 @@ pub struct Open {
     pub alarm: Alarm,
     /// What its id was made with.
     pub salt: u32,
-    /// When it came in.
+    /// When it came in, or last went on after its end.
     pub at: Timestamp,
 }
 

@@ -46,6 +46,9 @@ pub(super) fn summary(case: &Case, story: &Story, diagnosis: &Diagnosis, outcome
     if outcome != Outcome::ClosedTransient && !diagnosis.text.is_empty() {
         let _ = write!(text, " {}", diagnosis.text);
     }
+    if let Some(raised) = story.raised.last() {
+        let _ = write!(text, " {} raised the request again after that.", raised.by);
+    }
     if let Some(proposal) = &story.proposal {
         let action = &proposal.plan.action;
         let _ = match proposal.answer {

@@ -26,6 +26,16 @@ pub(super) fn timeline(case: &Case, story: &Story) -> Vec<Moment> {
         let at = case.opened.at.saturating_add(SignedDuration::from_millis(i64::try_from(ms).unwrap_or(0)));
         all.push(moment(at.unwrap_or(case.opened.at), "first summary given"));
     }
+    all.extend(story.before.iter().cloned());
+    all.extend(handling(case, story));
+    all.sort_by_key(|m| m.at);
+    all.dedup();
+    all
+}
+
+/// What was proposed, answered, done and told, since it last went on.
+pub(super) fn handling(case: &Case, story: &Story) -> Vec<Moment> {
+    let mut all = Vec::new();
     if let Some(proposal) = &story.proposal {
         let action = &proposal.plan.action;
         all.extend(story.proposed_at.map(|at| moment(at, format!("proposed: {action}"))));
@@ -42,8 +52,6 @@ pub(super) fn timeline(case: &Case, story: &Story) -> Vec<Moment> {
         all.push(moment(case.now(), verified.text.clone()));
     }
     all.extend(story.escalated_at.map(|at| moment(at, "escalated to a person")));
-    all.sort_by_key(|m| m.at);
-    all.dedup();
     all
 }
 

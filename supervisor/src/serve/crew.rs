@@ -60,7 +60,7 @@ enum Stuck {
     Never(String),
 }
 
-/// Shows what happens, and lets go of the incident's place once it asks people.
+/// Shows what happens, and lets go of the incident's place once it asks people, or needed not to.
 struct GivesWay {
     view: Box<dyn View>,
     door: Door,
@@ -69,7 +69,8 @@ struct GivesWay {
 
 impl GivesWay {
     fn look(&self, noted: &Noted) {
-        if matches!(noted.event, Event::Asked { .. }) && self.door.queue(|queue| queue.park(&self.incident)) {
+        let asks = matches!(noted.event, Event::Asked { .. } | Event::Answered { .. });
+        if asks && self.door.queue(|queue| queue.park(&self.incident)) {
             self.door.wake();
         }
     }

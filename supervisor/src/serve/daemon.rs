@@ -28,6 +28,7 @@ use crate::intake::{
 };
 
 use super::{
+    back::Back,
     config::{Config, QueueSource},
     crew::Crew,
     health::Health,
@@ -203,6 +204,10 @@ pub async fn run(start: Start, listening: impl FnOnce(SocketAddr)) -> Result<(),
             Box::pin(queue.run(door, clock, &**count, closed))
         }));
     }
+    let state = (Back::new(Arc::clone(&crew)), closed.clone());
+    reading.spawn(upkeep.clone().keep("what people gave back", closed.clone(), state, |(back, closed)| {
+        Box::pin(back.run(closed))
+    }));
     let mut working = JoinSet::new();
     let state = (crew, closed.clone(), config.grace);
     working.spawn(upkeep.keep("work", closed.clone(), state, |(crew, closed, grace)| {

@@ -39,6 +39,11 @@ pub(super) fn event(alarm: &Alarm, ruling: &Ruling) -> Option<Event> {
             let lead = if *leads { "; the incident is about this one from now on" } else { "" };
             Some(Event::Joined { alarm: alarm.clone(), why: format!("{}{lead}", how.as_str()) })
         }
+        Decision::Opened { after: Some(before), handed_back_by: Some(by), .. } => Some(Event::HandedBack {
+            by: by.clone(),
+            returned_at: None,
+            text: format!("{before}, whose alarm fired on: this incident goes on from there"),
+        }),
         Decision::Updated { state, all_clear, .. } => Some(Event::StateChanged {
             alarm: alarm.name.clone(),
             state: *state,
@@ -60,14 +65,15 @@ pub(super) fn by_people(said: Said) -> Event {
 /// What came in for an incident and does not stand in its journal.
 pub(super) fn missing(rows: &[Row], entries: &[Entry]) -> Vec<Event> {
     let mut there: HashMap<String, u32> = HashMap::new();
-    for entry in entries.iter().filter(|entry| matches!(entry.kind.as_str(), "joined" | "state_changed")) {
+    let of_these = |kind: &str| matches!(kind, "joined" | "state_changed" | "handed_back");
+    for entry in entries.iter().filter(|entry| of_these(&entry.kind)) {
         if let Some(key) = event_of(entry).as_ref().and_then(key_of) {
             *there.entry(key).or_default() += 1;
         }
     }
     let came = rows.iter().filter_map(|row| match &row.noted {
         Noted::Alarm { alarm, ruling } => event(alarm, ruling),
-        Noted::Finished { .. } => None,
+        Noted::Finished { .. } | Noted::Reopened { .. } => None,
     });
     let absent = came.filter(|event| {
         let Some(count) = key_of(event).and_then(|key| there.get_mut(&key)) else { return true };
@@ -119,6 +125,27 @@ async fn append(
 mod tests {
     use super::*;
     use crate::{alarm, alarm::AlarmState, intake::board::How, journal::SqliteJournal};
+
+    #[tokio::test]
+    async fn an_incident_that_goes_on_from_one_that_was_handed_back_names_it_once() {
+        let (before, by) = (IncidentId::parse("inc-1").unwrap(), "first-on-call".to_owned());
+        let incident = IncidentId::parse("inc-2").unwrap();
+        let opened = |handed_back_by| Decision::Opened {
+            incident: incident.clone(),
+            salt: 1,
+            after: Some(before.clone()),
+            handed_back_by,
+        };
+        assert_eq!(missing(&[row("a", opened(None))], &[]), []);
+        let rows = [row("a", opened(Some(by)))];
+        let events = missing(&rows, &[]);
+        let [Event::HandedBack { by, text, .. }] = events.as_slice() else { panic!("{events:?}") };
+        assert!(by == "first-on-call" && text.contains("inc-1"), "{text}");
+        let journal = SqliteJournal::in_memory().unwrap();
+        let draft = draft(&events[0], Timestamp::UNIX_EPOCH).unwrap();
+        journal.append(&incident, 0, vec![draft]).await.unwrap();
+        assert_eq!(missing(&rows, &journal.read(&incident).await.unwrap()), []);
+    }
 
     fn row(name: &str, decision: Decision) -> Row {
         let text = format!(r#"{{"name":"{name}","state":"firing","at":"2026-11-21T02:00:00Z"}}"#);

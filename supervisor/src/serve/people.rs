@@ -45,7 +45,7 @@ pub(super) struct People {
 /// What heralds bring. Not bounded here: an incident at work brings a handful.
 #[derive(Debug)]
 enum Heard {
-    Event(Box<(About, Event, Timestamp)>),
+    Event(Box<(About, Event, Timestamp, u32)>),
     /// Everything before it has been told.
     Told(oneshot::Sender<()>),
 }
@@ -54,14 +54,19 @@ enum Heard {
 #[derive(Debug)]
 struct Herald {
     about: About,
+    /// How often it went on after its end: what is said then is said anew.
+    nth: u32,
     sender: mpsc::UnboundedSender<Heard>,
 }
 
 impl View for Herald {
     fn show(&mut self, noted: &Noted) {
+        if matches!(noted.event, Event::Reopened { .. }) {
+            self.nth = self.nth.saturating_add(1);
+        }
         let tells =
             matches!(noted.event, Event::Escalated { .. } | Event::Asked { .. } | Event::Answered { .. });
-        let heard = || Heard::Event(Box::new((self.about.clone(), noted.event.clone(), noted.at)));
+        let heard = || Heard::Event(Box::new((self.about.clone(), noted.event.clone(), noted.at, self.nth)));
         if tells && self.sender.send(heard()).is_err() {
             tracing::warn!("people are told at the end of the incident only");
         }
@@ -114,7 +119,7 @@ impl People {
 
     /// What shows an incident as it happens.
     pub(super) fn herald(&self, incident: &IncidentId, alarm: &Alarm, catalog: &Catalog) -> Box<dyn View> {
-        Box::new(Herald { about: about(incident, alarm, catalog), sender: self.sender.clone() })
+        Box::new(Herald { about: about(incident, alarm, catalog), nth: 0, sender: self.sender.clone() })
     }
 
     /// Begins to wait for an outcome. Tried until it is durable; the caller does not wait for that.
@@ -207,16 +212,17 @@ impl People {
             deliver.notify(Notice::raw_alarm(about, alarm, why, now)).await?;
             return deliver.settle(incident).await;
         };
+        let nth = u32::try_from(run.raised.len()).unwrap_or(u32::MAX);
         // Whoever was paged early hears that it is over.
         if !run.outcome.needs_a_person() {
             let closed = Event::Closed { outcome: run.outcome };
             if let Some(notice) = Notice::of_event(about.clone(), &closed, None, now) {
-                deliver.notify(notice).await?;
+                deliver.notify(nth_time(notice, nth)).await?;
             }
         } else if let Some(escalation) = &run.escalation {
-            deliver.notify(Notice::escalation(about.clone(), escalation, now)).await?;
+            deliver.notify(nth_time(Notice::escalation(about.clone(), escalation, now), nth)).await?;
         }
-        deliver.notify(Notice::report(about, run, now)).await?;
+        deliver.notify(nth_time(Notice::report(about, run, now), nth)).await?;
         deliver.settle(incident).await
     }
 
@@ -266,7 +272,7 @@ impl People {
 
 async fn tell(
     deliver: &Deliver,
-    (about, event, at): (About, Event, Timestamp),
+    (about, event, at, nth): (About, Event, Timestamp, u32),
     asked: &mut BTreeMap<IncidentId, String>,
 ) {
     if let Event::Asked { request, .. } = &event {
@@ -279,8 +285,14 @@ async fn tell(
         told(deliver.answered(&about.incident, &request).await.map(drop));
     }
     if let Some(notice) = Notice::of_event(about, &event, None, at) {
+        let notice = if matches!(event, Event::Escalated { .. }) { nth_time(notice, nth) } else { notice };
         told(deliver.notify(notice).await.map(drop));
     }
+}
+
+/// What is said once in an incident is said once more each time it went on after its end.
+fn nth_time(notice: Notice, nth: u32) -> Notice {
+    if nth == 0 { notice } else { notice.again(nth) }
 }
 
 fn about(incident: &IncidentId, alarm: &Alarm, catalog: &Catalog) -> About {

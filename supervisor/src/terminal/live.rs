@@ -232,6 +232,13 @@ impl View for Live {
             Event::Resumed { entries } => {
                 self.page.item("·", &format!("interrupted after {entries} entries; going on"));
             }
+            Event::Reopened { request, by } => {
+                let rest = format!("{by} raised {} again", request.shown.request);
+                self.page.heading(&at, "RAISED AGAIN", &clean(&rest));
+            }
+            Event::HandedBack { by, text, .. } => {
+                self.page.item("·", &format!("handed back by {by}: {text}"));
+            }
             Event::Joined { alarm, why } => {
                 self.page.item("+", &format!("{} ({}) belongs to it: {why}", alarm.name, alarm.state));
             }

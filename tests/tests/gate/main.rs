@@ -8,4 +8,6 @@ mod model;
 #[cfg(test)]
 mod people;
 #[cfg(test)]
+mod raised;
+#[cfg(test)]
 mod stage;

@@ -95,8 +95,30 @@ pub(crate) fn scenario(name: &str) -> Scenario {
     Scenario::load(&all.join(name)).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// A world with the supervisor in it, before its alarm came in.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) world: World,
+    pub(crate) site: Site,
+    pub(crate) desk: EmbeddedDesk,
+    pub(crate) person: Arc<Person>,
+}
+
 /// Plays a scenario; with a mind, the models are Bedrock's, and that mind is behind them.
 pub(crate) async fn play(scenario: Scenario, mind: Option<Mind>, manner: Manner) -> Played {
+    let Stage { world, site, person, .. } = Box::pin(build(scenario, mind, manner)).await;
+    let alarm = alarm::parse(&world.alarm_event().to_string()).unwrap();
+    // Only against hanging: a busy machine takes its time.
+    let work = Box::pin(handle(alarm, &site, Box::new(NoView), 7));
+    let run = tokio::time::timeout(Duration::from_mins(10), work).await.expect("the incident ends").unwrap();
+    let shown = person.shown.lock().unwrap().clone();
+    let played = Played { run, shown, mutations: world.mutations() };
+    sound(&played);
+    played
+}
+
+/// Sets the stage.
+pub(crate) async fn build(scenario: Scenario, mind: Option<Mind>, manner: Manner) -> Stage {
     let world = Box::pin(World::start(scenario)).await.unwrap();
     let clock = world.clock();
     let catalog = Arc::new(world.catalog().clone());
@@ -152,18 +174,11 @@ pub(crate) async fn play(scenario: Scenario, mind: Option<Mind>, manner: Manner)
         wall: Arc::new(SystemClock),
         tools: Arc::new(tools),
         minds: Arc::new(minds),
-        hands: Some(Hands { desk: Arc::new(desk), channel: Arc::clone(&person) as Arc<_> }),
+        hands: Some(Hands { desk: Arc::new(desk.clone()), channel: Arc::clone(&person) as Arc<_> }),
         journal,
         memory: Memory::none(),
     };
-    let alarm = alarm::parse(&world.alarm_event().to_string()).unwrap();
-    // Only against hanging: a busy machine takes its time.
-    let work = Box::pin(handle(alarm, &site, Box::new(NoView), 7));
-    let run = tokio::time::timeout(Duration::from_mins(10), work).await.expect("the incident ends").unwrap();
-    let shown = person.shown.lock().unwrap().clone();
-    let played = Played { run, shown, mutations: world.mutations() };
-    sound(&played);
-    played
+    Stage { world, site, desk, person }
 }
 
 /// What has to hold of every run, whoever thought and whoever answered.

@@ -168,7 +168,7 @@ impl Bench {
             filed_at: now,
             expires_at: now.checked_add(SignedDuration::from_mins(10)).unwrap(),
         };
-        RequestView { digest: shown.digest().unwrap(), wanted: asks, state, shown }
+        RequestView { digest: shown.digest().unwrap(), wanted: asks, state, shown, raised: None }
     }
 
     /// Plans, approves and acts.

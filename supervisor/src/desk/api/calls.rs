@@ -11,7 +11,7 @@ use axum::{
 };
 use midwatch_mcp::KeyFile;
 use midwatch_policy::{
-    Action, Asking, Digest, Fetched, Hold, IncidentId, Outcome, PermitId, RequestId, RequestView,
+    Action, Asking, Digest, Fetched, GivenBack, Hold, IncidentId, Outcome, PermitId, RequestId, RequestView,
 };
 use serde::{Deserialize, Serialize};
 
@@ -162,6 +162,10 @@ pub(super) async fn list(
     listing: Result<Query<Listing>, QueryRejection>,
 ) -> Answer<Json<Vec<RequestView>>> {
     Ok(Json(site.office.list(&who, query(listing)?.state.as_deref())?))
+}
+
+pub(super) async fn given_back(State(site): State<Site>, Caller(who): Caller) -> Answer<Json<GivenBack>> {
+    Ok(Json(site.office.given_back(&who)?))
 }
 
 pub(super) async fn view(

@@ -138,6 +138,7 @@ async fn every_call_is_for_its_principals() {
         (&get, "/v1/me".to_owned(), json!(null), vec![]),
         (&get, "/v1/requests".to_owned(), json!(null), vec![]),
         (&get, format!("/v1/requests/{id}"), json!(null), vec![]),
+        (&get, "/v1/given-back".to_owned(), json!(null), vec![person, server]),
         (&get, "/v1/incidents/inc-1".to_owned(), json!(null), vec![]),
         (&post, "/v1/requests".to_owned(), json!(asking()), vec![person]),
         (&post, "/v1/requests".to_owned(), json!(for_subject("agent")), vec![person, asker]),

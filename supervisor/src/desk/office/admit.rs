@@ -82,16 +82,18 @@ pub(super) fn admit(
 /// Nothing is asked for an incident that a person has taken over or stopped.
 pub(super) fn not_held(tx: &Tx<'_>, incident: &IncidentId) -> Result<(), DeskError> {
     let hold = tx.hold(incident)?;
-    let did = match hold.state {
+    let (did, mend) = match hold.state {
         HoldState::Working => return Ok(()),
-        HoldState::Taken => "has taken over",
-        HoldState::Stopped => "has stopped",
+        HoldState::Taken => {
+            ("has taken over", format!("`midwatch incidents return {incident}` hands it back"))
+        }
+        HoldState::Stopped => ("has stopped", "that is final: act by hand".to_owned()),
     };
     let by = hold.by.unwrap_or_default();
     Err(DeskError::new(
         Trouble::Held,
         format!("`{by}` {did} the incident `{incident}`: nothing is asked or done for it"),
-        format!("`midwatch incidents return {incident}` hands it back"),
+        mend,
     ))
 }
 

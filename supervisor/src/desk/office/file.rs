@@ -1,8 +1,8 @@
 //! Filing a request: everything is looked up by the desk itself, and nothing is believed.
 
 use midwatch_policy::{
-    Asking, CallerKind, Cited, IncidentId, RequestId, RequestState, RequestView, Shown, SignedDuration,
-    redact,
+    Asking, CallerKind, Cited, IncidentId, Raised, RequestId, RequestState, RequestView, Shown,
+    SignedDuration, redact,
 };
 
 use super::{
@@ -14,7 +14,7 @@ use crate::{
     desk::{
         error::{DeskError, Trouble},
         principal::{Principal, PrincipalKind},
-        store::{Raised, Record},
+        store::Record,
     },
     terminal::text::{clean, fit},
 };

@@ -30,7 +30,7 @@ impl Office {
         self.set(who, incident, HoldState::Stopped, note)
     }
 
-    /// A person hands an incident back. What was withdrawn stays so.
+    /// A person hands an incident back that was taken over. What was withdrawn stays so.
     pub fn hand_back(&self, who: &Principal, incident: &IncidentId, note: &str) -> Result<Hold, DeskError> {
         self.set(who, incident, HoldState::Working, note)
     }
@@ -45,6 +45,17 @@ impl Office {
         who.roles()?;
         let note = fit(&clean(&midwatch_policy::redact(note).text), NOTE);
         let (hold, withdrawn) = self.change(|tx| {
+            let before = tx.hold(incident)?;
+            if before.state == HoldState::Stopped && state != HoldState::Stopped {
+                return Err(DeskError::new(
+                    Trouble::Ended,
+                    format!(
+                        "`{}` has stopped Midwatch's work on `{incident}`, and that is final",
+                        before.by.unwrap_or_default()
+                    ),
+                    "act by hand; what is only taken over can be handed back",
+                ));
+            }
             let hold = Hold {
                 incident: incident.clone(),
                 state,

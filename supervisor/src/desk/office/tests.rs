@@ -1,7 +1,8 @@
+mod back;
 mod filing;
 mod permits;
 
-use midwatch_policy::{Outcome, RequestState};
+use midwatch_policy::{Asking, Outcome, RequestState};
 
 use super::*;
 use crate::desk::{

@@ -1,8 +1,8 @@
 //! What is read and written in a transaction.
 
 use midwatch_policy::{
-    Action, Asking, Hold, HoldState, IncidentId, PermitId, RequestId, RequestState, RequestView, Shown,
-    Timestamp, unmet,
+    Action, Asking, Hold, HoldState, IncidentId, PermitId, Raised, RequestId, RequestState, RequestView,
+    Shown, Timestamp, unmet,
 };
 use rusqlite::{OptionalExtension as _, Params, params};
 use serde::{Deserialize, Serialize};
@@ -43,16 +43,6 @@ pub(in crate::desk) struct Given {
     at: Timestamp,
 }
 
-/// A request that a person raised again.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(in crate::desk) struct Raised {
-    /// The request that had ended.
-    pub(in crate::desk) from: RequestId,
-    /// The person.
-    pub(in crate::desk) by: String,
-}
-
 impl Record {
     /// What became of it by now: a deadline that has passed has passed, written down or not.
     pub(in crate::desk) fn state_at(&self, now: Timestamp) -> RequestState {
@@ -69,7 +59,7 @@ impl Record {
             _ => Vec::new(),
         };
         let digest = self.shown.digest().map_err(|_| unreadable())?;
-        Ok(RequestView { shown: self.shown.clone(), digest, state, wanted })
+        Ok(RequestView { shown: self.shown.clone(), digest, state, wanted, raised: self.raised.clone() })
     }
 
     /// Notes when somebody approved.
@@ -144,6 +134,23 @@ impl Tx<'_> {
     /// The newest requests, newest first.
     pub(in crate::desk) fn newest(&self, state: Option<&str>, most: u32) -> Result<Vec<Record>, DeskError> {
         self.records("(?1 IS NULL OR state = ?1) ORDER BY seq DESC LIMIT ?2", params![state, most])
+    }
+
+    /// Requests of an asker that a person raised again: those since then, and those that still can be
+    /// answered or acted on. The newest of them, oldest first.
+    pub(in crate::desk) fn raised_for(
+        &self,
+        asker: &str,
+        since: Timestamp,
+        most: u32,
+    ) -> Result<Vec<Record>, DeskError> {
+        let mut newest = self.records(
+            "asker = ?1 AND json_extract(record, '$.raised.from') IS NOT NULL AND (filed_ms > ?2 OR \
+             state = 'open' OR (state = 'approved' AND until_ms > ?3)) ORDER BY seq DESC LIMIT ?4",
+            params![asker, since.as_millisecond(), self.now.as_millisecond(), most],
+        )?;
+        newest.reverse();
+        Ok(newest)
     }
 
     /// Requests of an incident that have not ended.
@@ -303,6 +310,18 @@ impl Tx<'_> {
                 at: None,
             }),
         }
+    }
+
+    /// Whose the incidents of an asker are that a person held at some time: those whose journal it
+    /// keeps, or for which it asked.
+    pub(in crate::desk) fn holds_of(&self, asker: &str) -> Result<Vec<Hold>, DeskError> {
+        let mut statement = self.inner.prepare_cached(
+            "SELECT hold FROM holds h WHERE EXISTS (SELECT 1 FROM seals WHERE incident = h.incident AND \
+             asker = ?1) OR EXISTS (SELECT 1 FROM requests WHERE incident = h.incident AND asker = ?1)",
+        )?;
+        let texts: Vec<String> =
+            statement.query_map([asker], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        texts.iter().map(|text| parse(text)).collect()
     }
 
     /// Writes down whose an incident is.

@@ -76,11 +76,11 @@ impl Board {
                 .is_some_and(|group| group.span.distance(alarm.at) <= orders.grouping.flap_window)
         });
         let (incident, salt) = self.fresh(alarm, salt)?;
-        ruled(Decision::Opened { incident, salt, after: recent.cloned() })
+        ruled(Decision::Opened { incident, salt, after: recent.cloned(), handed_back_by: None })
     }
 
     /// An id that no incident has yet.
-    fn fresh(&self, alarm: &Alarm, mut salt: u32) -> Result<(IncidentId, u32), IdError> {
+    pub(super) fn fresh(&self, alarm: &Alarm, mut salt: u32) -> Result<(IncidentId, u32), IdError> {
         loop {
             let id = incident_id(alarm, salt)?;
             if !self.groups.contains_key(&id) {

@@ -308,3 +308,32 @@ fn a_board_that_is_made_again_from_what_was_decided_decides_the_same() {
     again.prune(at(400_000));
     assert!(again.alarms() <= held);
 }
+
+#[test]
+fn all_that_fires_of_an_incident_goes_on_in_one_with_what_it_was_about_first() {
+    let orders = Orders::new(Arc::new(Catalog::parse(CATALOG).unwrap()), Quiet::default(), Grouping::default());
+    let mut board = Board::default();
+    let mut bring = |board: &mut Board, alarm: Alarm| {
+        let ruling = board.decide(&alarm, &orders, alarm.at, 7).unwrap();
+        board.apply(&alarm, &ruling, &orders.grouping, alarm.at);
+        ruling.decision.incident().unwrap().clone()
+    };
+    let before = bring(&mut board, fires("cart", "z", 0));
+    for alarm in [fires("cart", "a", 10), fires("cart", "b", 20), ok("cart", "b", 30)] {
+        assert_eq!(bring(&mut board, alarm), before);
+    }
+    board.finish(&before, true, at(60));
+    let Firing::Still(alarms) = board.firing(&before) else { panic!("{:?}", board.firing(&before)) };
+    assert_eq!(alarms.iter().map(|a| a.name.as_str()).collect::<Vec<_>>(), ["cart-z", "cart-a"]);
+    let mut opened = None;
+    for alarm in &alarms {
+        let ruling = board.anew(alarm, &orders, (&before, "first-on-call"), opened.as_ref(), 9).unwrap();
+        board.apply(alarm, &ruling, &orders.grouping, at(70));
+        opened = opened.or_else(|| ruling.decision.incident().cloned());
+    }
+    let next = opened.unwrap();
+    assert_ne!(next, before);
+    assert_eq!(board.firing(&before), Firing::Elsewhere(next.clone()));
+    assert_eq!(board.group(&next).unwrap().members.len(), 2);
+    assert_eq!(bring(&mut board, fires("cart", "c", 80)), next);
+}

@@ -12,14 +12,14 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     alarm::Alarm,
     intake::{
-        board::{Board, Decision, Orders, Ruling},
+        board::{Board, Decision, Firing, Orders, Ruling},
         inbox::{Inbox, InboxError, Noted, Row},
         queue::{Queue, Waiting},
         refused::Refused,
     },
 };
 
-use super::{Arrival, Begun, Effect, Message, Refusal, Standing};
+use super::{Arrival, Begun, Effect, Message, Onward, Refusal, Standing};
 
 /// Messages that are decided about in one commit at most.
 const BATCH: usize = 256;
@@ -33,6 +33,8 @@ const KEPT: SignedDuration = SignedDuration::from_hours(24 * 30);
 const SWEEP: SignedDuration = SignedDuration::from_hours(1);
 /// Where an alarm comes from that was put off.
 const PUT_OFF: &str = "put off before";
+/// Where an alarm comes from that fires on when its incident is handed back.
+const HANDED_BACK: &str = "handed back";
 /// Where it is written that an incident ended.
 const OURSELVES: &str = "midwatch";
 
@@ -67,6 +69,7 @@ struct Batch {
 enum Answer {
     Arrival(oneshot::Sender<Result<Vec<Ruling>, Refusal>>, Result<Vec<Ruling>, Refusal>),
     Finished(oneshot::Sender<Result<(), Refusal>>),
+    HandedBack(oneshot::Sender<Result<Onward, Refusal>>, Result<Onward, Refusal>),
 }
 
 impl Porter {
@@ -83,6 +86,8 @@ impl Porter {
                 Noted::Finished { incident, outcome, .. } => {
                     board.finish(incident, Noted::with_a_person(*outcome), row.at);
                 }
+                // Whose alarms they are does not change by that.
+                Noted::Reopened { .. } => {}
             }
         }
         self.board = board;
@@ -164,6 +169,10 @@ impl Porter {
                     self.finish(noted, &mut batch);
                     answers.push(Answer::Finished(done));
                 }
+                Message::HandedBack { incident, by, done } => {
+                    let onward = self.anew(&incident, &by, &mut room, &mut batch);
+                    answers.push(Answer::HandedBack(done, onward));
+                }
                 Message::Orders(orders, done) => {
                     self.orders = *orders;
                     let _ = done.send(());
@@ -184,6 +193,9 @@ impl Porter {
             match answer {
                 Answer::Arrival(done, ruled) => {
                     let _ = done.send(if written.is_ok() { ruled } else { Err(Refusal::Unwritten) });
+                }
+                Answer::HandedBack(done, onward) => {
+                    let _ = done.send(if written.is_ok() { onward } else { Err(Refusal::Unwritten) });
                 }
                 Answer::Finished(done) => {
                     let _ = done.send(written.clone().map_err(|_| Refusal::Unwritten));
@@ -222,6 +234,9 @@ impl Porter {
                 Message::Finished { done, .. } => {
                     let _ = done.send(Err(Refusal::Unwritten));
                 }
+                Message::HandedBack { done, .. } => {
+                    let _ = done.send(Err(Refusal::Unwritten));
+                }
                 // Whoever reloads sees that nobody took them.
                 Message::Orders(..) => {}
             }
@@ -240,8 +255,7 @@ impl Porter {
         let mut rulings = Vec::with_capacity(alarms.len());
         let mut alarms = alarms.into_iter();
         while let Some(alarm) = alarms.next() {
-            let now = self.clock.now();
-            let ruling = match self.board.decide(&alarm, &self.orders, now, rand::random()) {
+            let ruling = match self.board.decide(&alarm, &self.orders, self.clock.now(), rand::random()) {
                 Ok(ruling) => ruling,
                 Err(error) => {
                     // An id is made of digits: this cannot be, and must not lose an alarm.
@@ -251,7 +265,7 @@ impl Porter {
                     return Err(Refusal::Unwritten);
                 }
             };
-            if let Decision::Opened { incident, salt, .. } = &ruling.decision {
+            if matches!(ruling.decision, Decision::Opened { .. }) {
                 let Some(less) = room.checked_sub(1) else {
                     // Those behind it are not looked at: nobody else knows of them either.
                     batch.refused.push(alarm);
@@ -259,16 +273,58 @@ impl Porter {
                     return Err(Refusal::Full);
                 };
                 *room = less;
-                let service = ruling.service.as_ref().and_then(|name| self.orders.catalog.get(name));
-                batch.waiting.push(Waiting::new(incident.clone(), alarm.clone(), *salt, service, now));
             }
-            self.board.apply(&alarm, &ruling, &self.orders.grouping, now);
-            self.consequences(&alarm, &ruling, batch);
-            let noted = Noted::Alarm { alarm: Box::new(alarm), ruling: ruling.clone() };
-            batch.rows.push(Row { at: now, source: source.to_owned(), message: message.cloned(), noted });
+            self.settle(alarm, &ruling, (source, message), batch);
             rulings.push(ruling);
         }
         Ok(rulings)
+    }
+
+    /// Makes the board what a ruling says, and prepares what is written and done for it.
+    fn settle(
+        &mut self,
+        alarm: Alarm,
+        ruling: &Ruling,
+        (source, message): (&str, Option<&String>),
+        batch: &mut Batch,
+    ) {
+        let now = self.clock.now();
+        if let Decision::Opened { incident, salt, .. } = &ruling.decision {
+            let service = ruling.service.as_ref().and_then(|name| self.orders.catalog.get(name));
+            batch.waiting.push(Waiting::new(incident.clone(), alarm.clone(), *salt, service, now));
+        }
+        self.board.apply(&alarm, ruling, &self.orders.grouping, now);
+        self.consequences(&alarm, ruling, batch);
+        let noted = Noted::Alarm { alarm: Box::new(alarm), ruling: ruling.clone() };
+        batch.rows.push(Row { at: now, source: source.to_owned(), message: message.cloned(), noted });
+    }
+
+    /// What still fires of an incident that was handed back is looked at anew.
+    fn anew(
+        &mut self,
+        incident: &IncidentId,
+        by: &str,
+        room: &mut usize,
+        batch: &mut Batch,
+    ) -> Result<Onward, Refusal> {
+        let alarms = match self.board.firing(incident) {
+            Firing::Nothing => return Ok(Onward::Nothing),
+            Firing::Elsewhere(other) => return Ok(Onward::In(other)),
+            Firing::Still(alarms) => alarms,
+        };
+        *room = room.checked_sub(1).ok_or(Refusal::Full)?;
+        let mut opened: Option<IncidentId> = None;
+        for alarm in alarms {
+            let after = (incident, by);
+            let ruling = self.board.anew(&alarm, &self.orders, after, opened.as_ref(), rand::random());
+            let ruling = ruling.map_err(|error| {
+                tracing::error!(%error, alarm = alarm.name, "an alarm cannot be given an incident");
+                Refusal::Unwritten
+            })?;
+            opened = opened.or_else(|| ruling.decision.incident().cloned());
+            self.settle(alarm, &ruling, (HANDED_BACK, None), batch);
+        }
+        Ok(opened.map_or(Onward::Nothing, Onward::Opened))
     }
 
     fn consequences(&mut self, alarm: &Alarm, ruling: &Ruling, batch: &mut Batch) {

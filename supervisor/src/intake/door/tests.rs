@@ -7,7 +7,10 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::{
     alarm,
-    intake::{board::Decision, inbox::Said},
+    intake::{
+        board::Decision,
+        inbox::{Noted, Said},
+    },
 };
 
 fn alarm(name: &str, state: &str, second: u32) -> Alarm {
@@ -229,4 +232,41 @@ async fn what_people_say_is_kept_until_it_is_journaled() {
     assert_eq!((unheard.len(), &unheard[0].said), (2, &note));
     inbox.heard(unheard[0].seq).await.unwrap();
     assert_eq!(inbox.unheard(10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_still_fires_of_an_incident_that_is_handed_back_has_a_new_one_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("inbox.db");
+    let first = stage(Inbox::open(&path).unwrap(), 1).await;
+    let by = "first-on-call";
+    let before = opened(&first.door.bring(vec![alarm("a", "firing", 0)], "t", None).await.unwrap());
+    let working = first.door.queue(|queue| queue.next(SystemClock.now())).unwrap();
+    let taken = Some(Outcome::TakenOver);
+    first.door.finished(before.clone(), taken, None).await.unwrap();
+    first.door.queue(|queue| queue.done(&working.incident));
+    // There is no room for it: whoever hands it back is not told that it goes on.
+    first.door.bring(vec![alarm("b", "firing", 1)], "t", None).await.unwrap();
+    assert_eq!(first.door.hand_back(before.clone(), by).await, Err(Refusal::Full));
+    first.door.queue(|queue| queue.next(SystemClock.now())).unwrap();
+    let Onward::Opened(next) = first.door.hand_back(before.clone(), by).await.unwrap() else { panic!() };
+    assert_ne!(next, before);
+    assert!(first.door.queue(|queue| queue.waits(&next)));
+    // Durable, and the same again opens no other, by this process or the next.
+    first.porter.abort();
+    let inbox = Inbox::open(&path).unwrap();
+    assert!(inbox.unfinished().await.unwrap().iter().any(|open| open.incident == next));
+    let second = stage(inbox.clone(), 1).await;
+    assert_eq!(second.door.hand_back(before.clone(), by).await.unwrap(), Onward::In(next.clone()));
+    let rows = inbox.of_incident(next.clone()).await.unwrap();
+    let Noted::Alarm { ruling, .. } = &rows[0].noted else { panic!("{rows:?}") };
+    let Decision::Opened { after, handed_back_by, .. } = &ruling.decision else { panic!("{ruling:?}") };
+    assert_eq!((after.as_ref(), handed_back_by.as_deref()), (Some(&before), Some(by)));
+    // The same trouble belongs to the new one from now on.
+    let again = second.door.bring(vec![alarm("a", "firing", 30)], "t", None).await.unwrap();
+    assert_eq!(again[0].decision.incident(), Some(&next));
+    second.door.bring(vec![alarm("a", "ok", 40)], "t", None).await.unwrap();
+    assert_eq!(second.door.hand_back(next, by).await.unwrap(), Onward::Nothing);
+    let nobody = IncidentId::parse("inc-0").unwrap();
+    assert_eq!(second.door.hand_back(nobody, by).await.unwrap(), Onward::Nothing);
 }

@@ -19,14 +19,16 @@ impl From<rusqlite::Error> for Failure {
 }
 
 const COLUMNS: &str = "seq, at, source, message, ruling";
-/// Incidents that were opened and have not ended.
+/// Incidents that were opened and have not ended, or not since they last went on after their end.
 const UNFINISHED: &str = "SELECT incident FROM intake o WHERE kind = 'opened' AND NOT EXISTS
-    (SELECT 1 FROM intake f WHERE f.incident = o.incident AND f.kind = 'finished')";
+    (SELECT 1 FROM intake f WHERE f.incident = o.incident AND f.kind = 'finished' AND f.seq > coalesce(
+        (SELECT max(seq) FROM intake r WHERE r.incident = o.incident AND r.kind = 'reopened'), 0))";
 
 pub(super) fn insert(connection: &Connection, row: &Row) -> Result<(), Failure> {
     let (kind, incident) = match &row.noted {
         Noted::Alarm { ruling, .. } => (ruling.decision.kind(), ruling.decision.incident()),
         Noted::Finished { incident, .. } => ("finished", Some(incident)),
+        Noted::Reopened { incident, .. } => ("reopened", Some(incident)),
     };
     let ruling = serde_json::to_string(&row.noted).map_err(|error| Failure::Row(0, error.to_string()))?;
     connection
@@ -71,20 +73,28 @@ pub(super) fn newest(connection: &Connection, kinds: &[&str], most: u32) -> Resu
 
 pub(super) fn unfinished(connection: &Connection) -> Result<Vec<Open>, Failure> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM intake WHERE kind = 'opened' AND incident IN ({UNFINISHED}) ORDER BY seq"
+        "SELECT {COLUMNS} FROM intake WHERE kind IN ('opened', 'reopened') AND incident IN ({UNFINISHED}) \
+         ORDER BY seq"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query([]).map_err(Failure::from).and_then(all)?;
-    let open = rows.into_iter().filter_map(|row| match row.noted {
-        Noted::Alarm { alarm, ruling } => match ruling.decision {
-            Decision::Opened { incident, salt, .. } => {
-                Some(Open { incident, alarm: *alarm, salt, at: row.at })
+    let mut unfinished: Vec<Open> = Vec::new();
+    for row in rows {
+        match row.noted {
+            Noted::Alarm { alarm, ruling } => {
+                if let Decision::Opened { incident, salt, .. } = ruling.decision {
+                    unfinished.push(Open { incident, alarm: *alarm, salt, at: row.at });
+                }
             }
-            _ => None,
-        },
-        Noted::Finished { .. } => None,
-    });
-    Ok(open.collect())
+            Noted::Reopened { incident, .. } => {
+                if let Some(open) = unfinished.iter_mut().find(|open| open.incident == incident) {
+                    open.at = row.at;
+                }
+            }
+            Noted::Finished { .. } => {}
+        }
+    }
+    Ok(unfinished)
 }
 
 pub(super) fn forget(connection: &Connection, before: Timestamp) -> Result<usize, Failure> {
@@ -130,7 +140,8 @@ pub(super) fn ended_among(
     connection: &Connection,
     incidents: Vec<IncidentId>,
 ) -> Result<Vec<IncidentId>, rusqlite::Error> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM intake WHERE incident = ?1 AND kind = 'finished')";
+    let sql = "SELECT EXISTS (SELECT 1 FROM intake WHERE incident = ?1 AND kind = 'finished' AND seq > coalesce(
+        (SELECT max(seq) FROM intake WHERE incident = ?1 AND kind = 'reopened'), 0))";
     let mut statement = connection.prepare_cached(sql)?;
     let mut ended = Vec::new();
     for incident in incidents {

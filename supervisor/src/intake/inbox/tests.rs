@@ -22,7 +22,7 @@ fn row(second: i64, decision: Decision) -> Row {
 }
 
 fn opened(second: i64, n: u32) -> Row {
-    row(second, Decision::Opened { incident: incident(n), salt: n, after: None })
+    row(second, Decision::Opened { incident: incident(n), salt: n, after: None, handed_back_by: None })
 }
 
 fn finished(second: i64, n: u32) -> Row {
@@ -48,6 +48,27 @@ async fn what_is_written_is_read_again_by_another_process() {
     assert_eq!(open.iter().map(|open| (&open.incident, open.salt)).collect::<Vec<_>>(), [(&incident(1), 1)]);
     assert_eq!(inbox.of_incident(incident(1)).await.unwrap().len(), 2);
     assert_eq!(inbox.newest(&["joined", "finished"], 1).await.unwrap(), [finished(7, 2)]);
+}
+
+#[tokio::test]
+async fn an_incident_that_goes_on_after_its_end_has_not_ended_until_it_ends_again() {
+    let inbox = Inbox::in_memory().unwrap();
+    let reopened = |second| {
+        let request = RequestId::parse("req-1").unwrap();
+        let noted = Noted::Reopened { incident: incident(1), request, by: "first-on-call".to_owned() };
+        Row { at: at(second), source: "desk".to_owned(), message: None, noted }
+    };
+    inbox.append(vec![opened(0, 1), finished(5, 1), opened(6, 2), finished(7, 2)]).await.unwrap();
+    for second in [10, 20] {
+        assert_eq!(inbox.unfinished().await.unwrap(), []);
+        assert_eq!(inbox.ended_among(vec![incident(1)]).await.unwrap(), [incident(1)]);
+        inbox.append(vec![reopened(second)]).await.unwrap();
+        let open = inbox.unfinished().await.unwrap();
+        assert_eq!(open.len(), 1, "{open:?}");
+        assert_eq!((&open[0].incident, open[0].salt, open[0].at), (&incident(1), 1, at(second)));
+        assert_eq!(inbox.ended_among(vec![incident(1), incident(2)]).await.unwrap(), [incident(2)]);
+        inbox.append(vec![finished(second + 5, 1)]).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -78,6 +78,9 @@ async fn whoever_takes_an_incident_over_has_it() {
         }
         assert!(bench.office.file(&bench.asker, asking()).await.unwrap_err().is(Trouble::Held));
         assert!(bench.office.raise(&bench.first, &open).await.unwrap_err().is(Trouble::Held));
+        if stop {
+            continue;
+        }
         let back = bench.office.hand_back(&bench.second, &incident(), "").unwrap();
         assert_eq!(back.state, HoldState::Working);
         void(&bench, &permit, "what was void stays void");
