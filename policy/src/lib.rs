@@ -22,8 +22,8 @@ mod screen;
 
 pub use action::{Action, ActionKind, BlastRadius, ExpectedState, Inverse, Plan, PlanStep, Risk};
 pub use approval::{
-    Applicable, Asking, Cited, Fetched, Held, Hold, HoldState, Outcome, RequestEvent, RequestState,
-    RequestView, Raised, GivenBack, RunbookRef, Shown, StepError, Void, WireError,
+    Applicable, Asking, Cited, Fetched, GivenBack, Held, Hold, HoldState, Outcome, Raised, RequestEvent,
+    RequestState, RequestView, RunbookRef, Shown, StepError, Void, WireError,
 };
 pub use calendar::{Calendar, CalendarError, Freeze};
 pub use catalog::{

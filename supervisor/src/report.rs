@@ -6,7 +6,7 @@ pub mod quote;
 mod timeline;
 
 use midwatch_agents::{finding::Finding, signals::Signals, sweep::Sweep};
-use midwatch_policy::{CauseKind, Plan, Timestamp, Verdict};
+use midwatch_policy::{CauseKind, HoldState, Plan, Timestamp, Verdict};
 
 use crate::{
     alarm::AlarmState,
@@ -41,8 +41,8 @@ pub struct Story {
     pub proposal: Option<RunProposal>,
     /// What was proposed to undo an action that did not help.
     pub undo: Option<RunProposal>,
-    /// Who holds the incident, if a person does.
-    pub held: Option<String>,
+    /// Who holds the incident, if a person does, and how.
+    pub held: Option<(HoldState, String)>,
     /// When it was proposed and when it was answered.
     pub proposed_at: Option<Timestamp>,
     /// Each answer: when, how and who.

@@ -78,7 +78,9 @@ fn said(row: &Row) -> (String, String) {
             };
             (alarm.name.clone(), why)
         }
-        Noted::Reopened { request, by, .. } => ("midwatch".to_owned(), format!("{by} raised {request} again")),
+        Noted::Reopened { request, by, .. } => {
+            ("midwatch".to_owned(), format!("{by} raised {request} again"))
+        }
         Noted::Finished { outcome, why, .. } => {
             let outcome = outcome.and_then(|outcome| serde_json::to_value(outcome).ok());
             let outcome = outcome.and_then(|value| value.as_str().map(str::to_owned));

@@ -10,9 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use midwatch_policy::{
-    CallerKind, Hold, HoldState, PermitId, RequestId, RequestState, RequestView, Shown,
-};
+use midwatch_policy::{CallerKind, Hold, HoldState, PermitId, RequestId, RequestState, RequestView, Shown};
 use serde::Serialize;
 
 use crate::{

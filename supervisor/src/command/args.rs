@@ -105,7 +105,7 @@ pub enum Command {
     Approve(ApproveArgs),
     /// Decline a request
     Decline(DeclineArgs),
-    /// Have a request that ended planned and asked anew
+    /// Have a request that ended planned and asked anew; `serve` goes on with its incident
     Raise(RaiseArgs),
     /// Take a permit back
     Permits(PermitsArgs),
@@ -304,9 +304,9 @@ pub enum IncidentsCommand {
     },
     /// Take one over: Midwatch withdraws its requests and only reads and notes
     Take(HoldArgs),
-    /// Stop Midwatch's work on one
+    /// Stop Midwatch's work on one, for good
     Stop(HoldArgs),
-    /// Hand one back to Midwatch
+    /// Hand one back that was taken over; where it has ended, `serve` looks at what still fires anew
     Return(HoldArgs),
 }
 

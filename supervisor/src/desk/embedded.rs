@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use futures::future::{BoxFuture, ready};
 use midwatch_policy::{
-    Action, Asking, Catalog, Clock, Digest, GivenBack, Hold, IncidentId, Outcome, PermitId, PublicKeys, RequestId,
-    RequestState, RequestView, SignedDuration,
+    Action, Asking, Catalog, Clock, Digest, GivenBack, Hold, IncidentId, Outcome, PermitId, PublicKeys,
+    RequestId, RequestState, RequestView, SignedDuration,
 };
 use midwatch_remediation::{Offer, PermitSource, SourceError};
 

@@ -369,7 +369,7 @@ impl Incident<'_> {
         let note = if hold.note.is_empty() { String::new() } else { format!(": {}", hold.note) };
         let text = format!("{who} {did}{note}");
         self.case.recorder.note(Event::Held { state: hold.state, by: who, text: text.clone() });
-        self.story.held = Some(text);
+        self.story.held = Some((hold.state, text));
         Some(Outcome::TakenOver)
     }
 }

@@ -70,7 +70,10 @@ impl Incident<'_> {
             return Some(Outcome::Escalated);
         };
         if service.autonomy != Autonomy::Ask {
-            let why = format!("{by} wants to {action}, and the catalog does not let Midwatch act on {service}", service = service.name);
+            let why = format!(
+                "{by} wants to {action}, and the catalog does not let Midwatch act on {service}",
+                service = service.name
+            );
             self.escalate(None, &why);
             return Some(Outcome::Escalated);
         }

@@ -174,7 +174,11 @@ mod tests {
         assert_eq!(all.len(), 2);
         let third = all.iter().find(|one| one.head.incident == ids[2]).unwrap();
         assert_eq!((third.alarm.as_deref(), third.outcome.as_deref()), (Some("late"), Some("escalated")));
-        assert_eq!(journal.forget("2026-11-26T00:00:00Z".parse().unwrap(), 10).await.unwrap(), 1);
+        // What goes on after its end is not over.
+        let reopened = vec![draft("2026-11-26T00:00:00Z", "reopened", json!({}))];
+        journal.append(&ids[2], 3, reopened).await.unwrap();
+        assert_eq!(journal.forget("2026-11-26T00:00:00Z".parse().unwrap(), 10).await.unwrap(), 0);
+        assert_eq!(journal.forget("2026-11-27T00:00:00Z".parse().unwrap(), 10).await.unwrap(), 1);
         assert_eq!(journal.kept(&mine).await.unwrap(), None);
         assert_eq!(journal.read(&ids[1]).await.unwrap().len(), 2, "it is not over");
     }

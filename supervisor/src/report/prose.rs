@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use midwatch_policy::CauseKind;
+use midwatch_policy::{CauseKind, HoldState};
 
 use crate::{
     case::Case,
@@ -25,7 +25,7 @@ pub(super) fn summary(case: &Case, story: &Story, diagnosis: &Diagnosis, outcome
         Outcome::Resolved => format!("The alarm `{alarm}`{about} was resolved by an approved action."),
         Outcome::Escalated => format!("The alarm `{alarm}`{about} needs a person."),
         Outcome::TakenOver => {
-            let held = story.held.as_deref().unwrap_or("a person holds it");
+            let held = story.held.as_ref().map_or("a person holds it", |(_, text)| text.as_str());
             format!("The alarm `{alarm}`{about} is in a person's hands: {held}.")
         }
     };
@@ -73,7 +73,8 @@ pub(super) fn summary(case: &Case, story: &Story, diagnosis: &Diagnosis, outcome
 /// What a person should do next.
 pub(super) fn next_steps(case: &Case, story: &Story, diagnosis: &Diagnosis, outcome: Outcome) -> Vec<String> {
     let mut steps = Vec::new();
-    if outcome == Outcome::TakenOver {
+    let stopped = story.held.as_ref().is_some_and(|(state, _)| *state == HoldState::Stopped);
+    if outcome == Outcome::TakenOver && !stopped {
         steps.push(format!(
             "Hand it back with `midwatch incidents return {}` if Midwatch should go on.",
             case.opened.id

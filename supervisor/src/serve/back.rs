@@ -187,9 +187,7 @@ impl Back {
             return Ok(Settled::Yes);
         }
         let entries = site.journal.read(incident).await.map_err(|error| error.to_string())?;
-        let seen = |entry: &Entry| {
-            matches!(event_of(entry), Some(Event::HandedBack { returned_at, .. }) if returned_at == hold.at)
-        };
+        let seen = |entry: &Entry| matches!(event_of(entry), Some(Event::HandedBack { returned_at, .. }) if returned_at == hold.at);
         if entries.iter().any(seen) {
             return Ok(Settled::Yes);
         }

@@ -205,9 +205,11 @@ pub async fn run(start: Start, listening: impl FnOnce(SocketAddr)) -> Result<(),
         }));
     }
     let state = (Back::new(Arc::clone(&crew)), closed.clone());
-    reading.spawn(upkeep.clone().keep("what people gave back", closed.clone(), state, |(back, closed)| {
-        Box::pin(back.run(closed))
-    }));
+    reading.spawn(
+        upkeep.clone().keep("what people gave back", closed.clone(), state, |(back, closed)| {
+            Box::pin(back.run(closed))
+        }),
+    );
     let mut working = JoinSet::new();
     let state = (crew, closed.clone(), config.grace);
     working.spawn(upkeep.keep("work", closed.clone(), state, |(crew, closed, grace)| {

@@ -22,9 +22,8 @@ impl Office {
             for record in tx.raised_for(&who.name, since, MOST)? {
                 raised.push(people.settled(record, now)?.view(now)?);
             }
-            let recent = |hold: &Hold| {
-                hold.state == HoldState::Working && hold.at.is_some_and(|at| at > since)
-            };
+            let recent =
+                |hold: &Hold| hold.state == HoldState::Working && hold.at.is_some_and(|at| at > since);
             let mut returned = tx.holds_of(&who.name)?;
             returned.retain(recent);
             returned.sort_by_key(|hold| hold.at);

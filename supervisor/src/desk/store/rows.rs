@@ -319,8 +319,7 @@ impl Tx<'_> {
             "SELECT hold FROM holds h WHERE EXISTS (SELECT 1 FROM seals WHERE incident = h.incident AND \
              asker = ?1) OR EXISTS (SELECT 1 FROM requests WHERE incident = h.incident AND asker = ?1)",
         )?;
-        let texts: Vec<String> =
-            statement.query_map([asker], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let texts: Vec<String> = statement.query_map([asker], |row| row.get(0))?.collect::<Result<_, _>>()?;
         texts.iter().map(|text| parse(text)).collect()
     }
 

@@ -311,9 +311,10 @@ fn a_board_that_is_made_again_from_what_was_decided_decides_the_same() {
 
 #[test]
 fn all_that_fires_of_an_incident_goes_on_in_one_with_what_it_was_about_first() {
-    let orders = Orders::new(Arc::new(Catalog::parse(CATALOG).unwrap()), Quiet::default(), Grouping::default());
+    let orders =
+        Orders::new(Arc::new(Catalog::parse(CATALOG).unwrap()), Quiet::default(), Grouping::default());
     let mut board = Board::default();
-    let mut bring = |board: &mut Board, alarm: Alarm| {
+    let bring = |board: &mut Board, alarm: Alarm| {
         let ruling = board.decide(&alarm, &orders, alarm.at, 7).unwrap();
         board.apply(&alarm, &ruling, &orders.grouping, alarm.at);
         ruling.decision.incident().unwrap().clone()

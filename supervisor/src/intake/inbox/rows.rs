@@ -140,7 +140,8 @@ pub(super) fn ended_among(
     connection: &Connection,
     incidents: Vec<IncidentId>,
 ) -> Result<Vec<IncidentId>, rusqlite::Error> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM intake WHERE incident = ?1 AND kind = 'finished' AND seq > coalesce(
+    let sql =
+        "SELECT EXISTS (SELECT 1 FROM intake WHERE incident = ?1 AND kind = 'finished' AND seq > coalesce(
         (SELECT max(seq) FROM intake WHERE incident = ?1 AND kind = 'reopened'), 0))";
     let mut statement = connection.prepare_cached(sql)?;
     let mut ended = Vec::new();

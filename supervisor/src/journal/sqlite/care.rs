@@ -46,6 +46,8 @@ pub(super) fn forget(connection: &Connection, before: Timestamp, most: u32) -> R
         .prepare_cached(
             "SELECT incident FROM heads WHERE opened < ?1 AND EXISTS (SELECT 1 FROM entries
                  WHERE kind = 'reported' AND entries.incident = heads.incident AND at < ?1)
+                 AND NOT EXISTS (SELECT 1 FROM entries
+                     WHERE kind = 'reopened' AND entries.incident = heads.incident AND at >= ?1)
              ORDER BY opened LIMIT ?2",
         )?
         .query_map(params![before, most], |row| row.get::<_, String>(0))?

@@ -32,7 +32,7 @@ async fn an_asker_is_told_of_its_own_requests_that_were_raised_and_nobody_else_i
     office.decline(&bench.first, &other, "no").unwrap();
     raised(&bench, &other).await;
     let given = office.given_back(&bench.asker).unwrap();
-    assert_eq!(given.raised, [one.clone()]);
+    assert_eq!(given.raised, std::slice::from_ref(&one));
     let another = Principal::asker("another-supervisor");
     assert_eq!(office.given_back(&another).unwrap(), GivenBack::default());
     for who in [&bench.first, &bench.server] {
