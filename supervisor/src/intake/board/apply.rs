@@ -27,7 +27,14 @@ impl Board {
         let key = AlarmKey::of(alarm);
         self.see(&key, alarm, grouping, now);
         match &ruling.decision {
-            Decision::Opened { incident, .. } => {
+            Decision::Opened { incident, after, handed_back_by, .. } => {
+                // What comes from now on is not for the one that was handed back.
+                if handed_back_by.is_some()
+                    && let Some(before) = after
+                    && let Some(before) = self.groups.get_mut(before)
+                {
+                    before.finished = Some(Finished { at: now, with_a_person: false });
+                }
                 let group = Group {
                     lead: key.clone(),
                     lead_service: ruling.service.clone(),
