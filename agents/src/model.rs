@@ -8,6 +8,7 @@ mod guardrail;
 mod message;
 mod request;
 mod response;
+mod size;
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,6 +25,7 @@ pub use message::{
 };
 pub use request::{Guardrail, Inference, ModelRequest, ToolChoice, ToolConfig, ToolEntry, ToolSpec};
 pub use response::{ModelResponse, StopReason, Usage};
+pub(crate) use size::json_bytes;
 
 /// How long one call may take, and what ends it early.
 #[derive(Debug, Clone)]

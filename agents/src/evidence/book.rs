@@ -192,23 +192,26 @@ fn canonical(value: &Value) -> String {
                 out.push(']');
             }
             Value::Object(object) => {
-                let mut keys: Vec<&String> = object.keys().collect();
-                keys.sort_unstable();
+                let mut fields: Vec<(&String, &Value)> = object.iter().collect();
+                fields.sort_unstable_by_key(|(key, _)| *key);
                 out.push('{');
-                for (n, key) in keys.into_iter().enumerate() {
+                for (n, (key, child)) in fields.into_iter().enumerate() {
                     if n > 0 {
                         out.push(',');
                     }
-                    out.push_str(&Value::String(key.clone()).to_string());
+                    text(key, out);
                     out.push(':');
-                    if let Some(child) = object.get(key) {
-                        write(child, out);
-                    }
+                    write(child, out);
                 }
                 out.push('}');
             }
+            Value::String(plain) => text(plain, out),
             plain => out.push_str(&plain.to_string()),
         }
+    }
+    fn text(text: &str, out: &mut String) {
+        // A text can always be written as JSON.
+        out.push_str(&serde_json::to_string(text).unwrap_or_default());
     }
     let mut out = String::new();
     write(value, &mut out);

@@ -46,8 +46,7 @@ impl ModelRequest {
     /// UTF-8 bytes of everything the provider will read: an upper bound of the input tokens, since
     /// a token is at least one byte. Overhead of the provider's own framing is not in it.
     pub fn bytes(&self) -> u64 {
-        let body = serde_json::to_vec(self).map_or(0, |bytes| bytes.len());
-        u64::try_from(body).unwrap_or(u64::MAX)
+        super::size::json_bytes(self)
     }
 }
 
@@ -137,12 +136,12 @@ mod schema_as_json {
     use serde_json::Value;
 
     #[derive(Serialize, Deserialize)]
-    struct Wrapped {
-        json: Value,
+    struct Wrapped<T> {
+        json: T,
     }
 
     pub(super) fn serialize<S: Serializer>(schema: &Value, serializer: S) -> Result<S::Ok, S::Error> {
-        Wrapped { json: schema.clone() }.serialize(serializer)
+        Wrapped { json: schema }.serialize(serializer)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {

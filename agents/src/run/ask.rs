@@ -107,10 +107,10 @@ impl<'r, 'a> Asker<'r, 'a> {
         must: Option<&str>,
     ) -> Result<Option<ModelResponse>, Ended> {
         loop {
-            let mut request = conversation.request(self.model().id(), must);
+            let request = conversation.request(self.model().id(), must);
             request.guardrail.clone_from(&self.ctx.guardrail);
             request.metadata.insert("specialist".to_owned(), self.specialist.name.clone());
-            match self.one(&request).await {
+            match self.one(request).await {
                 Ok(response) => return Ok(Some(response)),
                 Err(Failed { ended: Ended::ModelError(ModelErrorKind::ContextTooLong), .. }) => {
                     return if conversation.shrink() { Ok(None) } else { Err(Ended::ContextFull) };

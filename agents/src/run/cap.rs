@@ -2,23 +2,22 @@
 
 use serde_json::{Value, json};
 
+use crate::model::json_bytes;
+
 /// `value` with at most about `most` bytes of JSON. Evidence keeps the whole; the model is told.
-pub(super) fn cap(value: &Value, most: usize) -> Value {
-    if size(value) <= most {
+pub(super) fn cap(value: &Value, most: u64) -> Value {
+    let fits = |value: &Value| json_bytes(value) <= most;
+    if fits(value) {
         return value.clone();
     }
     for (items, text) in [(50, 2_000), (20, 600), (8, 300), (3, 160), (1, 80)] {
         let smaller = shorten(value, items, text);
-        if size(&smaller) <= most {
+        if fits(&smaller) {
             return smaller;
         }
     }
     let evidence = value.get("evidence").cloned().unwrap_or(Value::Null);
     json!({ "evidence": evidence, "shortened": "the result is too large to show: ask for less" })
-}
-
-fn size(value: &Value) -> usize {
-    value.to_string().len()
 }
 
 fn shorten(value: &Value, items: usize, text: usize) -> Value {

@@ -7,24 +7,22 @@ use super::{cap::cap, lean};
 use crate::{
     model::{
         CachePoint, Content, Inference, Message, ModelRequest, Role, SystemBlock, ToolChoice, ToolConfig,
-        ToolEntry, ToolResult, ToolResultContent, ToolSpec, ToolStatus,
+        ToolEntry, ToolResult, ToolResultContent, ToolSpec, ToolStatus, json_bytes,
     },
     specialist::Specialist,
 };
 
 /// Bytes of one tool result that a model is shown.
-const RESULT: usize = 10_000;
+const RESULT: u64 = 10_000;
 /// Bytes of all tool results in the window.
-const WINDOW: usize = 60_000;
+const WINDOW: u64 = 60_000;
 
 /// What is sent, turn after turn.
 #[derive(Debug)]
 pub(super) struct Conversation {
-    system: Vec<SystemBlock>,
-    tools: Vec<ToolEntry>,
-    messages: Vec<Message>,
-    window: usize,
-    max_tokens: u32,
+    /// One request that grows: nothing of it is written anew for a turn.
+    request: ModelRequest,
+    window: u64,
 }
 
 impl Conversation {
@@ -38,68 +36,64 @@ impl Conversation {
         if several_turns {
             head.push(Content::CachePoint(CachePoint::default()));
         }
-        let entries: Vec<ToolEntry> = tools
-            .into_iter()
-            .map(|tool| {
-                let input_schema = lean::schema(&tool.input_schema);
-                ToolEntry::ToolSpec(ToolSpec { input_schema, ..tool })
-            })
-            .collect();
-        Self {
+        let entries = tools.into_iter().map(|tool| {
+            let input_schema = lean::schema(&tool.input_schema);
+            ToolEntry::ToolSpec(ToolSpec { input_schema, ..tool })
+        });
+        let request = ModelRequest {
             // The provider reads tools, then system, then messages: this point is for both.
             system: vec![
                 SystemBlock::Text(specialist.prompt.clone()),
                 SystemBlock::CachePoint(CachePoint::default()),
             ],
-            tools: entries,
             messages: vec![Message::user(head)],
-            window: WINDOW,
-            max_tokens: specialist.max_output_tokens,
-        }
-    }
-
-    /// The next request; `must` is the tool the model has to call, if it has to.
-    pub(super) fn request(&self, model: &str, must: Option<&str>) -> ModelRequest {
-        let mut messages = self.messages.clone();
-        // The results so far are read again in the next turn, if there is one.
-        if let (None, Some(last)) = (must, messages.iter_mut().skip(1).last()) {
-            last.content.push(Content::CachePoint(CachePoint::default()));
-        }
-        ModelRequest {
-            model_id: model.to_owned(),
-            system: self.system.clone(),
-            messages,
             inference: Inference {
-                max_tokens: Some(self.max_tokens),
+                max_tokens: Some(specialist.max_output_tokens),
                 temperature: Some(0.0),
                 ..Inference::default()
             },
-            tools: Some(ToolConfig {
-                tools: self.tools.clone(),
-                tool_choice: must.map(|name| ToolChoice::Tool { name: name.to_owned() }),
-            }),
+            tools: Some(ToolConfig { tools: entries.collect(), tool_choice: None }),
             ..ModelRequest::default()
+        };
+        Self { request, window: WINDOW }
+    }
+
+    /// The next request; `must` is the tool the model has to call, if it has to.
+    pub(super) fn request(&mut self, model: &str, must: Option<&str>) -> &mut ModelRequest {
+        let request = &mut self.request;
+        model.clone_into(&mut request.model_id);
+        if let Some(tools) = &mut request.tools {
+            tools.tool_choice = must.map(|name| ToolChoice::Tool { name: name.to_owned() });
         }
+        for message in request.messages.iter_mut().skip(1) {
+            message.content.retain(|block| !matches!(block, Content::CachePoint(_)));
+        }
+        // The results so far are read again in the next turn, if there is one.
+        if let (None, Some(last)) = (must, request.messages.iter_mut().skip(1).last()) {
+            last.content.push(Content::CachePoint(CachePoint::default()));
+        }
+        request
     }
 
     /// What the model said.
     pub(super) fn said(&mut self, message: Message) {
-        self.messages.push(message);
+        self.request.messages.push(message);
     }
 
     /// What our side says; joined to what it said last, since two messages of one side in a row are
     /// refused.
     pub(super) fn tell(&mut self, content: Vec<Content>) {
-        match self.messages.last_mut() {
+        let messages = &mut self.request.messages;
+        match messages.last_mut() {
             Some(last) if last.role == Role::User => last.content.extend(content),
-            _ => self.messages.push(Message::user(content)),
+            _ => messages.push(Message::user(content)),
         }
         self.slide();
     }
 
     /// Leaves out what only the model that thought it can read again.
     pub(super) fn forget_reasoning(&mut self) {
-        for message in &mut self.messages {
+        for message in &mut self.request.messages {
             message.content.retain(|block| !matches!(block, Content::ReasoningContent(_)));
         }
     }
@@ -115,27 +109,25 @@ impl Conversation {
 
     /// Leaves out the oldest results until the rest fits the window.
     fn slide(&mut self) {
-        let mut bytes: usize = self.messages.iter().flat_map(Message::tool_results).map(size).sum();
-        let newest = self.messages.len().saturating_sub(1);
-        for message in self.messages.iter_mut().take(newest) {
+        let messages = &mut self.request.messages;
+        let mut bytes: u64 = messages.iter().flat_map(Message::tool_results).map(json_bytes).sum();
+        let newest = messages.len().saturating_sub(1);
+        for message in messages.iter_mut().take(newest) {
             for block in &mut message.content {
                 let Content::ToolResult(result) = block else { continue };
                 if bytes <= self.window {
                     return;
                 }
-                let before = size(result);
+                let before = json_bytes(result);
                 let small = left_out(result);
-                if size(&small) < before {
-                    bytes = bytes - before + size(&small);
+                let after = json_bytes(&small);
+                if after < before {
+                    bytes = bytes - before + after;
                     *result = small;
                 }
             }
         }
     }
-}
-
-fn size(result: &ToolResult) -> usize {
-    serde_json::to_string(result).map_or(0, |text| text.len())
 }
 
 fn left_out(result: &ToolResult) -> ToolResult {

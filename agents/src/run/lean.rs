@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::cap::cap;
 
 /// Bytes of one part of the sweep that a model is shown.
-const PART: usize = 6_000;
+const PART: u64 = 6_000;
 /// Points of a series: the last ones.
 const POINTS: usize = 5;
 /// Patterns that did not change, as a background.

@@ -8,6 +8,7 @@
 //! The incident's state is read from here and nowhere else; a table of current state beside it
 //! was rejected, since the two would disagree one day.
 
+mod chain;
 pub mod export;
 mod sqlite;
 
@@ -18,12 +19,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+pub use chain::verify;
 pub use sqlite::{SqliteJournal, default_store};
-
-/// `prev` of the first entry.
-const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
-/// Version of the entry's form, part of what is hashed.
-const FORM: u32 = 1;
 
 /// Future of a journal call.
 pub type JournalFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send + 'a>>;
@@ -165,59 +162,6 @@ pub trait Journal: Send + Sync + std::fmt::Debug {
 /// SHA-256 in lower-case hex.
 pub fn digest(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
-}
-
-fn canonical<T: Serialize>(value: &T) -> Result<String, JournalError> {
-    serde_json_canonicalizer::to_string(value).map_err(JournalError::Canonical)
-}
-
-#[derive(Serialize)]
-struct Hashed<'a> {
-    form: u32,
-    incident: &'a IncidentId,
-    seq: u32,
-    at: Timestamp,
-    kind: &'a str,
-    body: &'a Value,
-    prev: &'a str,
-}
-
-/// Chains one draft behind the entry whose hash is `prev`.
-fn chain(incident: &IncidentId, seq: u32, prev: &str, draft: Draft) -> Result<Entry, JournalError> {
-    let Draft { at, kind, body } = draft;
-    // What canonical JSON cannot tell apart (integers past 2^53, -0) must not enter the hash.
-    let body = serde_json::from_str(&canonical(&body)?).map_err(JournalError::Canonical)?;
-    let hashed = Hashed { form: FORM, incident, seq, at, kind: &kind, body: &body, prev };
-    let hash = digest(canonical(&hashed)?.as_bytes());
-    Ok(Entry { incident: incident.clone(), seq, at, kind, body, prev: prev.to_owned(), hash })
-}
-
-/// Checks a whole chain, from its first entry to its head.
-pub fn verify(entries: &[Entry], head: &Head) -> Result<(), JournalError> {
-    let broken = |seq, problem: &str| JournalError::Broken {
-        incident: head.incident.to_string(),
-        seq,
-        problem: problem.to_owned(),
-    };
-    let mut prev = GENESIS.to_owned();
-    let mut next = 1;
-    for entry in entries {
-        let seq = next;
-        next += 1;
-        if entry.seq != seq || entry.incident != head.incident {
-            return Err(broken(seq, "an entry is missing or belongs elsewhere"));
-        }
-        let draft = Draft { at: entry.at, kind: entry.kind.clone(), body: entry.body.clone() };
-        let again = chain(&head.incident, seq, &prev, draft)?;
-        if again != *entry {
-            return Err(broken(seq, "its hash does not match its content"));
-        }
-        prev = again.hash;
-    }
-    if u32::try_from(entries.len()).ok() != Some(head.entries) || prev != head.hash {
-        return Err(broken(next, "entries are missing at the end"));
-    }
-    Ok(())
 }
 
 /// Checks the bytes of every piece of evidence that the entries refer to against its digest, and

@@ -4,7 +4,11 @@ use midwatch_policy::{IncidentId, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::Failure;
-use crate::journal::{Draft, Entry, GENESIS, Head, JournalError, canonical, chain, digest, verify};
+use crate::journal::{
+    Draft, Entry, Head, JournalError,
+    chain::{Chain, GENESIS, Link, canonical},
+    digest,
+};
 
 pub(super) fn head_of(
     connection: &Connection,
@@ -33,13 +37,16 @@ pub(super) fn append(
     let mut opened = None;
     for draft in drafts {
         version += 1;
-        let entry = chain(incident, version, &prev, draft)?;
-        let at = entry.at.to_string();
-        connection.prepare_cached("INSERT INTO entries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(
-            params![incident.as_str(), version, at, entry.kind, canonical(&entry.body)?, prev, entry.hash],
-        )?;
+        let Draft { at, kind, body } = draft;
+        let body = canonical(&body)?;
+        let link = Link { incident, seq: version, at, kind: &kind, body: &body, prev: &prev };
+        let hash = link.hash()?;
+        let at = at.to_string();
+        connection
+            .prepare_cached("INSERT INTO entries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+            .execute(params![incident.as_str(), version, at, kind, body, prev, hash])?;
         opened.get_or_insert(at);
-        prev = entry.hash;
+        prev = hash;
     }
     connection
         .prepare_cached(
@@ -87,6 +94,8 @@ pub(super) fn read(connection: &Connection, incident: &IncidentId) -> Result<Vec
             row.get(5)?,
         ))
     })?;
+    let head = head_of(connection, incident)?;
+    let mut chain = head.as_ref().map(Chain::to);
     let mut entries = Vec::new();
     for row in rows {
         let (seq, at, kind, text, prev, hash) = row?;
@@ -105,19 +114,11 @@ pub(super) fn read(connection: &Connection, incident: &IncidentId) -> Result<Vec
         if canonical(&body)? != text {
             return Err(broken("its body is not as it was written").into());
         }
-        entries.push(Entry { incident: incident.clone(), seq, at, kind, body, prev, hash });
+        let entry = Entry { incident: incident.clone(), seq, at, kind, body, prev, hash };
+        let Some(chain) = &mut chain else { return Err(broken("its head is missing").into()) };
+        chain.follow(&entry, &text)?;
+        entries.push(entry);
     }
-    match head_of(connection, incident)? {
-        Some(head) => verify(&entries, &head)?,
-        None if entries.is_empty() => {}
-        None => {
-            return Err(JournalError::Broken {
-                incident: incident.to_string(),
-                seq: 0,
-                problem: "its head is missing".to_owned(),
-            }
-            .into());
-        }
-    }
+    chain.map_or(Ok(()), Chain::end)?;
     Ok(entries)
 }
