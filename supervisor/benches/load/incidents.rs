@@ -68,7 +68,15 @@ async fn sites(world: &Apart, dir: &Path, ledger: &Ledger) -> Vec<Site> {
     sites
 }
 
-pub async fn measure(dir: &Path, most: usize) {
+/// So many incidents altogether, so many at once.
+pub type Plays = Vec<(usize, usize)>;
+
+/// More and more at once, up to all of them.
+pub fn rising(most: usize) -> Plays {
+    vec![(most / 4, most / 8), (most / 2, most / 4), (most, most / 2), (most, most)]
+}
+
+pub async fn measure(dir: &Path, plays: Plays) {
     let world = Apart::start();
     let dir = tempfile::tempdir_in(dir).unwrap();
     let ceilings = Ceilings {
@@ -82,10 +90,8 @@ pub async fn measure(dir: &Path, most: usize) {
     let salt = AtomicUsize::new(1);
     // What is set up at first use is no incident's cost.
     play(&sites, &world, (2, 2), &salt).await;
-    for (count, active) in [(most / 4, most / 8), (most / 2, most / 4), (most, most / 2), (most, most)] {
-        if active > 0 {
-            play(&sites, &world, (count, active), &salt).await;
-        }
+    for (count, active) in plays.into_iter().filter(|(_, active)| *active > 0) {
+        play(&sites, &world, (count, active), &salt).await;
     }
     replayed(sites[0].journal.as_ref()).await;
 }
@@ -119,14 +125,15 @@ async fn play(sites: &Arc<Vec<Site>>, world: &Apart, (count, active): (usize, us
     let seconds = begun.elapsed().as_secs_f64();
     let cpu = (process.cpu() - cpu).as_secs_f64();
     let each = cpu * 1e3 / count as f64;
-    let memory = (peak.load(Ordering::Relaxed) as f64 - memory).max(0.0);
+    let peak = peak.load(Ordering::Relaxed) as f64;
+    let memory = (peak - memory).max(0.0);
     let (half, late) = (percentile(&mut summaries, 50), percentile(&mut summaries, 99));
     row(
         &format!("{count} whole incidents, {active} at once"),
         &format!(
             "{:.0} an hour beside the world; {each:.1} ms CPU an incident, so {:.0} an hour on 2 cores; \
-             first summary {half:.0} ms (p50), {late:.0} ms (p99); {memory:.0} MB more, {:.2} MB an active \
-             incident; {problems} problems in reports",
+             first summary {half:.0} ms (p50), {late:.0} ms (p99); {peak:.0} MB, {memory:.0} MB more than before, \
+             {:.2} MB an active incident; {problems} problems in reports",
             count as f64 / seconds * 3600.0,
             2.0 * 3600.0 / (each / 1e3),
             memory / active as f64,

@@ -6,7 +6,7 @@
 //! the peer's measurement has.
 //!
 //! `load [PART…] [--python FILE] [--incidents N] [--dir DIR]`; parts: peer, journal, incidents,
-//! storm, recovery.
+//! active, storm, recovery.
 
 #![allow(
     clippy::unwrap_used,
@@ -33,6 +33,9 @@ mod storm;
 mod world;
 
 use std::path::PathBuf;
+
+/// Incidents that are at work at once, of `active`.
+const ACTIVE: usize = 1_000;
 
 /// What to measure.
 struct Wanted {
@@ -87,7 +90,10 @@ fn main() {
         runtime.block_on(journal::measure(&wanted.dir));
     }
     if wanted.has("incidents") {
-        runtime.block_on(incidents::measure(&wanted.dir, wanted.incidents));
+        runtime.block_on(incidents::measure(&wanted.dir, incidents::rising(wanted.incidents)));
+    }
+    if wanted.has("active") {
+        runtime.block_on(incidents::measure(&wanted.dir, vec![(ACTIVE, ACTIVE)]));
     }
     if wanted.has("storm") {
         runtime.block_on(storm::measure(&wanted.dir));
