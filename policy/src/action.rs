@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AwsName, ServiceName};
+use crate::{
+    id::{AwsName, ServiceName},
+    terms::Terms,
+};
 
 /// One change to one service. The typed, complete arguments of a mutating tool.
 ///
@@ -109,45 +112,6 @@ impl std::fmt::Display for Action {
     }
 }
 
-/// What must still be true of the target when the action starts. Compared with the live state by
-/// the remediation server just before it acts; anything else there makes the permit stale.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum ExpectedState {
-    /// The newest deployment of the group and the revision it carries. Holds both while it is in
-    /// progress and after it succeeded, so that one permit covers stopping it and redeploying.
-    CodeDeployDeployment {
-        /// Application.
-        application: AwsName,
-        /// Deployment group.
-        deployment_group: AwsName,
-        /// The newest deployment of the group.
-        deployment_id: AwsName,
-        /// The revision that deployment carries, as one text.
-        revision: String,
-    },
-    /// The primary deployment of an ECS service.
-    EcsDeployment {
-        /// Cluster.
-        cluster: AwsName,
-        /// ECS service.
-        ecs_service: AwsName,
-        /// Id of the primary deployment (`ecs-svc/…`).
-        primary_deployment_id: AwsName,
-        /// Task definition of the primary deployment, an ARN.
-        task_definition: AwsName,
-    },
-    /// The desired count of an ECS service.
-    EcsDesiredCount {
-        /// Cluster.
-        cluster: AwsName,
-        /// ECS service.
-        ecs_service: AwsName,
-        /// The count before scaling.
-        desired_count: u32,
-    },
-}
-
 /// Who and what an action touches, computed from live state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BlastRadius {
@@ -199,8 +163,8 @@ pub struct Plan {
     pub action: Action,
     /// The AWS calls, in order.
     pub steps: Vec<PlanStep>,
-    /// What must still be true when it starts.
-    pub expected: ExpectedState,
+    /// Where it would happen, on what, and what would be there afterwards: what a permit binds it to.
+    pub terms: Terms,
     /// Whom it touches.
     pub blast_radius: BlastRadius,
     /// How dangerous it is.

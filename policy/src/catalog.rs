@@ -52,6 +52,17 @@ pub enum Environment {
     Development,
 }
 
+impl Environment {
+    /// As it is written in a catalog.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Production => "production",
+            Self::Staging => "staging",
+            Self::Development => "development",
+        }
+    }
+}
+
 /// The autonomy ladder: how far Midwatch may go for a service. Nothing above `ask` exists.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -167,6 +178,17 @@ pub struct Service {
     pub protected: bool,
 }
 
+impl Service {
+    /// The account it is in, by its own entry or that of its role.
+    pub fn home_account(&self) -> Option<&str> {
+        self.account.as_deref().or_else(|| self.account_of_role())
+    }
+
+    fn account_of_role(&self) -> Option<&str> {
+        self.role_arn.as_ref()?.as_str().split(':').nth(4).filter(|account| !account.is_empty())
+    }
+}
+
 /// Every service, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Catalog {
@@ -250,8 +272,7 @@ fn check(service: &Service, problems: &mut Vec<String>) {
     {
         problems.push(format!("service `{name}`: account `{account}` is not twelve digits"));
     }
-    let of_role = service.role_arn.as_ref().and_then(|arn| arn.as_str().split(':').nth(4));
-    if let (Some(account), Some(other)) = (&service.account, of_role)
+    if let (Some(account), Some(other)) = (&service.account, service.account_of_role())
         && account != other
     {
         problems.push(format!(
@@ -288,9 +309,9 @@ fn aliases(services: &BTreeMap<ServiceName, Service>, problems: &mut Vec<String>
     let mut known = BTreeMap::new();
     for service in services.values() {
         let Some(ecs) = &service.ecs else { continue };
-        let role = service.role_arn.as_ref().and_then(|arn| arn.as_str().split(':').nth(4));
-        let account = service.account.as_deref().or(role);
-        if let Some(other) = known.insert((account, service.region.as_deref(), ecs), &service.name) {
+        if let Some(other) =
+            known.insert((service.home_account(), service.region.as_deref(), ecs), &service.name)
+        {
             problems.push(format!(
                 "services `{other}` and `{}` are one ECS service, `{}/{}`: keep one of them",
                 service.name, ecs.cluster, ecs.service

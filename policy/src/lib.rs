@@ -19,8 +19,9 @@ mod redact;
 mod rules;
 mod runbook;
 mod screen;
+mod terms;
 
-pub use action::{Action, ActionKind, BlastRadius, ExpectedState, Inverse, Plan, PlanStep, Risk};
+pub use action::{Action, ActionKind, BlastRadius, Inverse, Plan, PlanStep, Risk};
 pub use approval::{
     Applicable, Asking, Cited, Fetched, GivenBack, Held, Hold, HoldState, Outcome, Raised, RequestEvent,
     RequestState, RequestView, RunbookRef, Shown, StepError, Void, WireError,
@@ -47,3 +48,4 @@ pub use rules::{
 };
 pub use runbook::{Bounds, ContractError, Precondition, RunbookContract, Scope, Verification, Words};
 pub use screen::{Mark, MarkKind, screen};
+pub use terms::{EndState, ExpectedState, Place, Terms};

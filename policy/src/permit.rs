@@ -5,7 +5,7 @@
 //! token into an [`Authorised`] action in two steps, and only that type lets its code act:
 //!
 //! 1. [`verify`] checks form, key, signature and every claim against what is about to be done;
-//! 2. [`VerifiedPermit::against`] compares the expected state with the live one, just before.
+//! 2. [`VerifiedPermit::against`] compares the terms it was approved on with those of now, just before.
 //!
 //! INVARIANT: `VerifiedPermit` and `Authorised` have no other constructor, cannot be cloned,
 //! defaulted or deserialised, and `Authorised` carries the action itself: nothing can be
@@ -30,10 +30,11 @@ pub use key::{KeyError, PublicKey, PublicKeys, SigningKey};
 pub use seal::Seal;
 
 use crate::{
-    action::{Action, ActionKind, ExpectedState},
+    action::{Action, ActionKind},
     approval::RunbookRef,
     id::{IncidentId, PermitId, RequestId},
     rules::Claimed,
+    terms::Terms,
 };
 
 /// A permit that is longer is refused unread. An ordinary one has about 1500 bytes.
@@ -41,7 +42,7 @@ const LONGEST_TOKEN: usize = 16 * 1024;
 /// No permit is good for longer, whatever it says.
 const LONGEST_LIFE: SignedDuration = SignedDuration::from_hours(1);
 /// Signed along with every permit, so that no other signature of the same key passes for one.
-const PURPOSE: &[u8] = b"midwatch permit 1";
+const PURPOSE: &[u8] = b"midwatch permit 2";
 
 /// A person who said yes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -75,8 +76,8 @@ pub struct Claims {
     pub schema: Digest,
     /// What was approved, exactly: see [`Action::digest`].
     pub arguments: Digest,
-    /// What must still be so when it starts.
-    pub expected: ExpectedState,
+    /// Where, on what and to what end it was approved: must be so when it starts.
+    pub terms: Terms,
     /// Who approved.
     pub approvers: Vec<Approver>,
     /// The policies that asked for approval.
@@ -206,9 +207,9 @@ pub enum PermitError {
     #[error("target has changed since it was approved")]
     Stale {
         /// What the approver was shown.
-        expected: Box<ExpectedState>,
-        /// What is there now.
-        live: Box<ExpectedState>,
+        approved: Box<Terms>,
+        /// As it would be now.
+        live: Box<Terms>,
     },
 }
 
@@ -230,8 +231,8 @@ pub struct VerifiedPermit {
     action: Action,
 }
 
-/// An action that may be executed, once. Only a verified permit whose expected state was found
-/// makes one.
+/// An action that may be executed, once. Only a verified permit whose terms still hold makes
+/// one.
 #[derive(Debug)]
 pub struct Authorised {
     claims: Claims,
@@ -244,13 +245,13 @@ impl VerifiedPermit {
         &self.claims
     }
 
-    /// Compares the state the approver was shown with the state of the target now, and gives
+    /// Compares the terms the approver was shown with those on which it would be done now, and gives
     /// leave to act if they are the same.
-    pub fn against(self, live: &ExpectedState) -> Result<Authorised, PermitError> {
-        if self.claims.expected == *live {
+    pub fn against(self, live: &Terms) -> Result<Authorised, PermitError> {
+        if self.claims.terms == *live {
             Ok(Authorised { claims: self.claims, action: self.action })
         } else {
-            Err(PermitError::Stale { expected: Box::new(self.claims.expected), live: Box::new(live.clone()) })
+            Err(PermitError::Stale { approved: Box::new(self.claims.terms), live: Box::new(live.clone()) })
         }
     }
 }

@@ -149,7 +149,7 @@ async fn settle(case: &Case, hands: &Hands, shown: &Shown, begun: Timestamp) -> 
 
 async fn look(case: &Case, plan: &Plan, begun: Timestamp) -> Settled {
     let service = json!(plan.action.service());
-    match &plan.expected {
+    match &plan.terms.expected {
         ExpectedState::CodeDeployDeployment { deployment_id, .. } => {
             let from = begun.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(begun);
             let arguments = args([("service", service), ("from", time(from)), ("to", time(case.now()))]);

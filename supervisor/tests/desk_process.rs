@@ -24,9 +24,9 @@ use midwatch_mcp::{
     server_info,
 };
 use midwatch_policy::{
-    Action, Asking, Attested, AwsName, BlastRadius, Cited, Claimed, Demand, EvidenceId, ExpectedState,
-    IncidentId, Inverse, Outcome, Plan, PublicKeys, RequestId, RequestState, Risk, ServiceName, Timestamp,
-    verify,
+    Action, Asking, Attested, AwsName, BlastRadius, Catalog, Cited, Claimed, Demand, EndState, EvidenceId,
+    ExpectedState, IncidentId, Inverse, Outcome, Plan, PublicKeys, RequestId, RequestState, Risk,
+    ServiceName, Timestamp, verify,
 };
 use midwatch_remediation::{DeskOverHttp as ServersDesk, PermitSource as _, PlanArgs, PlanResult};
 use rmcp::{
@@ -54,10 +54,17 @@ impl Double {
         let plan = Plan {
             action: Action::try_from(args)?,
             steps: Vec::new(),
-            expected: ExpectedState::EcsDesiredCount {
-                cluster: name("c"),
-                ecs_service: name("a"),
-                desired_count: 2,
+            terms: midwatch_policy::Terms {
+                place: midwatch_policy::Place::of(
+                    Catalog::parse(CATALOG).unwrap().services().next().unwrap(),
+                    Some("us-east-1"),
+                ),
+                expected: ExpectedState::EcsDesiredCount {
+                    cluster: name("c"),
+                    ecs_service: name("a"),
+                    desired_count: 2,
+                },
+                result: EndState::DesiredCount { desired_count: 2 },
             },
             blast_radius: BlastRadius {
                 tasks_affected: 2,

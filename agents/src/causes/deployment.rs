@@ -8,7 +8,10 @@ use midwatch_policy::{CauseKind, Timestamp};
 use super::{RankedCause, Weighing, add_runbook, dependency, fact};
 use crate::{
     brief::DeploymentStatus,
-    signals::{DeploymentSignal, ErrorClass, Signals, text::words},
+    signals::{
+        DeploymentSignal, ErrorClass, Signals,
+        text::{contains_word, words},
+    },
 };
 
 /// Clocks of deployments and log lines differ a little.
@@ -99,12 +102,13 @@ fn add_errors(weighing: &mut Weighing, signals: &Signals, started: Timestamp, ne
 
 fn add_changes(weighing: &mut Weighing, signals: &Signals, signal: &DeploymentSignal, near: f64) {
     let elsewhere = dependency::blamed(signals);
+    // What it changed, and not what its author wrote of it: words that anybody can choose weigh nothing.
     let changes: Vec<String> =
         signal.changed.iter().flat_map(|c| &c.changes).map(crate::view::Change::text).collect();
-    let told = signal.deployment.description.iter().chain(&changes).cloned().collect::<Vec<_>>().join(" ");
+    let told = changes.join(" ");
     let names_blamed = elsewhere.as_ref().is_some_and(|blamed| {
         let told = told.to_lowercase();
-        crate::signals::text::contains_word(&told, &blamed.name.to_lowercase())
+        contains_word(&told, &blamed.name.to_lowercase())
     });
     if let Some(blamed) = &elsewhere {
         if names_blamed {
@@ -134,8 +138,11 @@ fn add_changes(weighing: &mut Weighing, signals: &Signals, signal: &DeploymentSi
 
 fn changed_field(signal: &DeploymentSignal, about: &str) -> Option<crate::finding::ClaimDraft> {
     let about = about.to_lowercase();
-    let change =
-        signal.changed.as_ref()?.changes.iter().find(|c| c.text().to_lowercase().contains(&about))?;
+    let mut changes = signal.changed.as_ref()?.changes.iter();
+    let change = changes.find(|c| {
+        let text = c.text();
+        words(&text).contains(&about) || contains_word(&text.to_lowercase(), &about)
+    })?;
     fact::change(signal, &change.field)
 }
 
@@ -196,7 +203,7 @@ fn shared_words(signals: &Signals, told: &str) -> Vec<String> {
     let own: BTreeSet<String> = words(signals.scene.service.as_deref().unwrap_or_default());
     let told = words(told);
     let mut shared: BTreeSet<String> = BTreeSet::new();
-    for pattern in &signals.patterns {
+    for pattern in signals.patterns.iter().filter(|p| p.witness) {
         shared.extend(words(&pattern.template).intersection(&told).cloned());
     }
     shared.retain(|word| {

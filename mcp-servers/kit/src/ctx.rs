@@ -23,6 +23,12 @@ impl Ctx {
         Self { aws, catalog, clock }
     }
 
+    /// The same with another catalog.
+    #[must_use]
+    pub fn with_catalog(&self, catalog: Arc<Catalog>) -> Self {
+        Self { catalog, ..self.clone() }
+    }
+
     /// The service of the catalog that a tool argument names.
     pub fn service(&self, name: &str) -> Result<&Service, ToolError> {
         ServiceName::parse(name).ok().and_then(|name| self.catalog.get(&name)).ok_or_else(|| {

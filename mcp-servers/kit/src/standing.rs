@@ -1,4 +1,4 @@
-//! What a request or an act is judged by (keys, policy, calendar, contracts), read again each time it
+//! What a request or an act is judged by (keys, policy, catalog, calendar, contracts), read again each time it
 //! is asked for: a key that was revoked or a policy that was tightened holds from the next one on.
 //! The desk and the remediation server read theirs in this one way.
 //!
@@ -6,7 +6,7 @@
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use midwatch_policy::{Calendar, PublicKeys, Rules};
+use midwatch_policy::{Calendar, Catalog, PublicKeys, Rules};
 
 use crate::{
     contracts::{Contracts, in_one_line},
@@ -65,6 +65,13 @@ impl Standing<Rules> {
     }
 }
 
+impl Standing<Catalog> {
+    /// The service catalog of a TOML file.
+    pub fn catalog_in(file: PathBuf) -> Self {
+        Self::file(file, |text| Catalog::parse(text).map_err(|e| in_one_line(&e)))
+    }
+}
+
 impl Standing<Calendar> {
     /// The calendar of a TOML file.
     pub fn calendar_in(file: PathBuf) -> Self {
@@ -93,7 +100,13 @@ impl<T> Clone for Standing<T> {
 
 impl<T> From<T> for Standing<T> {
     fn from(value: T) -> Self {
-        Self(Kind::Given(Arc::new(value)))
+        Arc::new(value).into()
+    }
+}
+
+impl<T> From<Arc<T>> for Standing<T> {
+    fn from(value: Arc<T>) -> Self {
+        Self(Kind::Given(value))
     }
 }
 

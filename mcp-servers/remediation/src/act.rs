@@ -143,9 +143,7 @@ pub(crate) async fn act(clients: &Clients, authorised: &Authorised, call: &Move)
             )
         }
         Move::Scale { target, desired_count } => {
-            let sent = update(clients, target)
-                .desired_count(i32::try_from(*desired_count).unwrap_or(i32::MAX))
-                .send();
+            let sent = update(clients, target).desired_count(*desired_count).send();
             outcome("ecs:UpdateService", format!("desired count {desired_count}"), sent.await, |_| None)
         }
     }

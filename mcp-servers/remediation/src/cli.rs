@@ -105,6 +105,7 @@ impl RemediationArgs {
             keys,
             kill_switch: KillSwitch::new(self.kill_switch),
             acting_role: self.acting_role,
+            catalog: self.serve.catalog.map(Standing::catalog_in),
             rules: Some(rules),
             calendar,
             runbooks,

@@ -1,18 +1,38 @@
 //! What changed between the state that was approved and the one that is there, in words.
 
-use midwatch_policy::{AwsName, ExpectedState};
+use midwatch_policy::{AwsName, EndState, ExpectedState, Terms};
 
 use crate::state::short;
 
 /// One line for whoever has to decide again.
-pub(crate) fn difference(expected: &ExpectedState, live: &ExpectedState) -> String {
-    use ExpectedState::{CodeDeployDeployment, EcsDeployment, EcsDesiredCount};
+pub(crate) fn difference(approved: &Terms, live: &Terms) -> String {
     let mut parts = Vec::new();
-    let mut compare = |what: &str, then: &str, now: &str| {
-        if then != now {
-            parts.push(format!("{what} was `{then}`, now it is `{now}`"));
-        }
-    };
+    compare(&mut parts, "the place", &approved.place.to_string(), &live.place.to_string());
+    states(&mut parts, &approved.expected, &live.expected);
+    // What it starts from says it already.
+    if parts.is_empty() {
+        compare(&mut parts, "what it leads to", &outcome(&approved.result), &outcome(&live.result));
+    }
+    parts.join("; ")
+}
+
+fn compare(parts: &mut Vec<String>, what: &str, then: &str, now: &str) {
+    if then != now {
+        parts.push(format!("{what} was `{then}`, now it is `{now}`"));
+    }
+}
+
+fn outcome(result: &EndState) -> String {
+    match result {
+        EndState::Revision { revision } => revision.clone(),
+        EndState::TaskDefinition { task_definition } => short(task_definition.as_str()).to_owned(),
+        EndState::DesiredCount { desired_count } => format!("{desired_count} tasks"),
+    }
+}
+
+fn states(parts: &mut Vec<String>, expected: &ExpectedState, live: &ExpectedState) {
+    use ExpectedState::{CodeDeployDeployment, EcsDeployment, EcsDesiredCount};
+    let mut compare = |what: &str, then: &str, now: &str| compare(parts, what, then, now);
     let target = |a: &AwsName, b: &AwsName| format!("{a}/{b}");
     match (expected, live) {
         (
@@ -40,5 +60,4 @@ pub(crate) fn difference(expected: &ExpectedState, live: &ExpectedState) -> Stri
         }
         _ => parts.push("it is deployed in another way".to_owned()),
     }
-    parts.join("; ")
 }

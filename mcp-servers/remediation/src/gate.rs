@@ -34,6 +34,7 @@ use crate::{
 /// What the gate is built from.
 #[derive(Debug)]
 pub(crate) struct Gate {
+    /// Its catalog is the one that `grounds` has now: see [`Gate::now`].
     pub(crate) ctx: Ctx,
     pub(crate) audience: String,
     pub(crate) source: Option<Arc<dyn PermitSource>>,
@@ -55,17 +56,29 @@ pub(crate) struct Gate {
 /// An action that passed every check. The turn and the caller's place are held until the act is recorded.
 struct Passed<'a> {
     authorised: Authorised,
+    service: Service,
     planned: Planned,
     turn: SemaphorePermit<'a>,
     place: Flight<'a>,
 }
 
 impl Gate {
+    /// AWS and clock, with the catalog as it is now: read once for a call, so that all of it is of one
+    /// catalog.
+    pub(crate) fn now(&self) -> Result<Ctx, String> {
+        Ok(self.ctx.with_catalog(self.grounds.catalog()?))
+    }
+
     /// Plans an action on live state.
-    pub(crate) async fn plan(&self, action: &Action, service: &Service) -> Result<Planned, ToolError> {
-        let live = Box::pin(read::live(&self.ctx, service, action)).await?;
+    pub(crate) async fn plan(
+        &self,
+        ctx: &Ctx,
+        action: &Action,
+        service: &Service,
+    ) -> Result<Planned, ToolError> {
+        let live = Box::pin(read::live(ctx, service, action)).await?;
         let planned = plan(action, service, &live)?;
-        read::usable(&self.ctx, service, &planned).await?;
+        read::usable(ctx, service, &planned).await?;
         Ok(planned)
     }
 
@@ -123,8 +136,9 @@ impl Gate {
         let turn = turn.map_err(|_| Refused::new(Obstacle::KillSwitch, "the server is shutting down"))?;
         self.presented.stands(token).map_err(asked::useless)?;
         let verified = self.verified(caller, action, &offer)?;
-        let service = self.allowed(action)?;
-        let planned = match self.plan(action, service).await {
+        let ctx = self.now().map_err(unknown)?;
+        let service = self.allowed(&ctx, action)?;
+        let planned = match self.plan(&ctx, action, service).await {
             Ok(planned) => planned,
             Err(error) => {
                 let refused = Refused::new(Obstacle::Stale, format!("{}; {}", error.message, error.mend));
@@ -149,13 +163,13 @@ impl Gate {
         self.grounds
             .contract(verified.claims(), &planned.plan, &facts)
             .map_err(|why| Refused::new(Obstacle::Contract, why))?;
-        let authorised = match verified.against(&planned.plan.expected) {
+        let authorised = match verified.against(&planned.plan.terms) {
             Ok(authorised) => authorised,
             Err(error) => return Err(self.over(source, &offer, turn, Refused::from(&error)).await),
         };
         self.still_stands(source, &authorised).await?;
         self.spent(source, &authorised)?;
-        Ok(Passed { authorised, planned, turn, place })
+        Ok(Passed { authorised, service: service.clone(), planned, turn, place })
     }
 
     /// What was approved is not what is there: the permit is void from now on, here and at the desk.
@@ -191,7 +205,8 @@ impl Gate {
 
     /// Files a request for a caller without a permit, unless nobody could approve it anyway.
     async fn ask(&self, source: &Arc<dyn PermitSource>, caller: &Principal, action: &Action) -> Stop {
-        if let Err(reason) = self.allowed(action) {
+        let allowed = self.now().map_err(unknown).and_then(|ctx| self.allowed(&ctx, action).map(drop));
+        if let Err(reason) = allowed {
             return reason.into();
         }
         let most = self.limits.asks_per_caller_and_hour;
@@ -226,11 +241,10 @@ impl Gate {
     }
 
     /// What no approval changes: the kill switch, protection, bounds.
-    fn allowed(&self, action: &Action) -> Result<&Service, Refused> {
+    fn allowed<'a>(&self, ctx: &'a Ctx, action: &Action) -> Result<&'a Service, Refused> {
         self.not_stopped()?;
         let policy = |message: String| Refused::new(Obstacle::Policy, message);
-        let service = self
-            .ctx
+        let service = ctx
             .catalog
             .get(action.service())
             .ok_or_else(|| policy(format!("`{}` is not in the catalog", action.service())))?;
@@ -287,16 +301,11 @@ impl Gate {
     }
 
     async fn act(self: &Arc<Self>, passed: Passed<'_>) -> Receipt {
-        let Passed { authorised, planned, turn, place } = passed;
+        let Passed { authorised, service, planned, turn, place } = passed;
         let permit = authorised.permit().to_string();
         let started_at = self.ctx.clock.now();
-        let service = self.ctx.catalog.get(authorised.action().service());
-        let session = match service {
-            Some(service) => {
-                act::session(&self.ctx.aws, service, self.acting_role.as_deref(), authorised.permit()).await
-            }
-            None => Err(ToolError::internal("the service left the catalog")),
-        };
+        let role = self.acting_role.as_deref();
+        let session = act::session(&self.ctx.aws, &service, role, authorised.permit()).await;
         let (ending, call, deployment_id) = match session {
             Ok(clients) => {
                 let acted = act::act(&clients, &authorised, &planned.call).await;
@@ -340,6 +349,11 @@ impl Gate {
             finished_at: Some(finished_at),
         }
     }
+}
+
+/// Nothing is decided by a catalog that cannot be read.
+fn unknown(why: String) -> Refused {
+    Refused::new(Obstacle::Policy, why)
 }
 
 /// Why a permit was not spent.

@@ -1,17 +1,21 @@
-//! What an act is judged by besides the permit: keys, policy, calendar, runbook contracts and the
+//! What an act is judged by besides the permit: catalog, keys, policy, calendar, runbook contracts and the
 //! facts that this server reads itself. Everything is read again each time.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
 use midwatch_mcp::{Contract, Contracts, Standing};
-use midwatch_policy::{Attested, Calendar, Claims, Plan, PublicKeys, Rules, Scope, Service, Words, unmet};
+use midwatch_policy::{
+    Attested, Calendar, Catalog, Claims, Plan, PublicKeys, Rules, Scope, Service, Words, unmet,
+};
 
 use crate::{plan::Planned, spend::SpendStore};
 
 /// Where it comes from.
 #[derive(Debug, Clone)]
 pub(crate) struct Grounds {
+    /// The service catalog.
+    pub(crate) catalog: Standing<Catalog>,
     /// Keys whose permits are accepted.
     pub(crate) keys: Standing<PublicKeys>,
     /// The policy; without one nothing is allowed.
@@ -25,6 +29,10 @@ pub(crate) struct Grounds {
 }
 
 impl Grounds {
+    pub(crate) fn catalog(&self) -> Result<Arc<Catalog>, String> {
+        self.catalog.now().map_err(|why| format!("the catalog cannot be used, so nothing is allowed: {why}"))
+    }
+
     pub(crate) fn keys(&self) -> Result<Arc<PublicKeys>, String> {
         self.keys.now()
     }

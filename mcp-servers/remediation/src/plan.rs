@@ -10,8 +10,8 @@ pub(crate) use ecs::within_bounds;
 
 use aws_sdk_codedeploy::types::RevisionLocation;
 use midwatch_policy::{
-    Action, AwsName, BlastRadius, CodeDeployTarget, EcsTarget, ExpectedState, Inverse, Plan, PlanStep, Risk,
-    Service, ServiceName,
+    Action, AwsName, BlastRadius, CodeDeployTarget, EcsTarget, EndState, ExpectedState, Inverse, Place, Plan,
+    PlanStep, Risk, Service, ServiceName, Terms,
 };
 
 use crate::{
@@ -22,12 +22,29 @@ use crate::{
 /// The call that carries a plan out.
 #[derive(Debug, Clone)]
 pub(crate) enum Move {
-    StopDeployment { id: AwsName },
-    CreateDeployment { target: CodeDeployTarget, revision: Box<RevisionLocation>, rollback_of: AwsName },
-    StopServiceDeployment { arn: AwsName },
-    UpdateTaskDefinition { target: EcsTarget, task_definition: AwsName },
-    ForceNewDeployment { target: EcsTarget },
-    Scale { target: EcsTarget, desired_count: u32 },
+    StopDeployment {
+        id: AwsName,
+    },
+    CreateDeployment {
+        target: CodeDeployTarget,
+        revision: Box<RevisionLocation>,
+        rollback_of: AwsName,
+    },
+    StopServiceDeployment {
+        arn: AwsName,
+    },
+    UpdateTaskDefinition {
+        target: EcsTarget,
+        task_definition: AwsName,
+    },
+    ForceNewDeployment {
+        target: EcsTarget,
+    },
+    /// As ECS takes the count.
+    Scale {
+        target: EcsTarget,
+        desired_count: i32,
+    },
 }
 
 /// A plan and the call that carries it out.
@@ -43,6 +60,7 @@ pub(crate) struct Planned {
 struct Draft {
     step: PlanStep,
     expected: ExpectedState,
+    result: EndState,
     blast_radius: BlastRadius,
     risk: Risk,
     inverse: Inverse,
@@ -53,6 +71,8 @@ struct Draft {
 /// The state that an action is planned on. Absent is what the service does not have.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Live {
+    /// Where it was read, and would be done.
+    pub(crate) region: Option<String>,
     pub(crate) group: Option<Group>,
     pub(crate) running: Option<EcsService>,
     pub(crate) rollouts: Vec<Rollout>,
@@ -72,7 +92,7 @@ impl Live {
 
 /// Plans an action, or says why not.
 pub(crate) fn plan(action: &Action, service: &Service, live: &Live) -> Result<Planned, Refusal> {
-    let Draft { step, expected, mut blast_radius, risk, inverse, mut warnings, call } = match action {
+    let Draft { step, expected, result, mut blast_radius, risk, inverse, mut warnings, call } = match action {
         Action::RollbackDeployment { deployment_id, .. } if deployment_id.as_str().starts_with("d-") => {
             codedeploy::rollback(service, live, deployment_id)?
         }
@@ -93,7 +113,8 @@ pub(crate) fn plan(action: &Action, service: &Service, live: &Live) -> Result<Pl
     // What everything depends on is never a small matter.
     let risk = if service.tier.get() == 0 { risk.max(Risk::Medium) } else { risk };
     let action = action.clone();
-    let plan = Plan { action, steps: vec![step], expected, blast_radius, risk, inverse, warnings };
+    let terms = Terms { place: Place::of(service, live.region.as_deref()), expected, result };
+    let plan = Plan { action, steps: vec![step], terms, blast_radius, risk, inverse, warnings };
     Ok(Planned { plan, call, deployments_in_progress: live.deployments_in_progress() })
 }
 

@@ -50,7 +50,8 @@ pub(crate) async fn live(ctx: &Ctx, service: &Service, action: &Action) -> Resul
     };
     let (group, running, rollouts) = futures::try_join!(group, running, rollouts)?;
     let dependents = ctx.catalog.dependents(&service.name).into_iter().map(|s| s.name.clone()).collect();
-    Ok(Live { group, running, rollouts, dependents })
+    let region = config.region().map(ToString::to_string);
+    Ok(Live { region, group, running, rollouts, dependents })
 }
 
 /// What a plan still needs to hold: a task definition to go back to must be usable.

@@ -97,9 +97,9 @@ impl Refused {
 impl From<&PermitError> for Refused {
     fn from(error: &PermitError) -> Self {
         match error {
-            PermitError::Stale { expected, live } => Self::new(
+            PermitError::Stale { approved, live } => Self::new(
                 Obstacle::Stale,
-                format!("the target has changed since it was approved: {}", difference(expected, live)),
+                format!("the target has changed since it was approved: {}", difference(approved, live)),
             ),
             other => Self::new(Obstacle::BadPermit, other.to_string()),
         }

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use midwatch_mcp::{Contracts, Ctx, Principal, PrincipalKind, Standing, ToolError, server_info};
-use midwatch_policy::{Action, Calendar, PublicKeys, Rules};
+use midwatch_policy::{Action, Calendar, Catalog, PublicKeys, Rules};
 use rmcp::{
     Json, RoleServer, ServerHandler,
     handler::server::{router::tool::ToolRouter, wrapper::Parameters},
@@ -46,6 +46,8 @@ pub struct RemediationConfig {
     /// Name of the role to assume for changing, in the account of each service. Absent: the
     /// catalog's role, or the credentials the server runs with.
     pub acting_role: Option<String>,
+    /// The service catalog, read again at each call; absent: the one of the context.
+    pub catalog: Option<Standing<Catalog>>,
     /// The policy that is asked again before each act; without one nothing is allowed.
     pub rules: Option<Standing<Rules>>,
     /// Change freezes and business hours; without one there are none.
@@ -68,6 +70,7 @@ impl RemediationConfig {
             kill_switch: KillSwitch::default(),
             limits: Limits::default(),
             acting_role: None,
+            catalog: None,
             rules: Rules::embedded().ok().map(Standing::from),
             calendar: None,
             runbooks: None,
@@ -97,17 +100,19 @@ impl RemediationServer {
             kill_switch,
             limits,
             acting_role,
+            catalog,
             rules,
             calendar,
             runbooks,
             change_freeze,
         } = config;
         let turn = Semaphore::new(1);
+        let catalog = catalog.unwrap_or_else(|| Standing::from(Arc::clone(&ctx.catalog)));
         let gate = Arc::new(Gate {
             ctx,
             audience,
             source,
-            grounds: Grounds { keys, rules, calendar, runbooks, change_freeze },
+            grounds: Grounds { catalog, keys, rules, calendar, runbooks, change_freeze },
             spend,
             kill_switch,
             limits,
@@ -141,8 +146,9 @@ impl RemediationServer {
     ) -> Result<Json<PlanResult>, ToolError> {
         let action = Action::try_from(args)?;
         let _place = self.place(&context)?;
-        let service = self.gate.ctx.service(action.service().as_str())?;
-        let planned = self.gate.plan(&action, service).await?;
+        let ctx = self.gate.now().map_err(unusable)?;
+        let service = ctx.service(action.service().as_str())?;
+        let planned = self.gate.plan(&ctx, &action, service).await?;
         let facts = self.gate.facts(service, &planned)?;
         let parts = serde_json::to_string(&action).unwrap_or_default();
         Ok(Json(PlanResult {
@@ -276,4 +282,9 @@ impl ServerHandler for RemediationServer {
              that change. Call `plan` first.",
         )
     }
+}
+
+/// Nothing is planned by a catalog that cannot be read.
+fn unusable(why: String) -> ToolError {
+    ToolError::refused(why, "an operator mends the file; it is read again with the next call")
 }

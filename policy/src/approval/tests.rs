@@ -2,8 +2,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    action::{Action, BlastRadius, ExpectedState, Inverse, Risk},
+    action::{Action, BlastRadius, Inverse, Risk},
+    catalog::Environment,
     id::{AwsName, ServiceName},
+    terms::{EndState, ExpectedState, Place, Terms},
 };
 
 fn shown() -> Shown {
@@ -18,10 +20,19 @@ fn shown() -> Shown {
         plan: Plan {
             action: Action::RestartService { service: ServiceName::parse("a").unwrap() },
             steps: Vec::new(),
-            expected: ExpectedState::EcsDesiredCount {
-                cluster: name("c"),
-                ecs_service: name("a"),
-                desired_count: 2,
+            terms: Terms {
+                place: Place {
+                    account: None,
+                    region: None,
+                    environment: Environment::Production,
+                    tier: 1.try_into().unwrap(),
+                },
+                expected: ExpectedState::EcsDesiredCount {
+                    cluster: name("c"),
+                    ecs_service: name("a"),
+                    desired_count: 2,
+                },
+                result: EndState::DesiredCount { desired_count: 2 },
             },
             blast_radius: BlastRadius {
                 tasks_affected: 2,

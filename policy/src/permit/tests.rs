@@ -1,7 +1,11 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::id::{AwsName, ServiceName};
+use crate::{
+    catalog::Environment,
+    id::{AwsName, ServiceName},
+    terms::{EndState, ExpectedState, Place},
+};
 
 const T0: &str = "2026-11-21T02:10:00Z";
 
@@ -20,12 +24,21 @@ fn rollback(service: &str, deployment: &str) -> Action {
     }
 }
 
-fn expected() -> ExpectedState {
-    ExpectedState::CodeDeployDeployment {
-        application: aws("shop"),
-        deployment_group: aws("checkout"),
-        deployment_id: aws("d-1"),
-        revision: "s3://builds/checkout-41.zip".to_owned(),
+fn terms() -> Terms {
+    Terms {
+        place: Place {
+            account: Some("123456789012".to_owned()),
+            region: Some("us-east-1".to_owned()),
+            environment: Environment::Production,
+            tier: 1.try_into().unwrap(),
+        },
+        expected: ExpectedState::CodeDeployDeployment {
+            application: aws("shop"),
+            deployment_group: aws("checkout"),
+            deployment_id: aws("d-1"),
+            revision: "s3://builds/checkout-41.zip".to_owned(),
+        },
+        result: EndState::Revision { revision: "s3://builds/checkout-40.zip".to_owned() },
     }
 }
 
@@ -44,7 +57,7 @@ fn claims() -> Claims {
         tool: action.kind(),
         schema: Action::schema_digest().unwrap(),
         arguments: action.digest().unwrap(),
-        expected: expected(),
+        terms: terms(),
         approvers: vec![approver("first-on-call")],
         policies: vec!["rollback-asks-oncall".to_owned()],
         shown: Digest::of(b"what was shown"),
@@ -98,7 +111,7 @@ impl Bench {
 fn a_good_permit_carries_the_action() {
     let bench = Bench::new();
     let token = sign(&claims(), &bench.key).unwrap();
-    let authorised = bench.check(token.expose()).unwrap().against(&expected()).unwrap();
+    let authorised = bench.check(token.expose()).unwrap().against(&terms()).unwrap();
     assert_eq!(*authorised.action(), rollback("checkout-api", "d-1"));
     assert_eq!(authorised.permit().as_str(), "p-1");
     assert!(bench.check_at(token.expose(), T0).is_ok(), "valid from its first instant");
@@ -179,14 +192,28 @@ fn every_argument_is_part_of_what_was_approved() {
 fn a_changed_target_makes_it_stale() {
     let bench = Bench::new();
     let token = sign(&claims(), &bench.key).unwrap();
-    let newer = ExpectedState::CodeDeployDeployment {
-        application: aws("shop"),
-        deployment_group: aws("checkout"),
-        deployment_id: aws("d-2"),
-        revision: "s3://builds/checkout-41.zip".to_owned(),
-    };
-    let error = bench.check(token.expose()).unwrap().against(&newer).unwrap_err();
-    assert!(matches!(error, PermitError::Stale { .. }));
+    let changes: [(&str, fn(&mut Terms)); 6] = [
+        ("a newer deployment", |terms| {
+            let ExpectedState::CodeDeployDeployment { deployment_id, .. } = &mut terms.expected else {
+                panic!()
+            };
+            *deployment_id = aws("d-2");
+        }),
+        ("another account", |terms| terms.place.account = Some("210987654321".to_owned())),
+        ("no account", |terms| terms.place.account = None),
+        ("another region", |terms| terms.place.region = Some("eu-west-1".to_owned())),
+        ("another tier", |terms| terms.place.tier = 0.try_into().unwrap()),
+        ("another outcome", |terms| {
+            terms.result = EndState::Revision { revision: "s3://builds/checkout-39.zip".to_owned() };
+        }),
+    ];
+    for (what, change) in changes {
+        let mut live = terms();
+        change(&mut live);
+        let stale = bench.check(token.expose()).unwrap().against(&live);
+        assert!(matches!(stale, Err(PermitError::Stale { .. })), "{what}");
+    }
+    assert!(bench.check(token.expose()).unwrap().against(&terms()).is_ok());
 }
 
 #[test]

@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    action::{Action, ExpectedState, Plan, Risk},
+    action::{Action, Plan, Risk},
     rules::Attested,
+    terms::ExpectedState,
 };
 
 /// Bounds of an action. What is absent is not bounded here; policy and catalog bound it as well.
@@ -90,7 +91,7 @@ impl Bounds {
             all.push(format!("the risk is {}, at most {}", word(plan.risk), word(bound)));
         }
         if let Action::ScaleService { desired_count: wanted, .. } = plan.action {
-            self.scaling(wanted, &plan.expected, &mut all);
+            self.scaling(wanted, &plan.terms.expected, &mut all);
         }
         all
     }

@@ -13,7 +13,11 @@ fn plan(action: &serde_json::Value) -> Plan {
     let expected =
         json!({"kind": "ecs_desired_count", "cluster": "c", "ecs_service": "s", "desired_count": 4});
     serde_json::from_value(json!({
-        "action": action, "steps": [], "expected": expected,
+        "action": action, "steps": [],
+        "terms": {
+            "place": {"environment": "production", "tier": 1}, "expected": expected,
+            "result": {"kind": "desired_count", "desired_count": 4},
+        },
         "blast_radius": {"tasks_affected": 1, "tasks_running": 4, "dependents": ["x", "y"], "summary": ""},
         "risk": "medium", "inverse": {"summary": ""}, "warnings": [],
     }))
@@ -271,7 +275,7 @@ fn every_bound_is_kept_and_the_worse_reading_counts() {
 fn a_step_from_nobody_knows_where_is_too_far() {
     let contract = contract("action = 'scale_service'\n[bounds]\nmax_scale_step = 100");
     let mut odd = scale(5);
-    odd.expected = serde_json::from_value(json!({
+    odd.terms.expected = serde_json::from_value(json!({
         "kind": "ecs_deployment", "cluster": "c", "ecs_service": "s",
         "primary_deployment_id": "ecs-svc/1", "task_definition": "t:1",
     }))

@@ -1,6 +1,6 @@
-use midwatch_policy::{Authorised, ExpectedState, VerifiedPermit};
+use midwatch_policy::{Authorised, Terms, VerifiedPermit};
 
-fn both(permit: VerifiedPermit, live: &ExpectedState) -> [Authorised; 2] {
+fn both(permit: VerifiedPermit, live: &Terms) -> [Authorised; 2] {
     [permit.against(live).unwrap(), permit.against(live).unwrap()]
 }
 

@@ -1,15 +1,10 @@
 //! `midwatch desk`: requests, approvers and the signing key, as a process of its own.
 
-use std::{
-    io::Write as _,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    sync::Arc,
-};
+use std::{io::Write as _, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use midwatch_mcp::{Contracts, Network, Remote, Standing, SystemClock};
-use midwatch_policy::{Calendar, Catalog, Rules};
+use midwatch_policy::{Calendar, Rules};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -34,8 +29,8 @@ pub(super) async fn run(arguments: DeskArgs) -> anyhow::Result<ExitCode> {
     // Before anything is served: without a key nothing could be approved, and nobody would know.
     keys.signing()?;
     let roster = Roster::new(&dir);
-    let catalog = catalog(&arguments.catalog)?;
-    let (sources, unknown) = sources(arguments.policy, arguments.calendar, arguments.runbooks, &catalog)?;
+    let (sources, unknown) =
+        sources(arguments.catalog, arguments.policy, arguments.calendar, arguments.runbooks)?;
     let Some(token) = secret("MIDWATCH_REMEDIATION_TOKEN", "MIDWATCH_REMEDIATION_TOKEN_FILE")? else {
         bail!(
             "set MIDWATCH_REMEDIATION_TOKEN, or MIDWATCH_REMEDIATION_TOKEN_FILE to a file, with the desk's token at \
@@ -48,7 +43,6 @@ pub(super) async fn run(arguments: DeskArgs) -> anyhow::Result<ExitCode> {
     let config = OfficeConfig {
         keys: KeyRing::Kept(keys),
         sources,
-        catalog: Arc::new(catalog),
         clock: Arc::clone(&clock) as Arc<_>,
         planner: Arc::clone(&planner) as Arc<_>,
         audience: arguments.audience,
@@ -101,17 +95,13 @@ fn missing(roster: &Roster, audience: &str) -> anyhow::Result<Vec<String>> {
     Ok(missing)
 }
 
-fn catalog(path: &Path) -> anyhow::Result<Catalog> {
-    Catalog::parse(&read(path, "catalog")?).with_context(|| format!("in `{}`", path.display()))
-}
-
-/// Policy, calendar and runbooks, each read once now, so that what is wrong is said at the start;
+/// Catalog, policy, calendar and runbooks, each read once now, so that what is wrong is said at the start;
 /// and what the calendar names that there is not.
 fn sources(
+    catalog: PathBuf,
     policy: Option<PathBuf>,
     calendar: Option<PathBuf>,
     runbooks: Option<PathBuf>,
-    services: &Catalog,
 ) -> anyhow::Result<(Sources, Vec<String>)> {
     let rules = match policy {
         Some(file) => Standing::rules_in(file),
@@ -119,12 +109,10 @@ fn sources(
     };
     let calendar = calendar.map_or_else(|| Calendar::default().into(), Standing::calendar_in);
     let contracts = runbooks.map_or_else(|| Contracts::default().into(), Standing::runbooks_in);
+    let catalog = Standing::catalog_in(catalog);
+    let services = catalog.now().map_err(anyhow::Error::msg).context("the catalog")?;
     rules.now().map_err(anyhow::Error::msg).context("the policy")?;
-    let unknown = calendar.now().map_err(anyhow::Error::msg).context("the calendar")?.unknown(services);
+    let unknown = calendar.now().map_err(anyhow::Error::msg).context("the calendar")?.unknown(&services);
     contracts.now().map_err(anyhow::Error::msg).context("the runbooks")?;
-    Ok((Sources { rules, calendar, contracts }, unknown))
-}
-
-fn read(path: &Path, what: &str) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("cannot read the {what} `{}`", path.display()))
+    Ok((Sources { catalog, rules, calendar, contracts }, unknown))
 }

@@ -102,6 +102,7 @@ pub(super) async fn set(
 async fn embedded(world: &World, ctx: &Ctx, ask_for: Option<SignedDuration>) -> anyhow::Result<Reached> {
     let contracts = Contracts::load(world.runbooks()).context("the scenario's runbooks")?;
     let sources = Sources {
+        catalog: Arc::clone(&ctx.catalog).into(),
         rules: Rules::embedded().context("embedded policy")?.into(),
         calendar: Calendar::default().into(),
         contracts: contracts.into(),
@@ -109,7 +110,6 @@ async fn embedded(world: &World, ctx: &Ctx, ask_for: Option<SignedDuration>) -> 
     let planner = Arc::new(McpPlanner::unattached());
     let desk = EmbeddedDesk::new(EmbeddedConfig {
         sources,
-        catalog: Arc::clone(&ctx.catalog),
         clock: Arc::clone(&ctx.clock),
         planner: Arc::clone(&planner) as Arc<_>,
         asker: SUBJECT.to_owned(),

@@ -14,8 +14,8 @@ use futures::future::BoxFuture;
 use midwatch_mcp::Contracts;
 use midwatch_policy::{
     Action, Asking, Attested, AwsName, BlastRadius, Calendar, Catalog, Cited, Claimed, Clock, Demand,
-    EvidenceId, ExpectedState, Fetched, IncidentId, Inverse, PermitError, Plan, RequestView, Risk, Rules,
-    ServiceName, SignedDuration, Timestamp, VerifiedPermit, verify,
+    EndState, EvidenceId, ExpectedState, Fetched, IncidentId, Inverse, PermitError, Place, Plan, RequestView,
+    Risk, Rules, ServiceName, SignedDuration, Terms, Timestamp, VerifiedPermit, verify,
 };
 use tokio::sync::watch;
 
@@ -65,6 +65,7 @@ pub(super) struct Double {
     pub(super) instead: Mutex<Option<Action>>,
     pub(super) gone: Mutex<bool>,
     pub(super) asked: AtomicU32,
+    catalog: Catalog,
 }
 
 impl Planner for Double {
@@ -74,21 +75,26 @@ impl Planner for Double {
         let answer = if *self.gone.lock().unwrap() {
             Err(DeskError::new(Trouble::Plan, "the remediation server cannot be reached", "start it"))
         } else {
-            Ok(Planned { plan: plan(action), facts: *self.facts.lock().unwrap() })
+            Ok(Planned { plan: plan(action, &self.catalog), facts: *self.facts.lock().unwrap() })
         };
         Box::pin(std::future::ready(answer))
     }
 }
 
-fn plan(action: Action) -> Plan {
+fn plan(action: Action, catalog: &Catalog) -> Plan {
+    let service = catalog.get(action.service()).unwrap();
     let name = |text: &str| AwsName::parse(text).unwrap();
     Plan {
         action,
         steps: Vec::new(),
-        expected: ExpectedState::EcsDesiredCount {
-            cluster: name("c"),
-            ecs_service: name("a"),
-            desired_count: 2,
+        terms: Terms {
+            place: Place::of(service, Some("us-east-1")),
+            expected: ExpectedState::EcsDesiredCount {
+                cluster: name("c"),
+                ecs_service: name("a"),
+                desired_count: 2,
+            },
+            result: EndState::DesiredCount { desired_count: 2 },
         },
         blast_radius: BlastRadius {
             tasks_affected: 2,
@@ -157,12 +163,6 @@ impl Bench {
 
     fn with(tier: u8, store: Option<&Path>, keys: Arc<tempfile::TempDir>, now: i64) -> Self {
         let clock = Arc::new(Hand(watch::Sender::new(at(now))));
-        let double = Arc::new(Double {
-            facts: Mutex::new(CALM),
-            instead: Mutex::default(),
-            gone: Mutex::default(),
-            asked: AtomicU32::new(0),
-        });
         let service = |name: &str, tier: u8, autonomy: &str| {
             format!(
                 "[[service]]\nname='{name}'\ntier={tier}\nenvironment='production'\nautonomy='{autonomy}'\n"
@@ -172,16 +172,24 @@ impl Bench {
         for number in 0..30 {
             catalog.push_str(&service(&format!("s{number}"), 2, "ask"));
         }
+        let catalog = Catalog::parse(&catalog).unwrap();
+        let double = Arc::new(Double {
+            facts: Mutex::new(CALM),
+            instead: Mutex::default(),
+            gone: Mutex::default(),
+            asked: AtomicU32::new(0),
+            catalog: catalog.clone(),
+        });
         let config = OfficeConfig {
             keys: KeyRing::Kept(KeyDirectory::new(keys.path())),
             sources: Sources {
+                catalog: catalog.into(),
                 rules: Rules::embedded().unwrap().into(),
                 calendar: Calendar::parse(CALENDAR).unwrap().into(),
                 contracts: Contracts::of(RUNBOOKS.map(|(f, t)| (f.to_owned(), t.as_bytes().to_vec())))
                     .unwrap()
                     .into(),
             },
-            catalog: Arc::new(Catalog::parse(&catalog).unwrap()),
             clock: Arc::clone(&clock) as Arc<_>,
             planner: Arc::clone(&double) as Arc<_>,
             audience: "remediation".to_owned(),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use futures::future::{BoxFuture, ready};
 use midwatch_policy::{
-    Action, Asking, Catalog, Clock, Digest, GivenBack, Hold, IncidentId, Outcome, PermitId, PublicKeys,
-    RequestId, RequestState, RequestView, SignedDuration,
+    Action, Asking, Clock, Digest, GivenBack, Hold, IncidentId, Outcome, PermitId, PublicKeys, RequestId,
+    RequestState, RequestView, SignedDuration,
 };
 use midwatch_remediation::{Offer, PermitSource, SourceError};
 
@@ -22,10 +22,8 @@ use super::{
 /// What an embedded desk is made of.
 #[derive(Debug)]
 pub struct EmbeddedConfig {
-    /// Policy, calendar and runbooks.
+    /// Catalog, policy, calendar and runbooks.
     pub sources: Sources,
-    /// The services.
-    pub catalog: Arc<Catalog>,
     /// The world's clock.
     pub clock: Arc<dyn Clock>,
     /// Who plans.
@@ -56,14 +54,13 @@ pub struct AtTheDesk {
 impl EmbeddedDesk {
     /// A desk with a key of its own, which ends with it.
     pub fn new(config: EmbeddedConfig) -> Result<Self, DeskError> {
-        let EmbeddedConfig { sources, catalog, clock, planner, asker, audience, ask_for } = config;
+        let EmbeddedConfig { sources, clock, planner, asker, audience, ask_for } = config;
         let unmade = |error: &dyn std::error::Error| {
             DeskError::internal(format!("the desk cannot be set up: {error}"))
         };
         let office = Office::in_memory(OfficeConfig {
             keys: KeyRing::throw_away().map_err(|e| unmade(&e))?,
             sources,
-            catalog,
             clock,
             planner,
             audience: audience.clone(),

@@ -23,7 +23,7 @@ mod tests;
 use std::sync::Arc;
 
 use midwatch_mcp::KeyFile;
-use midwatch_policy::{Catalog, Clock, PublicKeys, RequestId, SignedDuration, Timestamp};
+use midwatch_policy::{Clock, PublicKeys, RequestId, SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 pub use admit::Limits;
@@ -46,10 +46,8 @@ use super::{
 pub struct OfficeConfig {
     /// The keys.
     pub keys: KeyRing,
-    /// Policy, calendar and runbooks.
+    /// Catalog, policy, calendar and runbooks.
     pub sources: Sources,
-    /// The services.
-    pub catalog: Arc<Catalog>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Who plans.

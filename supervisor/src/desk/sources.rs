@@ -4,13 +4,15 @@
 use std::sync::Arc;
 
 use midwatch_mcp::{Contracts, Standing};
-use midwatch_policy::{Calendar, Rules};
+use midwatch_policy::{Calendar, Catalog, Rules};
 
 use super::error::{DeskError, Trouble};
 
 /// Everything of that kind.
 #[derive(Debug)]
 pub struct Sources {
+    /// The service catalog.
+    pub catalog: Standing<Catalog>,
     /// The policy.
     pub rules: Standing<Rules>,
     /// Change freezes and business hours.
@@ -20,6 +22,10 @@ pub struct Sources {
 }
 
 impl Sources {
+    pub(super) fn catalog(&self) -> Result<Arc<Catalog>, DeskError> {
+        now(&self.catalog)
+    }
+
     pub(super) fn rules(&self) -> Result<Arc<Rules>, DeskError> {
         now(&self.rules)
     }

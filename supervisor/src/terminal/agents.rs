@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use midwatch_agents::{breaker::Transition, events::AgentEvent, model::GuardrailTrace};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::{
     Page,
@@ -117,7 +118,7 @@ impl Lanes {
         for at in 0..MOST {
             if at == lane {
                 let tail = fit(&clean(tail), width - 16);
-                let room = width - 3 - tail.chars().count();
+                let room = width - 3 - tail.width();
                 let (visible, styled) = shorten_styled(what, room);
                 let pad = room.saturating_sub(visible);
                 let _ = write!(line, "{styled}{:pad$} {FAINT}{tail}{FAINT:#}  ", "");
@@ -194,7 +195,8 @@ fn plain(text: &str) -> String {
 
 /// Shortens what is visible of a text that carries colours, and says how wide it is.
 fn shorten_styled(text: &str, room: usize) -> (usize, String) {
-    let mut visible = 0;
+    let mut visible: usize = 0;
+    let mut full = false;
     let mut out = String::new();
     let mut escape = false;
     for c in text.chars() {
@@ -204,9 +206,14 @@ fn shorten_styled(text: &str, room: usize) -> (usize, String) {
         if escape {
             out.push(c);
             escape = c != 'm';
-        } else if visible < room {
-            out.push(c);
-            visible += 1;
+        } else if !full {
+            // Colours go on behind the last letter that fits.
+            let wide = c.width().unwrap_or(0);
+            full = visible + wide > room;
+            if !full {
+                out.push(c);
+                visible += wide;
+            }
         }
     }
     (visible, out)

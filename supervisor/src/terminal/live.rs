@@ -34,7 +34,7 @@ impl Live {
         if self.page.is_narrow() {
             return self.page.item(mark, &format!("{part}: {line} ({tail})"));
         }
-        let room = self.page.width() - GUTTER - 2 - PART - 1 - tail.chars().count();
+        let room = self.page.width() - GUTTER - 2 - PART - 1 - visible(tail);
         let line = fit(&clean(line), room);
         self.page.line(&format!(
             "{:GUTTER$}{mark} {part:<PART$}{line:<room$} {FAINT}{tail}{FAINT:#}",

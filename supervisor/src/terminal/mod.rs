@@ -21,7 +21,7 @@ use style::{FAINT, NAME, STRONG};
 use text::{GUTTER, columns, wrap};
 
 pub use live::Live;
-pub(crate) use proposal::expected;
+pub(crate) use proposal::terms;
 pub use report::{json, report, report_within};
 
 /// Somewhere to write lines. What cannot be written (a closed pipe) is nobody's problem here.
@@ -82,7 +82,7 @@ impl Page {
         self.blank();
         let rest = text::clean(rest);
         let room = self.width.saturating_sub(GUTTER + text::visible(title) + 2);
-        let below = self.is_narrow() && rest.chars().count() > room;
+        let below = self.is_narrow() && text::visible(&rest) > room;
         let beside = if below { String::new() } else { text::fit(&rest, room) };
         self.line(&format!(" {FAINT}{left:<8}{FAINT:#}  {STRONG}{title}{STRONG:#}  {beside}"));
         if below {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use midwatch_policy::Timestamp;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Columns that everything fits in, where there is room for them.
 pub const WIDTH: usize = 100;
@@ -10,6 +11,9 @@ pub const WIDTH: usize = 100;
 pub const NARROWEST: usize = 40;
 /// Columns before the text of a line, where there is room for them.
 pub const GUTTER: usize = 11;
+
+/// Marks that one letter may carry.
+const MARKS: usize = 2;
 
 /// Columns of standard output: what `COLUMNS` says, else what the terminal has, else all that are
 /// ever used (a pipe, a file).
@@ -21,8 +25,16 @@ pub fn columns() -> usize {
 
 /// Text from outside, safe for a terminal: one line, nothing that moves the cursor.
 pub fn clean(text: &str) -> String {
-    let spaced: String =
-        text.chars().map(|c| if c.is_control() || is_direction(c) { ' ' } else { c }).collect();
+    let mut marks = 0;
+    let mut spaced = String::with_capacity(text.len());
+    for c in text.chars() {
+        let seen = c.is_control() || is_direction(c) || is_blank(c);
+        // Marks belong on a letter, and not in a pile that covers the lines above and below.
+        marks = if seen || c.width() != Some(0) { 0 } else { marks + 1 };
+        if marks <= MARKS {
+            spaced.push(if seen { ' ' } else { c });
+        }
+    }
     spaced.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -33,6 +45,11 @@ const fn is_direction(c: char) -> bool {
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
     )
+}
+
+/// Letters that show nothing and take room: what follows them would stand in another column, or line.
+const fn is_blank(c: char) -> bool {
+    matches!(c, '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}')
 }
 
 /// JSON whose texts hold characters that reorder or hide as escapes only, and mean the same.
@@ -52,13 +69,23 @@ pub fn escaped(json: &str) -> String {
 
 /// At most `width` columns, with an ellipsis where it was longer.
 pub fn fit(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
+    if text.width() <= width {
         return text.to_owned();
     }
-    let mut short: String = text.chars().take(width.saturating_sub(1)).collect();
+    let mut short = text.get(..within(text, width.saturating_sub(1))).unwrap_or_default().to_owned();
     short.truncate(short.trim_end().len());
     short.push('…');
     short
+}
+
+/// How many bytes of a text fit into `width` columns: wide letters take two, marks none.
+fn within(text: &str, width: usize) -> usize {
+    let mut columns = 0;
+    let past = text.char_indices().find(|(_, c)| {
+        columns += c.width().unwrap_or(0);
+        columns > width
+    });
+    past.map_or(text.len(), |(at, _)| at)
 }
 
 /// Columns that a text takes, its colours left out.
@@ -70,23 +97,19 @@ pub fn visible(text: &str) -> usize {
             (false, '\u{1b}') => escape = true,
             (true, 'm') => escape = false,
             (true, _) => {}
-            (false, _) => columns += 1,
+            (false, _) => columns += c.width().unwrap_or(0),
         }
     }
     columns
 }
 
-/// After how many characters to break a word that does not fit: behind a joint of a path, a name or
-/// a number with a unit, else at the edge.
+/// After how many bytes to break a word that does not fit: behind a joint of a path, a name or a
+/// number with a unit, else at the edge; one letter at least.
 fn joint(word: &str, width: usize) -> usize {
-    let behind = word
-        .chars()
-        .take(width)
-        .enumerate()
-        .filter(|(_, c)| matches!(c, '/' | '-' | '.' | ':' | '_' | ',' | ';' | '=' | '@' | '#' | '&' | '?'))
-        .map(|(at, _)| at + 1)
-        .last();
-    behind.filter(|at| *at * 3 >= width).unwrap_or(width)
+    let edge = within(word, width).max(word.chars().next().map_or(0, char::len_utf8));
+    let fits = word.get(..edge).unwrap_or(word);
+    let behind = fits.rfind(['/', '-', '.', ':', '_', ',', ';', '=', '@', '#', '&', '?']).map(|at| at + 1);
+    behind.filter(|at| fits.get(..*at).is_some_and(|head| head.width() * 3 >= width)).unwrap_or(edge)
 }
 
 /// Lines of at most `width` columns, broken at spaces.
@@ -95,23 +118,23 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut line = String::new();
     let mut columns = 0;
     for word in clean(text).split(' ') {
-        let mut word = word.to_owned();
-        let mut length = word.chars().count();
+        let mut word = word;
+        let mut length = word.width();
         if columns > 0 && columns + 1 + length > width {
             lines.push(std::mem::take(&mut line));
             columns = 0;
         }
         while length > width {
-            let cut = joint(&word, width);
-            lines.push(word.chars().take(cut).collect());
-            word = word.chars().skip(cut).collect();
-            length -= cut;
+            let (head, rest) = word.split_at_checked(joint(word, width)).unwrap_or((word, ""));
+            lines.push(head.to_owned());
+            word = rest;
+            length = word.width();
         }
         if columns > 0 {
             line.push(' ');
             columns += 1;
         }
-        line.push_str(&word);
+        line.push_str(word);
         columns += length;
     }
     if !line.is_empty() {
@@ -160,6 +183,25 @@ mod tests {
     #[test]
     fn what_could_move_a_cursor_or_reorder_text_is_gone() {
         assert_eq!(clean("a\u{1b}[31mb\r\n\tc\u{202e}d"), "a [31mb c d");
+    }
+
+    #[test]
+    fn letters_that_show_nothing_and_piles_of_marks_are_gone() {
+        assert_eq!(clean("a\u{3164}\u{2800}b"), "a b");
+        let pile = format!("a{}b", "\u{301}".repeat(40));
+        assert_eq!(clean(&pile), "a\u{301}\u{301}b");
+    }
+
+    #[test]
+    fn wide_letters_take_two_columns() {
+        let wide = "配置已更改 ".repeat(8);
+        let lines = wrap(&wide, 24);
+        assert!(lines.iter().all(|line| line.width() <= 24), "{lines:?}");
+        assert_eq!(lines.concat().replace(' ', ""), wide.replace(' ', ""));
+        assert_eq!(wrap("配置已更改", 5), ["配置", "已更", "改"]);
+        assert_eq!(fit("配置已更改", 5), "配置…");
+        assert_eq!(visible("\u{1b}[1m配置\u{1b}[0m"), 4);
+        assert_eq!(wrap("配", 1), ["配"], "what does not fit anywhere stands alone");
     }
 
     #[test]

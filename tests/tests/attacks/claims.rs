@@ -4,8 +4,8 @@
 
 use midwatch_mcp::KeyState;
 use midwatch_policy::{
-    Action, Approver, AwsName, Claims, Digest, ExpectedState, IncidentId, RequestId, Seal, SignedDuration,
-    SigningKey, Timestamp,
+    Action, Approver, AwsName, Claims, Digest, EndState, ExpectedState, IncidentId, RequestId, Seal,
+    SignedDuration, SigningKey, Timestamp,
 };
 use serde_json::json;
 
@@ -78,16 +78,24 @@ rows! {
     approved_by_one_where_two_are_asked: restart("vault-front"), "policy", |c| c.approvers.truncate(1);
     without_a_policy: scale("cart", 6), "bad_permit", |c| c.policies.clear();
     with_a_count_that_is_not_there: scale("cart", 6), "stale", |c| {
-        let ExpectedState::EcsDesiredCount { desired_count, .. } = &mut c.expected else { panic!("{c:?}") };
+        let ExpectedState::EcsDesiredCount { desired_count, .. } = &mut c.terms.expected else { panic!("{c:?}") };
         *desired_count = 5;
     };
     with_a_cluster_that_is_not_there: scale("cart", 6), "stale", |c| {
-        let ExpectedState::EcsDesiredCount { cluster, .. } = &mut c.expected else { panic!("{c:?}") };
+        let ExpectedState::EcsDesiredCount { cluster, .. } = &mut c.terms.expected else { panic!("{c:?}") };
         *cluster = AwsName::parse("other").unwrap();
     };
     with_an_older_deployment: rollback("shop-api", "d-BAD"), "stale", |c| {
-        let ExpectedState::CodeDeployDeployment { deployment_id, .. } = &mut c.expected else { panic!("{c:?}") };
+        let ExpectedState::CodeDeployDeployment { deployment_id, .. } = &mut c.terms.expected else { panic!("{c:?}") };
         *deployment_id = AwsName::parse("d-GOOD").unwrap();
+    };
+    in_another_account: scale("cart", 6), "stale", |c| c.terms.place.account = Some("210987654321".to_owned());
+    in_another_region: rollback("shop-api", "d-BAD"), "stale",
+        |c| c.terms.place.region = Some("eu-west-1".to_owned());
+    of_a_service_that_mattered_less: scale("cart", 6), "stale",
+        |c| c.terms.place.tier = 4.try_into().unwrap();
+    with_another_outcome: rollback("shop-api", "d-BAD"), "stale", |c| {
+        c.terms.result = EndState::Revision { revision: "s3://builds/other.zip".to_owned() };
     };
     with_a_runbook_that_is_not_there: scale("cart", 6), "contract", |c| {
         c.runbook = Some(midwatch_policy::RunbookRef { id: "none".to_owned(), digest: Digest::of(b"") });

@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{hand::Hand, wire::Wire};
 
 pub(crate) use calls::read;
-pub(crate) use words::{asking, restart, rollback, scale, update};
+pub(crate) use words::{asking, catalog, restart, rollback, scale, update};
 
 /// Name under which permits address the server.
 pub(crate) const AUDIENCE: &str = "remediation-of-tests";
@@ -96,6 +96,7 @@ impl Range {
         let (back, back_url) = Wire::lay().await;
         std::fs::write(home.path().join("policy.cedar"), POLICY).unwrap();
         std::fs::write(home.path().join("calendar.toml"), "").unwrap();
+        std::fs::write(home.path().join("catalog.toml"), catalog(world.catalog())).unwrap();
 
         let (mut callers, mut callers_file) = (BTreeMap::new(), String::new());
         for (name, kind) in [
@@ -115,11 +116,11 @@ impl Range {
             Office::in_memory(OfficeConfig {
                 keys: KeyRing::Own(desk_key),
                 sources: Sources {
+                    catalog: Standing::catalog_in(file("catalog.toml")),
                     rules: Standing::reading(move || rules_in(&policy)),
                     calendar: Standing::calendar_in(file("calendar.toml")),
                     contracts: Standing::runbooks_in(file("runbooks")),
                 },
-                catalog: Arc::new(world.catalog().clone()),
                 clock: Arc::clone(&clock) as Arc<_>,
                 planner: Arc::new(planner),
                 audience: AUDIENCE.to_owned(),
@@ -227,6 +228,7 @@ impl Range {
             spend: spend.expect("the store is free"),
             limits: Acting::default(),
             acting_role: None,
+            catalog: Some(Standing::catalog_in(self.path("catalog.toml"))),
         };
         change(&mut config);
         let aws = Aws::new(AwsSettings::local(self.world.endpoint(), "us-east-1"));

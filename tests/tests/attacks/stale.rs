@@ -1,9 +1,10 @@
 //! The target changed between yes and go, or somebody stopped the act meanwhile.
 
 use midwatch_mcp::reqwest::Method;
+use midwatch_policy::{Autonomy, Catalog, Environment, Service};
 use serde_json::json;
 
-use crate::range::{FIRST, Range, restart, rollback, scale, update};
+use crate::range::{FIRST, Range, catalog, restart, rollback, scale, update};
 
 const CODEDEPLOY: &str = "CodeDeploy_20141006";
 
@@ -187,5 +188,38 @@ async fn a_desk_that_is_away_or_says_nonsense() {
     range.wire.lead_to("http://127.0.0.1:9");
     range.refuses(&action, "no_desk").await;
     range.wire.lead_to(range.desk_url());
+    range.acts_once(&action).await;
+}
+
+/// What the catalog says at the act counts, and not what it said when the server was started.
+#[tokio::test]
+async fn a_catalog_that_was_changed_since() {
+    let change = |range: &Range, to: fn(&mut Service)| {
+        let services = range.world.catalog().services().cloned().map(|mut service| {
+            if service.name.as_str() == "cart" {
+                to(&mut service);
+            }
+            service
+        });
+        range.write("catalog.toml", &catalog(&Catalog::new(services.collect()).unwrap()));
+    };
+    let changes: [(&str, fn(&mut Service)); 5] = [
+        ("policy", |cart| cart.protected = true),
+        ("policy", |cart| cart.scale = None),
+        ("policy", |cart| cart.autonomy = Autonomy::Advise),
+        ("stale", |cart| cart.environment = Environment::Staging),
+        ("stale", |cart| cart.account = Some("210987654321".to_owned())),
+    ];
+    for (kind, to) in changes {
+        let (range, action) = (Range::new().await, scale("cart", 6));
+        range.approved(&action).await;
+        change(&range, to);
+        range.refuses(&action, kind).await;
+    }
+    let (range, action) = (Range::new().await, scale("cart", 6));
+    range.approved(&action).await;
+    range.write("catalog.toml", "[[service]]\nname = ");
+    range.refuses(&action, "policy").await;
+    change(&range, |_| ());
     range.acts_once(&action).await;
 }

@@ -134,6 +134,7 @@ pub(crate) async fn build(scenario: Scenario, mind: Option<Mind>, manner: Manner
     };
     let ctx = Ctx::new(aws, Arc::clone(&catalog), Arc::clone(&clock));
     let sources = Sources {
+        catalog: Arc::clone(&catalog).into(),
         rules: Rules::embedded().unwrap().into(),
         calendar: Calendar::default().into(),
         contracts: Contracts::load(world.runbooks()).unwrap().into(),
@@ -142,7 +143,6 @@ pub(crate) async fn build(scenario: Scenario, mind: Option<Mind>, manner: Manner
     let planner = Arc::new(McpPlanner::unattached());
     let desk = EmbeddedDesk::new(EmbeddedConfig {
         sources,
-        catalog: Arc::clone(&catalog),
         clock: Arc::clone(&clock),
         planner: Arc::clone(&planner) as Arc<_>,
         asker: SUBJECT.to_owned(),

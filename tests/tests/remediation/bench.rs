@@ -218,7 +218,7 @@ pub(crate) fn claims_at(plan: &Plan, permit: &str, now: Timestamp) -> Claims {
         tool: plan.action.kind(),
         schema: Action::schema_digest().unwrap(),
         arguments: plan.action.digest().unwrap(),
-        expected: plan.expected.clone(),
+        terms: plan.terms.clone(),
         approvers: vec![Approver {
             name: "first-on-call".to_owned(),
             role: "oncall".to_owned(),

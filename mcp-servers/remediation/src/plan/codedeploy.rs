@@ -1,7 +1,7 @@
 //! Plans of what CodeDeploy deploys.
 
 use aws_sdk_codedeploy::types::RevisionLocation;
-use midwatch_policy::{AwsName, CodeDeployTarget, ExpectedState, Inverse, PlanStep, Risk, Service};
+use midwatch_policy::{AwsName, CodeDeployTarget, EndState, ExpectedState, Inverse, PlanStep, Risk, Service};
 
 use super::{Draft, Live, Move, radius};
 use crate::{
@@ -58,6 +58,12 @@ pub(super) fn rollback(service: &Service, live: &Live, id: &AwsName) -> Result<D
             bad.id, good.revision
         ));
     }
+    if good.location.as_ref().is_some_and(is_loose) {
+        warnings.push(format!(
+            "{} has neither a version nor an ETag: whoever can write to its bucket decides what is deployed",
+            good.revision
+        ));
+    }
     let (affected, kind) = match &live.running {
         Some(running) => (running.running, "tasks"),
         None => (bad.instances, "instances"),
@@ -70,6 +76,7 @@ pub(super) fn rollback(service: &Service, live: &Live, id: &AwsName) -> Result<D
             deployment_id: newest.id.clone(),
             revision: newest.revision.clone(),
         },
+        result: EndState::Revision { revision: good.revision.clone() },
         blast_radius: radius(
             affected,
             affected,
@@ -80,4 +87,9 @@ pub(super) fn rollback(service: &Service, live: &Live, id: &AwsName) -> Result<D
         warnings,
         call,
     })
+}
+
+/// Whether what a revision names can be exchanged without its name changing.
+fn is_loose(revision: &RevisionLocation) -> bool {
+    revision.s3_location().is_some_and(|s3| s3.version().is_none() && s3.e_tag().is_none())
 }

@@ -1,7 +1,7 @@
 //! Plans of what ECS runs.
 
 use midwatch_policy::{
-    Action, AwsName, EcsTarget, ExpectedState, Inverse, PlanStep, Risk, ScaleBounds, Service,
+    Action, AwsName, EcsTarget, EndState, ExpectedState, Inverse, PlanStep, Risk, ScaleBounds, Service,
 };
 
 use super::{Draft, Live, Move, radius};
@@ -65,6 +65,7 @@ pub(super) fn rollback(service: &Service, live: &Live, id: &AwsName) -> Result<D
     Ok(Draft {
         step,
         expected: primary(running),
+        result: EndState::TaskDefinition { task_definition: to.clone() },
         blast_radius: radius(affected, running.running, summary),
         risk: Risk::Medium,
         inverse: Inverse {
@@ -98,6 +99,7 @@ pub(super) fn restart(service: &Service, live: &Live) -> Result<Draft, Refusal> 
             ),
         },
         expected: primary(running),
+        result: EndState::TaskDefinition { task_definition: running.task_definition.clone() },
         blast_radius: radius(
             count,
             running.running,
@@ -121,6 +123,8 @@ pub(super) fn scale(service: &Service, live: &Live, wanted: u32) -> Result<Draft
         });
     }
     let bounds = within_bounds(service, wanted)?;
+    let count = i32::try_from(wanted)
+        .map_err(|_| Refusal::Bounds { why: format!("{wanted} tasks are more than ECS can be told") })?;
     let now = running.desired;
     if wanted == now {
         return Err(Refusal::NothingToDo { what: format!("`{}` wants {now} tasks already", service.name) });
@@ -154,11 +158,12 @@ pub(super) fn scale(service: &Service, live: &Live, wanted: u32) -> Result<Draft
             ecs_service: name.clone(),
             desired_count: now,
         },
+        result: EndState::DesiredCount { desired_count: wanted },
         blast_radius: radius(stopped, running.running, summary),
         risk,
         inverse: Inverse { summary: format!("scale back to {now} tasks"), action: inverse },
         warnings,
-        call: Move::Scale { target: running.target.clone(), desired_count: wanted },
+        call: Move::Scale { target: running.target.clone(), desired_count: count },
     })
 }
 

@@ -99,13 +99,13 @@ fn a_rollback_by_ecs_reads_well_at_night() {
 }
 
 #[test]
-fn the_expected_state_is_the_same_while_it_goes_on_and_after_it_ended() {
+fn the_terms_are_the_same_while_it_goes_on_and_after_it_ended() {
     let action = Action::RollbackDeployment { service: name("api"), deployment_id: aws("d-2") };
-    let expected = |phase| {
+    let terms = |phase| {
         let live = Live { group: Some(group(phase)), ..live() };
-        plan(&action, &service(""), &live).unwrap().plan.expected
+        plan(&action, &service(""), &live).unwrap().plan.terms
     };
-    assert_eq!(expected(Phase::InProgress), expected(Phase::Succeeded));
+    assert_eq!(terms(Phase::InProgress), terms(Phase::Succeeded));
 }
 
 #[test]

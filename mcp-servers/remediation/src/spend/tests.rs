@@ -1,6 +1,6 @@
 use midwatch_policy::{
-    Action, Approver, AwsName, Claims, Demand, Digest, ExpectedState, IncidentId, PermitId, PublicKeys,
-    RequestId, SigningKey, sign, verify,
+    Action, Approver, AwsName, Claims, Demand, Digest, EndState, Environment, ExpectedState, IncidentId,
+    PermitId, PublicKeys, RequestId, SigningKey, sign, verify,
 };
 
 use super::*;
@@ -15,8 +15,20 @@ fn authorised(permit: &str, service: &str) -> Authorised {
     let keys: PublicKeys = [key.public().unwrap()].into_iter().collect();
     let action = Action::ScaleService { service: ServiceName::parse(service).unwrap(), desired_count: 3 };
     let aws = |text: &str| AwsName::parse(text).unwrap();
-    let expected =
-        ExpectedState::EcsDesiredCount { cluster: aws("prod"), ecs_service: aws(service), desired_count: 2 };
+    let terms = midwatch_policy::Terms {
+        place: midwatch_policy::Place {
+            account: None,
+            region: None,
+            environment: Environment::Production,
+            tier: 1.try_into().unwrap(),
+        },
+        expected: ExpectedState::EcsDesiredCount {
+            cluster: aws("prod"),
+            ecs_service: aws(service),
+            desired_count: 2,
+        },
+        result: EndState::DesiredCount { desired_count: 3 },
+    };
     let claims = Claims {
         permit: PermitId::parse(permit).unwrap(),
         request: RequestId::parse("r-1").unwrap(),
@@ -26,7 +38,7 @@ fn authorised(permit: &str, service: &str) -> Authorised {
         tool: action.kind(),
         schema: Action::schema_digest().unwrap(),
         arguments: action.digest().unwrap(),
-        expected: expected.clone(),
+        terms: terms.clone(),
         approvers: vec![Approver {
             name: "a".to_owned(),
             role: "oncall".to_owned(),
@@ -49,7 +61,7 @@ fn authorised(permit: &str, service: &str) -> Authorised {
         action: &action,
         now: at(1),
     };
-    verify(&token, &keys, &demand).unwrap().against(&expected).unwrap()
+    verify(&token, &keys, &demand).unwrap().against(&terms).unwrap()
 }
 
 fn spend(store: &SpendStore, permit: &str, service: &str, second: i64) -> Result<(), SpendError> {

@@ -1,11 +1,14 @@
 //! A request as a person sees it before they answer: everything that is signed, and whose words
 //! they are. Nothing from outside moves the cursor.
 
-use midwatch_policy::{Applicable, Ask, CallerKind, Claimed, Held, RequestState, RequestView, Risk, Void};
+use midwatch_policy::{
+    Applicable, Ask, CallerKind, Claimed, Held, Inverse, RequestState, RequestView, Risk, Void,
+};
 
 use crate::terminal::{
-    Page, expected,
+    Page,
     style::{BAD, GOOD, STRONG, WARN},
+    terms,
     text::clean,
 };
 
@@ -38,6 +41,7 @@ pub(super) fn request(view: &RequestView) {
     for (at, step) in plan.steps.iter().enumerate() {
         page.labelled(if at == 0 { "will call" } else { "" }, &format!("{}  {}", step.api, step.detail));
     }
+    page.labelled("where", &plan.terms.place.to_string());
     let radius = &plan.blast_radius;
     page.labelled("touches", &radius.summary);
     page.labelled("tasks", &format!("{} of {} running", radius.tasks_affected, radius.tasks_running));
@@ -45,8 +49,8 @@ pub(super) fn request(view: &RequestView) {
         let names: Vec<&str> = radius.dependents.iter().map(AsRef::as_ref).collect();
         page.labelled("used by", &names.join(", "));
     }
-    page.labelled("way back", &plan.inverse.summary);
-    page.labelled("only if", &expected(&plan.expected));
+    page.labelled("way back", &way_back(&plan.inverse));
+    terms(&mut page, &plan.terms);
     let (colour, risk) = match plan.risk {
         Risk::Low => (GOOD, "low"),
         Risk::Medium => (WARN, "medium"),
@@ -105,13 +109,23 @@ fn about(page: &mut Page, contract: &Applicable) {
     }
 }
 
+/// How it is undone, and whether Midwatch could be asked to.
+fn way_back(inverse: &Inverse) -> String {
+    match &inverse.action {
+        Some(action) => format!("{}; can be asked for: {action}", inverse.summary),
+        None => inverse.summary.clone(),
+    }
+}
+
 /// How certain the asker says it is.
 fn certain(claimed: &Claimed) -> String {
-    let Claimed { confidence_percent, evidence, .. } = claimed;
-    if evidence.is_empty() {
-        return format!("{confidence_percent} % of the cause, without evidence");
-    }
-    format!("{confidence_percent} % of the cause, by {}", evidence.join(", "))
+    let Claimed { confidence_percent, phase, severity, evidence } = claimed;
+    let by = if evidence.is_empty() {
+        "without evidence".to_owned()
+    } else {
+        format!("by {}", evidence.join(", "))
+    };
+    format!("{confidence_percent} % of the cause, {by}; severity {severity}, phase {phase}")
 }
 
 /// Who has to approve, in words.

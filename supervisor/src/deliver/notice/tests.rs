@@ -31,7 +31,11 @@ fn view() -> midwatch_policy::RequestView {
             "request": "req-7", "incident": "inc-1", "subject": "supervisor", "caller": "supervisor", "audience": "remediation",
             "plan": {
                 "action": { "tool": "rollback_deployment", "service": "checkout-api", "deployment_id": "d-1" },
-                "steps": [], "expected": { "kind": "code_deploy_deployment", "application": "a", "deployment_group": "g", "deployment_id": "d-1", "revision": "r" },
+                "steps": [], "terms": {
+                    "place": { "environment": "production", "tier": 1, "account": "123456789012", "region": "us-east-1" },
+                    "expected": { "kind": "code_deploy_deployment", "application": "a", "deployment_group": "g", "deployment_id": "d-1", "revision": "r" },
+                    "result": { "kind": "revision", "revision": "q" }
+                },
                 "blast_radius": { "tasks_affected": 4, "tasks_running": 4, "dependents": [], "summary": "4 of 4 tasks" },
                 "risk": "medium", "inverse": { "summary": "deploy d-1 again" }, "warnings": ["replaces every task"]
             },

@@ -169,7 +169,7 @@ fn claims(record: &Record) -> Result<Claims, DeskError> {
         tool: action.kind(),
         schema: Action::schema_digest().map_err(undigested)?,
         arguments: action.digest().map_err(undigested)?,
-        expected: shown.plan.expected.clone(),
+        terms: shown.plan.terms.clone(),
         approvers: approvers.clone(),
         policies: shown.rules.clone(),
         shown: shown.digest().map_err(undigested)?,

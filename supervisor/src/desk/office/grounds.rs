@@ -3,7 +3,7 @@
 mod contracts;
 
 use midwatch_policy::{
-    Applicable, Ask, Asking, Attested, Autonomy, Caller, CallerKind, Decision, RunbookRef, Service,
+    Applicable, Ask, Asking, Attested, Autonomy, Caller, CallerKind, Decision, Place, RunbookRef, Service,
     SignedDuration, ToolCall, ToolClass,
 };
 
@@ -40,7 +40,8 @@ impl Office {
         asking: &Asking,
     ) -> Result<Grounds, DeskError> {
         let action = &asking.action;
-        let service = self.config.catalog.get(action.service()).ok_or_else(|| {
+        let catalog = self.config.sources.catalog()?;
+        let service = catalog.get(action.service()).ok_or_else(|| {
             forbidden("catalog", &format!("`{}` is not in the desk's catalog", action.service()))
         })?;
         // The ladder is no rule that a policy could leave out.
@@ -56,6 +57,17 @@ impl Office {
                 Trouble::Plan,
                 format!("the plan is to {} instead", planned.plan.action),
                 "nobody was asked",
+            ));
+        }
+        let place = &planned.plan.terms.place;
+        let known = Place::of(service, place.region.as_deref());
+        if *place != known {
+            return Err(DeskError::new(
+                Trouble::Plan,
+                format!(
+                    "the remediation server would act in another place ({place}) than the desk knows ({known})"
+                ),
+                "nobody was asked; give both the same catalog",
             ));
         }
         let planned = Planned { facts: self.facts(service, planned.facts)?, plan: planned.plan };

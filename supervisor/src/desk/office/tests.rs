@@ -27,7 +27,7 @@ async fn one_yes_makes_one_permit_for_what_was_shown() {
     assert_eq!(verified.claims().shown, view.digest);
     assert_eq!(verified.claims().subject, "midwatch");
     assert_eq!(verified.claims().audience, "remediation");
-    assert_eq!(verified.claims().expected, view.shown.plan.expected);
+    assert_eq!(verified.claims().terms, view.shown.plan.terms);
     assert!(bench.office.check(&bench.server, permit, "s-1").unwrap());
 
     let used = bench.office.used(&bench.server, permit, Outcome::Done).unwrap();

@@ -1,6 +1,8 @@
 //! Actions, and how they are asked for.
 
-use midwatch_policy::{Action, AwsName, ServiceName};
+use std::collections::BTreeMap;
+
+use midwatch_policy::{Action, AwsName, Catalog, Service, ServiceName};
 use serde_json::{Value, json};
 
 use super::Range;
@@ -42,4 +44,10 @@ pub(crate) async fn update(range: &Range, service: &str, more: Value) {
         input[key] = value.clone();
     }
     range.elsewhere("AmazonEC2ContainerServiceV20141113.UpdateService", &input).await;
+}
+
+/// A catalog as its file.
+pub(crate) fn catalog(catalog: &Catalog) -> String {
+    let services: Vec<&Service> = catalog.services().collect();
+    toml::to_string(&BTreeMap::from([("service", services)])).unwrap()
 }

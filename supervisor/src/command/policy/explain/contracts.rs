@@ -3,8 +3,8 @@
 
 use midwatch_mcp::{Contract, Contracts};
 use midwatch_policy::{
-    Action, Attested, AwsName, BlastRadius, Catalog, ExpectedState, Inverse, Plan, Risk, Scope, ServiceName,
-    Words,
+    Action, Attested, AwsName, BlastRadius, Catalog, EndState, ExpectedState, Inverse, Place, Plan, Risk,
+    Scope, ServiceName, Terms, Words,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -87,10 +87,14 @@ fn supposed(action: &Action, facts: Attested, catalog: &Catalog) -> Option<Plan>
     Some(Plan {
         action: action.clone(),
         steps: Vec::new(),
-        expected: ExpectedState::EcsDesiredCount {
-            cluster: name("supposed")?,
-            ecs_service: name("supposed")?,
-            desired_count: facts.tasks_running,
+        terms: Terms {
+            place: Place::of(catalog.get(service)?, None),
+            expected: ExpectedState::EcsDesiredCount {
+                cluster: name("supposed")?,
+                ecs_service: name("supposed")?,
+                desired_count: facts.tasks_running,
+            },
+            result: EndState::DesiredCount { desired_count: facts.tasks_running },
         },
         blast_radius: BlastRadius {
             tasks_affected: facts.tasks_affected,
