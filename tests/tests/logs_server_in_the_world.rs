@@ -1,4 +1,4 @@
-//! The logs server against the world, for every scenario of the repository.
+//! The logs server against the world: its patterns for every scenario of the repository, and each of its other tools once.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test")]
 
@@ -8,7 +8,8 @@ use std::{
 };
 
 use midwatch_logs::LogsServer;
-use midwatch_mcp::{Aws, AwsSettings, Ctx, connect_in_process};
+use midwatch_mcp::{Aws, AwsSettings, Client, Ctx, connect_in_process};
+use midwatch_policy::Timestamp;
 use midwatch_sim::{Scenario, World};
 use rmcp::model::CallToolRequestParams;
 use serde_json::{Value, json};
@@ -21,19 +22,38 @@ fn scenarios() -> Vec<PathBuf> {
     dirs
 }
 
-/// What `error_patterns` says of a service over the half hour up to now.
-async fn patterns(world: &World, service: &str) -> Value {
+/// A client of a logs server whose AWS is the world.
+async fn client(world: &World) -> Client {
     let aws = Aws::new(AwsSettings::local(world.endpoint(), "us-east-1"));
     let server = LogsServer::new(Ctx::new(aws, Arc::new(world.catalog().clone()), world.clock()));
-    let client = connect_in_process(server).await.unwrap();
+    connect_in_process(server).await.unwrap()
+}
+
+/// The content of a result, or its error.
+async fn call(client: &Client, tool: &'static str, arguments: Value) -> Result<Value, Value> {
+    let request = CallToolRequestParams::new(tool).with_arguments(arguments.as_object().cloned().unwrap());
+    let result = client.call_tool(request).await.unwrap();
+    let content = result.structured_content.unwrap();
+    if result.is_error == Some(true) { Err(content["error"].clone()) } else { Ok(content) }
+}
+
+/// A service over the half hour up to now, with further arguments.
+fn lately(world: &World, service: &str, more: Value) -> Value {
     let now = world.clock().now();
     let from = now - jiff::SignedDuration::from_mins(30);
-    let arguments = json!({ "service": service, "from": from.to_string(), "to": now.to_string() });
-    let request =
-        CallToolRequestParams::new("error_patterns").with_arguments(arguments.as_object().cloned().unwrap());
-    let result = client.call_tool(request).await.unwrap();
-    assert_ne!(result.is_error, Some(true), "{result:?}");
-    result.structured_content.unwrap()
+    let mut all = json!({ "service": service, "from": from.to_string(), "to": now.to_string() });
+    all.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+    all
+}
+
+/// What `error_patterns` says of a service over the half hour up to now.
+async fn patterns(world: &World, service: &str) -> Value {
+    call(&client(world).await, "error_patterns", lately(world, service, json!({}))).await.unwrap()
+}
+
+async fn case_study() -> World {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../compose/scenarios/pool-exhaustion-after-deploy");
+    World::start(Scenario::load(&dir).unwrap()).await.unwrap()
 }
 
 #[tokio::test]
@@ -60,4 +80,79 @@ async fn what_has_to_be_cited_is_among_the_patterns() {
             assert!(seen.contains(text.as_str()), "{id}: `{text}` is in no pattern of `{}`", service.name);
         }
     }
+}
+
+#[tokio::test]
+async fn rows_are_paged_by_cursor_without_asking_again() {
+    let world = case_study().await;
+    let client = client(&world).await;
+    let more = json!({ "query": "fields @timestamp, @message | limit 25", "limit": 10 });
+    let mut arguments = lately(&world, "checkout-api", more);
+    let mut seen: Vec<Value> = Vec::new();
+    for rows in [10, 10, 5] {
+        let page = call(&client, "log_query", arguments.clone()).await.unwrap();
+        assert_eq!(page["rows"].as_array().unwrap().len(), rows, "{page}");
+        assert_eq!(page["spent"] == json!({}), !seen.is_empty(), "only the first page costs: {page}");
+        seen.extend(page["rows"].as_array().unwrap().iter().cloned());
+        assert_eq!(page["next_cursor"].is_null(), seen.len() == 25, "{page}");
+        arguments["cursor"] = page["next_cursor"].clone();
+    }
+    // Newest first, each once: the pages are of one answer, whatever is logged meanwhile.
+    let times: Vec<&str> = seen.iter().map(|row| row["@timestamp"].as_str().unwrap()).collect();
+    assert!(times.is_sorted_by(|one, next| one >= next), "{times:?}");
+    let each: std::collections::BTreeSet<String> = seen.iter().map(Value::to_string).collect();
+    assert_eq!(each.len(), 25);
+    arguments["cursor"] = json!("../x:1");
+    let error = call(&client, "log_query", arguments).await.unwrap_err();
+    assert_eq!(error["kind"], "invalid", "{error}");
+}
+
+#[tokio::test]
+async fn the_groups_of_a_service_are_found_by_what_runs_it_and_all_are_listed_in_pages() {
+    let world = case_study().await;
+    let client = client(&world).await;
+    let found = call(&client, "log_groups", json!({ "service": "checkout-api" })).await.unwrap();
+    let own = &found["groups"][0];
+    let ways = own["found_by"].to_string();
+    assert!(ways.contains("catalog") && ways.contains("task_definition"), "{found}");
+    assert!(own["stored_bytes"].as_u64().unwrap() > 0, "{found}");
+    let mut listed: Vec<String> = Vec::new();
+    let mut cursor = Value::Null;
+    loop {
+        let page = call(&client, "log_groups", json!({ "limit": 2, "cursor": cursor })).await.unwrap();
+        let names = page["groups"].as_array().unwrap().iter();
+        let names: Vec<String> = names.map(|group| group["name"].as_str().unwrap().to_owned()).collect();
+        assert!((1..=2).contains(&names.len()), "{page}");
+        listed.extend(names);
+        cursor = page["next_cursor"].clone();
+        if cursor.is_null() {
+            break;
+        }
+    }
+    assert!(listed.len() > 2 && listed.is_sorted_by(|one, next| one < next), "{listed:?}");
+    assert!(listed.iter().any(|name| *name == own["name"]), "{listed:?}");
+    let some = call(&client, "log_groups", json!({ "contains": "checkout-api" })).await.unwrap();
+    assert_eq!(some["groups"][0]["name"], own["name"], "{some}");
+    let error = call(&client, "log_groups", json!({ "metric_name": "Errors" })).await.unwrap_err();
+    assert_eq!(error["kind"], "invalid", "{error}");
+}
+
+#[tokio::test]
+async fn a_window_is_compared_with_the_time_that_was_named() {
+    let world = case_study().await;
+    let client = client(&world).await;
+    let time = |value: &Value| value.as_str().unwrap().parse::<Timestamp>().unwrap();
+    for (named, hours) in
+        [("before", 0.5), ("hour_before", 1.0), ("same_time_yesterday", 24.0), ("same_time_last_week", 168.0)]
+    {
+        let arguments = lately(&world, "checkout-api", json!({ "compare_with": named }));
+        let found = call(&client, "error_patterns", arguments).await.unwrap();
+        let back = time(&found["from"]).duration_since(time(&found["baseline_from"])).as_secs_f64() / 3600.0;
+        assert!((back - hours).abs() < 1e-6, "{named}: {found}");
+        let errors = &found["errors"];
+        assert!(errors["total"].as_u64().unwrap() > 50 && errors["baseline_total"] == 0, "{named}: {errors}");
+    }
+    let both = json!({ "compare_with": "hour_before", "baseline_from": "2026-11-21T00:00:00Z", "baseline_to": "2026-11-21T01:00:00Z" });
+    let error = call(&client, "error_patterns", lately(&world, "checkout-api", both)).await.unwrap_err();
+    assert_eq!(error["kind"], "invalid", "{error}");
 }

@@ -173,7 +173,7 @@ async fn list(
             .describe_log_groups()
             .set_log_group_name_pattern(args.contains.clone().filter(|part| !part.is_empty()))
             .set_next_token(token)
-            .limit(i32::try_from(limit).unwrap_or(50))
+            .limit(i32::try_from(limit.saturating_sub(result.groups.len())).unwrap_or(50))
             .send()
             .await
             .aws("logs:DescribeLogGroups")?;
