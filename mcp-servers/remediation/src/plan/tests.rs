@@ -1,3 +1,4 @@
+use aws_sdk_codedeploy::types::S3Location;
 use jiff::Timestamp;
 use midwatch_policy::{Catalog, ScaleBounds};
 
@@ -81,6 +82,22 @@ fn a_rollback_by_codedeploy_reads_well_at_night() {
     let planned = plan(&action, &service(""), &busy).unwrap();
     assert!(matches!(planned.call, Move::StopDeployment { .. }));
     assert_eq!(planned.plan.blast_radius.tasks_affected, 3, "tasks are counted where there are tasks");
+}
+
+#[test]
+fn a_revision_that_can_be_exchanged_is_told() {
+    let action = Action::RollbackDeployment { service: name("api"), deployment_id: aws("d-2") };
+    let warnings = |s3: S3Location| {
+        let mut group = group(Phase::Succeeded);
+        group.deployments[1].location = Some(RevisionLocation::builder().s3_location(s3).build());
+        plan(&action, &service(""), &Live { group: Some(group), ..live() }).unwrap().plan.warnings
+    };
+    let s3 = || S3Location::builder().bucket("builds").key("d-1.zip");
+    let told = warnings(s3().build());
+    assert!(told.iter().any(|warning| warning.contains("neither a version nor an ETag")), "{told:?}");
+    for pinned in [s3().version("v1").build(), s3().e_tag("e1").build()] {
+        assert!(!warnings(pinned).iter().any(|warning| warning.contains("ETag")));
+    }
 }
 
 #[test]
