@@ -38,6 +38,7 @@ async fn call(client: &Client, tool: &'static str, arguments: Value) -> Result<V
 }
 
 /// A service over the half hour up to now, with further arguments.
+#[allow(clippy::needless_pass_by_value, reason = "reads better where it is called")]
 fn lately(world: &World, service: &str, more: Value) -> Value {
     let now = world.clock().now();
     let from = now - jiff::SignedDuration::from_mins(30);

@@ -188,11 +188,13 @@ fn every_argument_is_part_of_what_was_approved() {
     assert_eq!(all[0].digest().unwrap(), Digest::of(canonical));
 }
 
+type Alter = fn(&mut Terms);
+
 #[test]
 fn a_changed_target_makes_it_stale() {
     let bench = Bench::new();
     let token = sign(&claims(), &bench.key).unwrap();
-    let changes: [(&str, fn(&mut Terms)); 6] = [
+    let changes: [(&str, Alter); 6] = [
         ("a newer deployment", |terms| {
             let ExpectedState::CodeDeployDeployment { deployment_id, .. } = &mut terms.expected else {
                 panic!()

@@ -194,7 +194,8 @@ async fn a_desk_that_is_away_or_says_nonsense() {
 /// What the catalog says at the act counts, and not what it said when the server was started.
 #[tokio::test]
 async fn a_catalog_that_was_changed_since() {
-    let change = |range: &Range, to: fn(&mut Service)| {
+    type Make = fn(&mut Service);
+    let change = |range: &Range, to: Make| {
         let services = range.world.catalog().services().cloned().map(|mut service| {
             if service.name.as_str() == "cart" {
                 to(&mut service);
@@ -203,7 +204,7 @@ async fn a_catalog_that_was_changed_since() {
         });
         range.write("catalog.toml", &catalog(&Catalog::new(services.collect()).unwrap()));
     };
-    let changes: [(&str, fn(&mut Service)); 5] = [
+    let changes: [(&str, Make); 5] = [
         ("policy", |cart| cart.protected = true),
         ("policy", |cart| cart.scale = None),
         ("policy", |cart| cart.autonomy = Autonomy::Advise),
