@@ -3,12 +3,11 @@
 use std::fmt::Write as _;
 
 use midwatch_agents::{breaker::Transition, events::AgentEvent, model::GuardrailTrace};
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::{
     Page,
     style::{BAD, FAINT, NAME, WARN},
-    text::{GUTTER, clean, fit, took},
+    text::{GUTTER, clean, fit, took, visible, wide},
 };
 
 /// Lanes that fit beside each other; more specialists take turns in the last one.
@@ -118,9 +117,9 @@ impl Lanes {
         for at in 0..MOST {
             if at == lane {
                 let tail = fit(&clean(tail), width - 16);
-                let room = width - 3 - tail.width();
-                let (visible, styled) = shorten_styled(what, room);
-                let pad = room.saturating_sub(visible);
+                let room = width - 3 - visible(&tail);
+                let (shown, styled) = shorten_styled(what, room);
+                let pad = room.saturating_sub(shown);
                 let _ = write!(line, "{styled}{:pad$} {FAINT}{tail}{FAINT:#}  ", "");
             } else {
                 let bar = match (self.names.get(at), self.done.get(at)) {
@@ -179,10 +178,10 @@ fn breaker(change: &Transition) -> String {
 
 /// A text without its colours and without the lines that join it to a lane.
 fn plain(text: &str) -> String {
-    let (_, visible) = shorten_styled(text, usize::MAX);
+    let (_, shown) = shorten_styled(text, usize::MAX);
     let mut escape = false;
     let mut out = String::new();
-    for c in visible.chars() {
+    for c in shown.chars() {
         match (escape, c) {
             (false, '\u{1b}') => escape = true,
             (true, 'm') => escape = false,
@@ -195,7 +194,7 @@ fn plain(text: &str) -> String {
 
 /// Shortens what is visible of a text that carries colours, and says how wide it is.
 fn shorten_styled(text: &str, room: usize) -> (usize, String) {
-    let mut visible: usize = 0;
+    let mut shown: usize = 0;
     let mut full = false;
     let mut out = String::new();
     let mut escape = false;
@@ -208,13 +207,12 @@ fn shorten_styled(text: &str, room: usize) -> (usize, String) {
             escape = c != 'm';
         } else if !full {
             // Colours go on behind the last letter that fits.
-            let wide = c.width().unwrap_or(0);
-            full = visible + wide > room;
+            full = shown + wide(c) > room;
             if !full {
                 out.push(c);
-                visible += wide;
+                shown += wide(c);
             }
         }
     }
-    (visible, out)
+    (shown, out)
 }

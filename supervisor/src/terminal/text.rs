@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use midwatch_policy::Timestamp;
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+use unicode_width::UnicodeWidthChar as _;
 
 /// Columns that everything fits in, where there is room for them.
 pub const WIDTH: usize = 100;
@@ -67,9 +67,18 @@ pub fn escaped(json: &str) -> String {
     out
 }
 
-/// At most `width` columns, with an ellipsis where it was longer.
+/// Columns that a letter takes: two if it is wide. A mark counts as one, so that columns also bound letters.
+pub(super) fn wide(c: char) -> usize {
+    c.width().unwrap_or(0).max(1)
+}
+
+fn long(text: &str) -> usize {
+    text.chars().map(wide).sum()
+}
+
+/// At most `width` columns and letters, with an ellipsis where it was longer.
 pub fn fit(text: &str, width: usize) -> String {
-    if text.width() <= width {
+    if long(text) <= width {
         return text.to_owned();
     }
     let mut short = text.get(..within(text, width.saturating_sub(1))).unwrap_or_default().to_owned();
@@ -78,11 +87,11 @@ pub fn fit(text: &str, width: usize) -> String {
     short
 }
 
-/// How many bytes of a text fit into `width` columns: wide letters take two, marks none.
+/// How many bytes of a text fit into `width` columns.
 fn within(text: &str, width: usize) -> usize {
     let mut columns = 0;
     let past = text.char_indices().find(|(_, c)| {
-        columns += c.width().unwrap_or(0);
+        columns += wide(*c);
         columns > width
     });
     past.map_or(text.len(), |(at, _)| at)
@@ -97,7 +106,7 @@ pub fn visible(text: &str) -> usize {
             (false, '\u{1b}') => escape = true,
             (true, 'm') => escape = false,
             (true, _) => {}
-            (false, _) => columns += c.width().unwrap_or(0),
+            (false, _) => columns += wide(c),
         }
     }
     columns
@@ -109,7 +118,7 @@ fn joint(word: &str, width: usize) -> usize {
     let edge = within(word, width).max(word.chars().next().map_or(0, char::len_utf8));
     let fits = word.get(..edge).unwrap_or(word);
     let behind = fits.rfind(['/', '-', '.', ':', '_', ',', ';', '=', '@', '#', '&', '?']).map(|at| at + 1);
-    behind.filter(|at| fits.get(..*at).is_some_and(|head| head.width() * 3 >= width)).unwrap_or(edge)
+    behind.filter(|at| fits.get(..*at).is_some_and(|head| long(head) * 3 >= width)).unwrap_or(edge)
 }
 
 /// Lines of at most `width` columns, broken at spaces.
@@ -119,7 +128,7 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut columns = 0;
     for word in clean(text).split(' ') {
         let mut word = word;
-        let mut length = word.width();
+        let mut length = long(word);
         if columns > 0 && columns + 1 + length > width {
             lines.push(std::mem::take(&mut line));
             columns = 0;
@@ -128,7 +137,7 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
             let (head, rest) = word.split_at_checked(joint(word, width)).unwrap_or((word, ""));
             lines.push(head.to_owned());
             word = rest;
-            length = word.width();
+            length = long(word);
         }
         if columns > 0 {
             line.push(' ');
@@ -196,7 +205,7 @@ mod tests {
     fn wide_letters_take_two_columns() {
         let wide = "配置已更改 ".repeat(8);
         let lines = wrap(&wide, 24);
-        assert!(lines.iter().all(|line| line.width() <= 24), "{lines:?}");
+        assert!(lines.iter().all(|line| long(line) <= 24), "{lines:?}");
         assert_eq!(lines.concat().replace(' ', ""), wide.replace(' ', ""));
         assert_eq!(wrap("配置已更改", 5), ["配置", "已更", "改"]);
         assert_eq!(fit("配置已更改", 5), "配置…");
