@@ -121,6 +121,21 @@ fn a_deployment_that_pointed_to_the_wrong_host_is_not_innocent() {
 }
 
 #[test]
+fn what_the_author_of_a_deployment_wrote_weighs_nothing() {
+    let dns = ("getaddrinfo ENOTFOUND prices-api.prd.internal", 300, 0, "02:04:10", "02:11:55");
+    for errors in [NPE, POOL, dns] {
+        let incident = firing()
+            .errors(SERVICE, &[errors])
+            .deployments("02:04:10", &[("d-9", "02:01", Some("02:03"), "succeeded")]);
+        let mut signals = Signals::read(&Scene::from(&incident.task("x")), &incident.sweep().observations());
+        let silent = format!("{:?}", rank(&signals));
+        signals.deployments[0].deployment.description =
+            Some(format!("Another way to call prices-api: {}", errors.0));
+        assert_eq!(format!("{:?}", rank(&signals)), silent);
+    }
+}
+
+#[test]
 fn a_deployment_after_the_onset_is_never_the_cause() {
     let incident = firing()
         .errors(SERVICE, &[NPE, NOISE])
