@@ -4,7 +4,9 @@
 //! visible once its ingestion time has come; a query may therefore miss the newest lines, as it
 //! does against CloudWatch.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
+
+use crate::time::MINUTE_MS;
 
 /// Bytes CloudWatch counts for an event besides its message.
 const EVENT_OVERHEAD_BYTES: u64 = 26;
@@ -77,6 +79,28 @@ impl LogStore {
             .get(group)
             .and_then(|g| Some(g.claimed_bytes? as f64 / g.bytes.max(1) as f64))
             .map_or(1.0, |factor| factor.max(1.0))
+    }
+
+    /// What CloudWatch counts as `IncomingBytes` of a group: `(start of the period, bytes)`, oldest first,
+    /// by when they came in. Periods without any are absent, and so is a minute that is not over at `now_ms`.
+    pub(crate) fn incoming_bytes(
+        &self,
+        group: &str,
+        period_s: i64,
+        window_ms: Range<i64>,
+        now_ms: i64,
+    ) -> Vec<(i64, f64)> {
+        let period_ms = period_s.max(60) * 1000;
+        let from = window_ms.start.div_euclid(period_ms) * period_ms;
+        let to = window_ms.end.min(now_ms.div_euclid(MINUTE_MS) * MINUTE_MS);
+        let factor = self.scan_factor(group);
+        let mut sums: BTreeMap<i64, f64> = BTreeMap::new();
+        let events = self.groups.get(group).map_or(&[][..], |g| &g.events);
+        for event in events.iter().filter(|event| (from..to).contains(&event.ingestion_ms)) {
+            let bytes = (event.message.len() as u64 + EVENT_OVERHEAD_BYTES) as f64 * factor;
+            *sums.entry(event.ingestion_ms.div_euclid(period_ms) * period_ms).or_default() += bytes;
+        }
+        sums.into_iter().collect()
     }
 
     /// Events of a group with `from_ms <= timestamp_ms < to_ms` that can be read at
@@ -162,6 +186,18 @@ mod tests {
         assert_eq!(read(30, 10, 1000), "");
         assert_eq!(store.stored_bytes("g"), Some(4 + 4 * 26));
         assert!((store.scan_factor("g") - 1.0).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn what_came_in_is_counted_by_when_it_came() {
+        let mut store = LogStore::default();
+        store.write("g", [line(59_000, 2_000, "a"), line(61_000, 0, "b"), line(301_000, 0, "c")]);
+        let one = 27.0;
+        let sums = |period, now| store.incoming_bytes("g", period, 60_000..360_000, now);
+        assert_eq!(sums(60, 400_000), [(60_000, 2.0 * one), (300_000, one)]);
+        assert_eq!(sums(300, 400_000), [(0, 2.0 * one), (300_000, one)]);
+        assert_eq!(sums(60, 301_500), [(60_000, 2.0 * one)]);
+        assert!(store.incoming_bytes("other", 60, 0..400_000, 400_000).is_empty());
     }
 
     #[test]

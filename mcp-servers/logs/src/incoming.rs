@@ -1,5 +1,5 @@
-//! How much a log group took in over a window, by CloudWatch's own metric `IncomingBytes`: for
-//! where neither Logs Insights nor what is stored says what a query would scan.
+//! How much a log group took in over a window, by CloudWatch's own metric `IncomingBytes`, which is what
+//! a query over that window scans. The newest minutes are not in it yet.
 
 use aws_sdk_cloudwatch::{
     Client,
@@ -13,16 +13,28 @@ const FINE: i64 = 300;
 const COARSE: i64 = 3600;
 const LONGEST_FINE: f64 = 4.0 * 86_400.0;
 
-/// Bytes that a group took in; `None` where the metric has nothing to say.
-pub(crate) async fn bytes(client: &Client, group: &str, window: Window) -> Option<f64> {
+/// Bytes that a group took in over all of these windows; `None` where the metric cannot be asked, or has
+/// nothing to say of any of them.
+pub(crate) async fn bytes(client: &Client, group: &str, windows: &[Window]) -> Option<f64> {
+    let mut sum = None;
+    for window in windows {
+        if let Some(bytes) = of_window(client, group, *window).await? {
+            *sum.get_or_insert(0.0) += bytes;
+        }
+    }
+    sum
+}
+
+/// The same of one window: nothing where it cannot be asked, and nothing in that where there are no data.
+async fn of_window(client: &Client, group: &str, window: Window) -> Option<Option<f64>> {
     let periods: &[i64] = if window.seconds() > LONGEST_FINE { &[COARSE] } else { &[FINE, COARSE] };
     for period in periods {
         let found = ask(client, group, window, *period).await?;
         if found.is_some() {
-            return found;
+            return Some(found);
         }
     }
-    None
+    Some(None)
 }
 
 /// Nothing where it cannot be asked, and nothing in that where no such period is kept.

@@ -35,7 +35,7 @@ pub(crate) async fn log_query(
         let answer = insights.results(id).await?;
         (groups, answer, Price::of(0.0, Basis::Estimate), skipped)
     } else {
-        let (readable, stored) = sizes(server, &insights, &groups, window, &mut notes).await?;
+        let (readable, stored) = sizes(server, &insights, &groups, &mut notes).await?;
         let plan = Plan { groups: &readable, windows: &[window], passes, stored };
         let cost = price::afford(&insights, &server.metrics(first).await?, plan).await?;
         let answer = insights.run(&readable, window, &query).await?;
@@ -95,20 +95,18 @@ pub(crate) async fn log_query(
     Ok(result)
 }
 
-/// Which of the groups exist, and how many bytes of theirs the window holds, as far as is known.
+/// Which of the groups exist, and how many bytes they store, as far as is known.
 async fn sizes(
     server: &LogsServer,
     insights: &Insights,
     groups: &[String],
-    window: Window,
     notes: &mut Vec<String>,
 ) -> Result<(Vec<String>, Option<f64>), ToolError> {
-    let present = server.ctx().clock.now();
     let (mut readable, mut bytes) = (Vec::new(), Some(0.0));
     for group in groups {
         match server.size(&insights.client, group).await {
             Ok(size) => {
-                bytes = bytes.zip(size).map(|(sum, size)| sum + size.bytes_in(window, present));
+                bytes = bytes.zip(size).map(|(sum, size)| sum + size.all());
                 readable.push(group.clone());
             }
             Err(error) if groups.len() > 1 => notes.push(format!("{}; {}", error.message, error.mend)),

@@ -61,7 +61,7 @@ impl Priced {
             .filter_map(|(reading, window)| reading.is_none().then_some(window))
             .collect();
         // Lines and counts are two passes over the same bytes.
-        let stored = dear.iter().try_fold(0.0, |sum, window| Some(sum + bytes_in(*window)?));
+        let stored = size.map(Size::all);
         let plan = Plan { groups: &[group.to_owned()], windows: &dear, passes: 2, stored };
         let declined = if dear.is_empty() {
             None
@@ -104,6 +104,11 @@ pub(crate) struct Size {
 }
 
 impl Size {
+    /// All bytes that it holds.
+    pub(crate) const fn all(self) -> f64 {
+        self.stored
+    }
+
     /// About how many of its bytes lie in a window, if they came evenly.
     pub(crate) fn bytes_in(self, window: Window, present: Timestamp) -> f64 {
         self.stored * reading::share_of_age(window, self.created, present, self.retention_days)

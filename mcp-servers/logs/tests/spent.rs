@@ -185,3 +185,20 @@ async fn what_nobody_can_price_is_read_for_a_short_time_only_and_stopped_at_the_
     }
     panic!("it was not stopped: {:?}", asked.lock().unwrap());
 }
+
+#[tokio::test]
+async fn all_that_is_stored_may_be_of_the_window() {
+    // A group that has logged for a day, and nearly all of it in the last half hour.
+    let wire = Wire { estimate: None, scans: GB / 2, stored: Some(GB / 2), ends: true };
+    let (at, _) = endpoint(wire).await;
+    let (found, failed) = call(&at, "log_query", 30, None).await;
+    assert!(!failed, "{found}");
+    assert_eq!(found["cost"]["basis"], "stored_bytes");
+    assert_eq!(found["cost"]["estimated_bytes"], found["statistics"]["bytes_scanned"], "{found}");
+    // More than may be scanned is stored: it may be little of the window, and is stopped where it is not.
+    let (at, _) = endpoint(Wire { ends: false, ..wire }).await;
+    let (found, failed) = call(&at, "log_query", 30, Some(GB / 4)).await;
+    assert!(!failed && found["cost"]["basis"] == "unknown" && found["status"] == "partial", "{found}");
+    let (error, failed) = call(&at, "log_query", 90, Some(GB / 4)).await;
+    assert!(failed && error["error"]["mend"].as_str().unwrap().contains("at most 60 minutes"), "{error}");
+}

@@ -1,6 +1,6 @@
 //! CloudWatch: alarms, their history, metric data.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use serde_json::{Map, Value, json};
 
@@ -211,6 +211,21 @@ fn period_of(value: Option<&Value>) -> Result<i64, WireError> {
     Ok(period)
 }
 
+/// A statistic of a metric that was recorded, or of what CloudWatch counts of the log groups itself.
+fn statistic(
+    state: &State,
+    key: &MetricKey,
+    stat: Stat,
+    period_s: i64,
+    window: Range<i64>,
+) -> Vec<(i64, f64)> {
+    let incoming = key.namespace == "AWS/Logs" && key.name == "IncomingBytes" && stat == Stat::Sum;
+    match key.dimensions.get("LogGroupName").filter(|_| incoming && key.dimensions.len() == 1) {
+        Some(group) => state.logs.incoming_bytes(group, period_s, window, state.now_ms()),
+        None => state.metrics.statistic(key, stat, period_s, window.start, window.end, state.now_ms()),
+    }
+}
+
 fn metric_data(state: &State, input: &Value) -> Result<Value, WireError> {
     let (from, to) = window(input)?;
     let queries = list(input, "MetricDataQueries");
@@ -226,7 +241,7 @@ fn metric_data(state: &State, input: &Value) -> Result<Value, WireError> {
         let stat = stat_of(text(wanted, "Stat").unwrap_or_default())?;
         let of_query = period_of(wanted.get("Period"))?;
         period = period.max(of_query);
-        let values = state.metrics.statistic(&key, stat, of_query, from, to, state.now_ms());
+        let values = statistic(state, &key, stat, of_query, from..to);
         series.insert(id.to_owned(), values.into_iter().collect());
     }
     let step = period.max(60) * 1000;
@@ -285,7 +300,7 @@ fn metric_statistics(state: &State, input: &Value) -> Result<Value, WireError> {
         .map(|n| (n, false))
         .chain(texts(input, "ExtendedStatistics").into_iter().map(|n| (n, true)))
     {
-        let values = state.metrics.statistic(&key, stat_of(name)?, period, from, to, state.now_ms());
+        let values = statistic(state, &key, stat_of(name)?, period, from..to);
         for (at, value) in values {
             let point = merged.entry(at).or_default();
             point.insert("Timestamp".to_owned(), timestamp(at));
