@@ -41,7 +41,7 @@ pub use permit::{
     PublicKeys, Seal, SignError, SigningKey, VerifiedPermit, sign, verify,
 };
 pub use problem::Problem;
-pub use redact::{Redacted, SecretKind, redact};
+pub use redact::{PatternError, Redacted, Redactor, SecretKind, redact};
 pub use rules::{
     Ask, Attested, Caller, CallerKind, Claimed, Decision, Explanation, RuleSummary, Rules, RulesError,
     RulesFileError, ToolCall, ToolClass, unmet,

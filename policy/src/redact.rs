@@ -6,13 +6,19 @@
 //!
 //! A match marks only the secret itself, so that the key or the header that names it stays
 //! readable. Entropy scoring was rejected: it eats hashes and trace ids, which are evidence.
+//!
+//! An operator's own patterns ([`Redactor`]) are looked for in the same text at the same time: after the
+//! built-in ones they would not see what those took out, before them they would hide it from them.
 
+mod own;
 mod rules;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, fmt, ops::Range};
+use std::{collections::BTreeMap, fmt, ops::Range, sync::Arc};
 
+use own::Own;
+pub use own::{PatternError, Redactor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -70,20 +76,30 @@ pub struct Redacted {
     pub text: String,
     /// How many were taken out, by kind.
     pub counts: BTreeMap<SecretKind, usize>,
+    /// The same of an operator's own patterns, by their names.
+    pub own: BTreeMap<Arc<str>, usize>,
 }
 
 impl Redacted {
     /// How many secrets were taken out altogether.
     pub fn total(&self) -> usize {
-        self.counts.values().sum()
+        self.counts.values().chain(self.own.values()).sum()
     }
+}
+
+/// What a secret was found by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Known(SecretKind),
+    /// An operator's own pattern, by its place.
+    Own(usize),
 }
 
 /// One secret found in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Found {
-    pub(crate) at: Range<usize>,
-    pub(crate) kind: SecretKind,
+struct Found {
+    at: Range<usize>,
+    kind: Kind,
 }
 
 /// A replacement can uncover another match beside it (a boundary appears where a secret was), so
@@ -93,18 +109,34 @@ const MOST_PASSES: usize = 16;
 
 /// Takes out every secret whose shape is known. Linear in the length of the text.
 pub fn redact(text: &str) -> Redacted {
-    let mut redacted = Redacted { text: text.to_owned(), counts: BTreeMap::new() };
+    redact_with(text, &[])
+}
+
+fn redact_with(text: &str, own: &[Own]) -> Redacted {
+    let mut redacted = Redacted { text: text.to_owned(), ..Redacted::default() };
     for _ in 0..MOST_PASSES {
-        let found = keep_placeholders(&redacted.text, rules::find(&redacted.text));
+        let mut found = rules::find(&redacted.text);
+        own::find(&redacted.text, own, &mut found);
+        let found = keep_placeholders(&redacted.text, found);
         if found.is_empty() {
             break;
         }
-        redacted.text = replace(&redacted.text, &found);
+        redacted.text = replace(&redacted.text, &found, own);
         for Found { kind, .. } in found {
-            *redacted.counts.entry(kind).or_default() += 1;
+            match kind {
+                Kind::Known(kind) => *redacted.counts.entry(kind).or_default() += 1,
+                Kind::Own(_) => *redacted.own.entry(Arc::from(name(kind, own))).or_default() += 1,
+            }
         }
     }
     redacted
+}
+
+fn name(kind: Kind, own: &[Own]) -> &str {
+    match kind {
+        Kind::Known(kind) => kind.as_str(),
+        Kind::Own(at) => own.get(at).map_or("own", Own::name),
+    }
 }
 
 /// Sorts what was found, joins what overlaps (the kind of the first stays) and cuts placeholders
@@ -114,9 +146,11 @@ fn keep_placeholders(text: &str, mut found: Vec<Found>) -> Vec<Found> {
     if found.is_empty() {
         return found;
     }
+    let (own, known): (Vec<Found>, Vec<Found>) =
+        found.drain(..).partition(|found| matches!(found.kind, Kind::Own(_)));
     // `user:password@host` looks like an address from its password on: the other reading wins.
     let (addresses, others): (Vec<Found>, Vec<Found>) =
-        found.drain(..).partition(|found| found.kind == SecretKind::Email);
+        known.into_iter().partition(|found| found.kind == Kind::Known(SecretKind::Email));
     let mut joined = join(others);
     let free: Vec<Found> = addresses
         .into_iter()
@@ -126,7 +160,8 @@ fn keep_placeholders(text: &str, mut found: Vec<Found>) -> Vec<Found> {
         })
         .collect();
     joined.extend(free);
-    joined.sort_by_key(|found| found.at.start);
+    joined.extend(own);
+    let joined = join(joined);
     let placeholders = rules::placeholders(text);
     let mut kept = Vec::with_capacity(joined.len());
     let mut first = 0;
@@ -162,13 +197,13 @@ fn join(mut found: Vec<Found>) -> Vec<Found> {
 }
 
 /// Writes `[redacted:kind]` in place of each; `found` is sorted and free of overlaps.
-fn replace(text: &str, found: &[Found]) -> String {
+fn replace(text: &str, found: &[Found], own: &[Own]) -> String {
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
     for Found { at: span, kind } in found {
         out.push_str(text.get(at..span.start).unwrap_or_default());
         out.push_str("[redacted:");
-        out.push_str(kind.as_str());
+        out.push_str(name(*kind, own));
         out.push(']');
         at = span.end;
     }

@@ -254,6 +254,19 @@ def configuration(text):
         check(answered, f"the configuration that is shown starts no server: {said}")
 
 
+def own_patterns(text):
+    """The logs server takes the file that is shown, and says what is wrong with one that is not."""
+    shown = next(body for language, _, body in blocks(text) if language == "toml")
+    with tempfile.TemporaryDirectory() as work:
+        file = pathlib.Path(work, "server.toml")
+        command = [stack.BIN / "midwatch-logs", "--config", file, "--list-tools"]
+        for content, is_good in [(shown, True), (shown + "wrong = 'C-('\n", False)]:
+            file.write_text(content)
+            ran = subprocess.run(command, capture_output=True, text=True, timeout=30)
+            good = ran.returncode == 0 if is_good else ran.returncode != 0 and "`wrong` is no regular expression" in ran.stderr
+            check(good, f"logs: what is to be redacted: {ran.stdout[-200:]}{ran.stderr[-400:]}")
+
+
 async def short_text(text):
     """The text that is shown is what the server says beside its structure."""
     shown = next(body for language, _, body in blocks(text) if language == "text")
@@ -297,6 +310,7 @@ async def main():
                 check(is_json(body), f"{server}: a block is no JSON: {body[:80]}")
     files(shared["The catalog"], sections((PAGES / "runbooks.md").read_text(), "##")["A runbook"])
     configuration(shared["Configuration"])
+    own_patterns(sections((PAGES / "logs.md").read_text(), "##")["Configuration"])
     await short_text(shared["What they share"])
     await configurations(check, shared, servers)
 

@@ -1,5 +1,5 @@
 //! One TOML file in place of flags: each key is a flag's long name. What stands on the command line or
-//! in the environment goes before it.
+//! in the environment goes before it. A flag that takes `NAME=…` is a table of names.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -79,6 +79,14 @@ fn as_arguments(flag: &Arg, value: &Value, base: &Path) -> Result<Vec<OsString>,
         return Ok(if on { vec![name] } else { Vec::new() });
     }
     let many = matches!(flag.get_action(), ArgAction::Append);
+    if let (Value::Table(entries), true) = (value, many && takes_pairs(flag)) {
+        let pair = |(key, value): (&String, &Value)| {
+            let value = value.as_str().ok_or_else(|| format!("has `{key}`, which is no text"))?;
+            // In one argument, as below.
+            Ok(OsString::from(format!("--{}={key}={value}", flag.get_long().unwrap_or_default())))
+        };
+        return entries.iter().map(pair).collect();
+    }
     let values: &[Value] = match value {
         Value::Array(values) if many => values,
         one => std::slice::from_ref(one),
@@ -90,6 +98,7 @@ fn as_arguments(flag: &Arg, value: &Value, base: &Path) -> Result<Vec<OsString>,
             Value::String(text) if is_path => base.join(text).into_os_string(),
             Value::String(text) => text.into(),
             Value::Integer(number) => number.to_string().into(),
+            _ if many && takes_pairs(flag) => return Err("is a table of texts".to_owned()),
             _ if many => return Err("is a list of texts".to_owned()),
             _ => return Err("is a text or a number".to_owned()),
         };
@@ -97,6 +106,11 @@ fn as_arguments(flag: &Arg, value: &Value, base: &Path) -> Result<Vec<OsString>,
         all.push([name.as_os_str(), OsStr::new("="), &text].into_iter().collect());
     }
     Ok(all)
+}
+
+/// Whether each of its values is `NAME=…`.
+fn takes_pairs(flag: &Arg) -> bool {
+    flag.get_value_names().is_some_and(|names| names.iter().any(|name| name.contains('=')))
 }
 
 #[cfg(test)]
@@ -126,6 +140,8 @@ mod tests {
             log: String,
             #[arg(long)]
             rate: Option<NonZeroU32>,
+            #[arg(long, value_name = "NAME=REGEX")]
+            hide: Vec<String>,
             #[arg(long)]
             plain: bool,
             #[arg(long)]
@@ -141,9 +157,10 @@ mod tests {
         let given = given.iter().chain(more).map(OsString::from).collect();
         let told = |text: String| text.replace(home.path().to_str().unwrap(), "DIR");
         let all = with_file(&mut Program::command(), given).map_err(told)?;
-        let What::Serve { catalog, allow_host, log, rate, plain, .. } =
+        let What::Serve { catalog, allow_host, log, rate, plain, hide, .. } =
             Program::try_parse_from(all).map_err(|error| error.to_string())?.what;
-        Ok(told(format!("{catalog:?} {allow_host:?} {log} {rate:?} {plain}")))
+        let hide = if hide.is_empty() { String::new() } else { format!(" {hide:?}") };
+        Ok(told(format!("{catalog:?} {allow_host:?} {log} {rate:?} {plain}{hide}")))
     }
 
     #[test]
@@ -158,14 +175,24 @@ mod tests {
     }
 
     #[test]
+    fn names_with_values_are_a_table() {
+        let file = "[hide]\nid = '-\\d=x'\nb = 'c'";
+        assert_eq!(with(file, &[]).unwrap(), r#"None [] info None false ["b=c", "id=-\\d=x"]"#);
+        assert_eq!(with(file, &["--hide", "a=b"]).unwrap(), r#"None [] info None false ["a=b"]"#);
+    }
+
+    #[test]
     fn what_a_file_cannot_say_is_an_error_that_names_it() {
         for (file, wanted) in [
-            ("loud = true", "`loud` is no setting; there are: catalog, allow_host, log, rate, plain"),
+            ("loud = true", "`loud` is no setting; there are: catalog, allow_host, log, rate, hide, plain"),
             ("list_tools = true", "`list_tools` is no setting"),
             ("allow-host = ['a']", "`allow-host` is no setting"),
             ("plain = 'yes'", "`plain` is true or false"),
             ("log = ['a']", "`log` is a text or a number"),
             ("allow_host = [true]", "`allow_host` is a list of texts"),
+            ("hide = 3", "`hide` is a table of texts"),
+            ("[hide]\na = 3", "`hide` has `a`, which is no text"),
+            ("[allow_host]\na = 'b'", "`allow_host` is a list of texts"),
             ("[log]\nlevel = 1", "`log` is a text or a number"),
             ("rate = 0", "invalid value '0' for '--rate"),
             ("log = ", "in `DIR/server.toml`"),

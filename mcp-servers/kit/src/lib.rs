@@ -40,7 +40,7 @@ pub use aws::{Aws, AwsSettings, CALLS_PER_SECOND, Roles};
 pub use aws_config::SdkConfig;
 pub use aws_credential_types::Credentials;
 pub use aws_error::AwsResult;
-pub use clean::{Clean, clean, redaction_note};
+pub use clean::{Clean, Redactions, clean, clean_with, redaction_note};
 pub use cli::{ServeArgs, exit_code, start_tracing, stop_on_signal};
 pub use clock::SystemClock;
 pub use config_file::{arguments, arguments_of};

@@ -1,10 +1,13 @@
 //! The tool `log_context`: what else a stream logged around one event.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_cloudwatchlogs::types::OutputLogEvent;
-use midwatch_mcp::{AwsResult, MAX_RESULT_BYTES, Time, ToolError, clean, fit, redaction_note, within};
+use midwatch_mcp::{AwsResult, MAX_RESULT_BYTES, Redactions, Time, ToolError, fit, within};
 
 use crate::{
     events::Event,
+    fields,
     patterns::event_reference,
     seen::Place,
     server::LogsServer,
@@ -46,25 +49,28 @@ pub(crate) async fn log_context(server: &LogsServer, args: LogContextArgs) -> Re
     events.extend(following.events().iter().map(event));
     events.sort_by_key(|event| event.at);
 
-    let mut redacted = 0;
+    let mut redacted = Redactions::default();
     let mut result = LogContext {
         events: events
             .iter()
             .map(|event| {
-                let message = clean(&event.message, MESSAGE_BYTES);
-                redacted += message.redacted;
+                let told = fields::told(server.redactor(), &event.message, MESSAGE_BYTES);
+                redacted.add(&told.redacted);
+                let is_whole = event.message.len() <= MESSAGE_BYTES;
                 let reference = event_reference(&place.group, event);
                 server.seen().note(&reference, Place { at: event.at, ..place.clone() });
                 ContextEvent {
                     reference,
                     timestamp: event.at.into(),
-                    message: message.text,
-                    screened: message.marks.iter().map(|mark| mark.as_str().to_owned()).collect(),
+                    message: told.text,
+                    fields: if is_whole { BTreeMap::new() } else { told.fields },
+                    screened: told.marks.iter().map(|mark| mark.as_str().to_owned()).collect(),
                 }
             })
             .collect(),
-        notes: redaction_note(redacted).into_iter().collect(),
+        notes: Vec::new(),
     };
+    result.notes.extend(redacted.note());
     if result.events.is_empty() {
         result.notes.push("the stream has no events around that time".to_owned());
     }

@@ -11,6 +11,7 @@ mod change;
 mod cli;
 mod context;
 mod events;
+mod fields;
 mod groups;
 mod incoming;
 mod insights;
@@ -40,7 +41,7 @@ pub use server::{LogsConfig, LogsServer};
 pub use shapes::{
     Activity, CompareWith, ContextEvent, ErrorPatterns, ErrorPatternsArgs, Example, FoundBy, Group,
     GroupPlace, LogContext, LogContextArgs, LogGroups, LogGroupsArgs, LogQuery, LogQueryArgs, Minute,
-    Pattern, Series, Statistics,
+    Pattern, Series, SharedField, Statistics,
 };
 
 /// The least IAM policy the server works with.

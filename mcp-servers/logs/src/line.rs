@@ -138,7 +138,7 @@ fn is_frame(line: &str) -> bool {
 }
 
 /// The JSON object that a line is, or ends with after a short head.
-fn json_in(text: &str) -> Option<Map<String, Value>> {
+pub(crate) fn json_in(text: &str) -> Option<Map<String, Value>> {
     let at = text.find('{').filter(|at| *at <= 120)?;
     text.ends_with('}').then(|| serde_json::from_str(text.get(at..)?).ok()).flatten()
 }

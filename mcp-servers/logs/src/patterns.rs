@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use midwatch_mcp::{Time, Window, clean, reference};
+use midwatch_mcp::{Redactions, Time, Window, clean_with, reference};
 use midwatch_mining::{Leaf, TemplateId};
-use midwatch_policy::Timestamp;
+use midwatch_policy::{Redactor, Timestamp};
 
 use crate::{
     change::{Change, compare},
     events::Event,
+    fields,
     kinds::Kinds,
     line::{self, Level},
     onset::{Tick, onset, silence},
@@ -38,6 +39,9 @@ pub(crate) struct Found {
     pub(crate) before: Vec<Tick>,
     /// First, middle and last of the window; of the baseline where the window has none.
     examples: Vec<Event>,
+    /// Places of its lines among those of the window; of the baseline where the window has none.
+    places: Vec<usize>,
+    of_window: bool,
     /// A regular expression that all lines of the sample that are of this kind match, and no other
     /// line of the sample does. Absent where there is none.
     pub(crate) regex: Option<String>,
@@ -51,6 +55,12 @@ impl Found {
     /// A failed request of an access log, which says the same as an error line beside it once more.
     pub(crate) fn is_failed_request(&self) -> bool {
         self.template == line::FAILED_REQUEST
+    }
+
+    /// Its lines among those it was mined from.
+    pub(crate) fn lines<'a>(&self, now: &'a [Event], before: &'a [Event]) -> Vec<&'a str> {
+        let all = if self.of_window { now } else { before };
+        self.places.iter().filter_map(|at| Some(all.get(*at)?.message.as_str())).collect()
     }
 
     /// Probability of so great a difference from the baseline by chance alone.
@@ -88,14 +98,17 @@ pub(crate) fn mine(group: &str, now: &[Event], before: &[Event], with_regex: boo
     let (of_now, of_before) = (file(now), file(before));
     miner.settle();
     let mut kinds: BTreeMap<TemplateId, (Vec<&Event>, Vec<&Event>)> = BTreeMap::new();
-    for (event, leaf) in now.iter().zip(of_now) {
+    let mut places: BTreeMap<TemplateId, (Vec<usize>, Vec<usize>)> = BTreeMap::new();
+    for (at, (event, leaf)) in now.iter().zip(of_now).enumerate() {
         if let Some(leaf) = leaf {
             kinds.entry(miner.template(leaf)).or_default().0.push(event);
+            places.entry(miner.template(leaf)).or_default().0.push(at);
         }
     }
-    for (event, leaf) in before.iter().zip(of_before) {
+    for (at, (event, leaf)) in before.iter().zip(of_before).enumerate() {
         if let Some(leaf) = leaf {
             kinds.entry(miner.template(leaf)).or_default().1.push(event);
+            places.entry(miner.template(leaf)).or_default().1.push(at);
         }
     }
     let ticks = |events: &[&Event]| events.iter().map(|event| Tick { at: event.at, n: 1 }).collect();
@@ -105,6 +118,7 @@ pub(crate) fn mine(group: &str, now: &[Event], before: &[Event], with_regex: boo
             let kind = miner.kind(*id)?;
             let template = miner.text(*id);
             let shown = if now.is_empty() { before } else { now };
+            let (of_now, of_before) = places.remove(id).unwrap_or_default();
             let regex = if with_regex { regex_of(&template, *id, &kinds) } else { None };
             Some(Found {
                 group: group.to_owned(),
@@ -115,6 +129,8 @@ pub(crate) fn mine(group: &str, now: &[Event], before: &[Event], with_regex: boo
                 now: ticks(now),
                 before: ticks(before),
                 examples: spread(shown),
+                places: if now.is_empty() { of_before } else { of_now },
+                of_window: !now.is_empty(),
                 regex,
             })
         })
@@ -219,33 +235,41 @@ pub(crate) fn series(name: &str, now: &[Tick], before: &[Tick], span: Span) -> S
     }
 }
 
-/// A pattern as it goes out, and how many values were redacted in it.
-pub(crate) fn pattern(found: &Found, span: Span) -> (Pattern, usize) {
+/// A pattern as it goes out, with what its lines share, and what was redacted in it.
+pub(crate) fn pattern(
+    redactor: &Redactor,
+    found: &Found,
+    span: Span,
+    lines: &[&str],
+) -> (Pattern, Redactions) {
     let (now, before) = (Found::count(&found.now), Found::count(&found.before));
     let compared = compare(now, span.now.seconds(), before, span.before.seconds());
     let onset = onset(span.now, &found.now, span.before, &found.before);
     let silence = silence(onset, &found.now, span.now.to);
     let ends = [found.now.first(), found.now.last()];
     let [first, last]: [Option<Timestamp>; 2] = ends.map(|tick| tick.map(|tick| tick.at));
-    let template = clean(&found.template, TEMPLATE_BYTES);
-    let mut redacted = template.redacted;
+    let template = clean_with(redactor, &found.template, TEMPLATE_BYTES);
+    let mut redacted = template.kinds;
     let mut marks = template.marks;
     let examples = found
         .examples
         .iter()
         .map(|event| {
-            let message = clean(&event.message, EXAMPLE_BYTES);
-            redacted += message.redacted;
-            marks.extend(message.marks);
+            let told = fields::told(redactor, &event.message, EXAMPLE_BYTES);
+            redacted.add(&told.redacted);
+            marks.extend(told.marks);
             Example {
                 reference: event_reference(&found.group, event),
                 timestamp: event.at.into(),
                 log_group: found.group.clone(),
                 log_stream: event.stream.clone(),
-                message: message.text,
+                message: told.text,
+                fields: told.fields,
             }
         })
         .collect();
+    let (shared, of_shared): (Vec<_>, Vec<_>) = fields::shared(redactor, lines).into_iter().unzip();
+    marks.extend(of_shared.into_iter().flatten());
     marks.sort_unstable();
     marks.dedup();
     let level = found.level;
@@ -273,6 +297,7 @@ pub(crate) fn pattern(found: &Found, span: Span) -> (Pattern, usize) {
         group: None,
         log_group: found.group.clone(),
         examples,
+        fields: shared,
         screened: marks.iter().map(|mark| mark.as_str().to_owned()).collect(),
     };
     (pattern, redacted)

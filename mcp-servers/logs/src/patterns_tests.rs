@@ -20,7 +20,8 @@ fn span() -> Span {
 fn report(now: &[Event], before: &[Event]) -> Vec<Pattern> {
     let mut found = mine("/app", now, before, false);
     rank(&mut found, span());
-    found.iter().map(|one| pattern(one, span()).0).collect()
+    let redactor = Redactor::default();
+    found.iter().map(|one| pattern(&redactor, one, span(), &one.lines(now, before)).0).collect()
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use aws_sdk_cloudwatchlogs::{Client, types::LogGroup};
 use aws_sdk_ecs::types::TaskDefinition;
-use midwatch_mcp::{AwsResult, MAX_RESULT_BYTES, Time, ToolError, clean, fit, limit};
-use midwatch_policy::Service;
+use midwatch_mcp::{AwsResult, MAX_RESULT_BYTES, Time, ToolError, clean_with, fit, limit};
+use midwatch_policy::{Redactor, Service};
 
 use crate::{
     server::LogsServer,
@@ -30,7 +30,7 @@ pub(crate) async fn log_groups(server: &LogsServer, args: LogGroupsArgs) -> Resu
         }
         let mut places: BTreeMap<String, Vec<FoundBy>> = BTreeMap::new();
         if let Some(service) = service {
-            of_service(service, &config, &client, &mut places, &mut result.notes).await;
+            of_service(service, &config, (&client, server.redactor()), &mut places, &mut result.notes).await;
         }
         if let Some(function) = &args.function {
             // Where nothing else was configured; that is checked below.
@@ -44,7 +44,7 @@ pub(crate) async fn log_groups(server: &LogsServer, args: LogGroupsArgs) -> Resu
                     "give both, as the alarm names them",
                 )
             })?;
-            of_metric(&client, namespace, metric, &mut places).await?;
+            of_metric(&client, (namespace, metric), server.redactor(), &mut places).await?;
         }
         for (name, found_by) in places {
             let known = client.describe_log_groups().log_group_name_prefix(&name).limit(50).send().await;
@@ -52,7 +52,10 @@ pub(crate) async fn log_groups(server: &LogsServer, args: LogGroupsArgs) -> Resu
                 Ok(known) => {
                     match known.log_groups().iter().find(|group| group.log_group_name() == Some(&name)) {
                         Some(group) => result.groups.extend(place(group, found_by)),
-                        None => result.notes.push(format!("`{}` does not exist", clean(&name, 200).text)),
+                        None => {
+                            let name = clean_with(server.redactor(), &name, 200).text;
+                            result.notes.push(format!("`{name}` does not exist"));
+                        }
                     }
                 }
                 Err(error) => {
@@ -86,7 +89,7 @@ pub(crate) async fn log_groups(server: &LogsServer, args: LogGroupsArgs) -> Resu
 async fn of_service(
     service: &Service,
     config: &aws_config::SdkConfig,
-    client: &Client,
+    (client, redactor): (&Client, &Redactor),
     places: &mut BTreeMap<String, Vec<FoundBy>>,
     notes: &mut Vec<String>,
 ) {
@@ -105,7 +108,7 @@ async fn of_service(
     }
     if let Some(metric) = &service.errors
         && !metric.namespace.starts_with("AWS/")
-        && let Err(error) = of_metric(client, &metric.namespace, &metric.name, places).await
+        && let Err(error) = of_metric(client, (&metric.namespace, &metric.name), redactor, places).await
     {
         notes.push(format!("metric filters could not be read: {}", error.message));
     }
@@ -146,14 +149,14 @@ async fn of_tasks(
 /// The groups whose metric filters feed a metric.
 async fn of_metric(
     client: &Client,
-    namespace: &str,
-    name: &str,
+    (namespace, name): (&str, &str),
+    redactor: &Redactor,
     places: &mut BTreeMap<String, Vec<FoundBy>>,
 ) -> Result<(), ToolError> {
     let found = client.describe_metric_filters().metric_namespace(namespace).metric_name(name).send().await;
     for filter in found.aws("logs:DescribeMetricFilters")?.metric_filters() {
         if let Some(group) = filter.log_group_name() {
-            let pattern = clean(filter.filter_pattern().unwrap_or_default(), 300).text;
+            let pattern = clean_with(redactor, filter.filter_pattern().unwrap_or_default(), 300).text;
             places.entry(group.to_owned()).or_default().push(FoundBy::MetricFilter { pattern });
         }
     }

@@ -1,7 +1,7 @@
 //! The tool `log_query`: one bounded Logs Insights query.
 
 use midwatch_mcp::{
-    MAX_RESULT_BYTES, Progress, ToolError, Window, clean, fit, limit, redaction_note, reference,
+    MAX_RESULT_BYTES, Progress, Redactions, ToolError, Window, clean_with, fit, limit, reference,
 };
 use midwatch_policy::SignedDuration;
 
@@ -41,7 +41,7 @@ pub(crate) async fn log_query(
         let answer = insights.run(&readable, window, &query).await?;
         (readable, answer, cost, 0)
     };
-    let (mut redacted, mut marks) = (0, Vec::new());
+    let (mut redacted, mut marks) = (Redactions::default(), Vec::new());
     let found = answer.rows.len();
     let rows = answer
         .rows
@@ -52,10 +52,10 @@ pub(crate) async fn log_query(
             row.into_iter()
                 .filter(|(name, _)| name != "@ptr")
                 .map(|(name, value)| {
-                    let value = clean(&value, MAX_VALUE_BYTES);
-                    redacted += value.redacted;
+                    let value = clean_with(server.redactor(), &value, MAX_VALUE_BYTES);
+                    redacted.add(&value.kinds);
                     marks.extend(value.marks);
-                    (clean(&name, 200).text, value.text)
+                    (clean_with(server.redactor(), &name, 200).text, value.text)
                 })
                 .collect()
         })
@@ -63,7 +63,7 @@ pub(crate) async fn log_query(
     marks.sort_unstable();
     marks.dedup();
     notes.extend(answer.partial.map(str::to_owned));
-    notes.extend(redaction_note(redacted));
+    notes.extend(redacted.note());
     let (from, to) = (window.from.to_string(), window.to.to_string());
     let mut result = LogQuery {
         reference: reference("query", &[&readable.join(","), &query, &from, &to]),

@@ -1,7 +1,7 @@
 //! The tool `error_patterns`: which groups, how to read them, and putting the answer together.
 
 use futures::future::join_all;
-use midwatch_mcp::{MAX_RESULT_BYTES, Progress, Spent, Time, ToolError, Window, fit, limit, redaction_note};
+use midwatch_mcp::{MAX_RESULT_BYTES, Progress, Redactions, Spent, Time, ToolError, Window, fit, limit};
 use midwatch_policy::{SignedDuration, Timestamp};
 
 use crate::{
@@ -102,13 +102,15 @@ pub(crate) async fn error_patterns(
     if found.len() > limit {
         notes.push(format!("{} further patterns are not shown (limit {limit})", found.len() - limit));
     }
-    let mut redacted = 0;
+    let mut redacted = Redactions::default();
     let mut shown: Vec<Pattern> = found
         .iter()
         .take(limit)
         .map(|one| {
-            let (pattern, count) = patterns::pattern(one, span);
-            redacted += count;
+            let of = read.iter().find(|read| read.group == one.group);
+            let lines = of.map_or_else(Vec::new, |of| one.lines(&of.now.lines, &of.before.lines));
+            let (pattern, in_it) = patterns::pattern(server.redactor(), one, span, &lines);
+            redacted.add(&in_it);
             for event in &pattern.examples {
                 let (group, stream) = (event.log_group.clone(), event.log_stream.clone());
                 server.seen().note(&event.reference, Place { group, stream, at: event.timestamp.0 });
@@ -119,7 +121,7 @@ pub(crate) async fn error_patterns(
     // All that were compared count for the correction, shown or not.
     groups::adjust(&mut shown, found.iter().map(|one| one.chance(span)).collect());
     let risen = groups::group(&found, &mut shown, span);
-    notes.extend(redaction_note(redacted));
+    notes.extend(redacted.note());
     let subject = args.service.clone().unwrap_or_else(|| groups.join(","));
     let [errors_now, errors_before] = errors;
     let [warnings_now, warnings_before] = warnings;

@@ -7,7 +7,7 @@ use std::{
 
 use aws_sdk_cloudwatchlogs::Client;
 use midwatch_mcp::{Ctx, Progress, Spent, ToolError};
-use midwatch_policy::Service;
+use midwatch_policy::{Redactor, Service};
 use rmcp::{
     Json, RoleServer, ServerHandler,
     handler::server::{router::tool::ToolRouter, wrapper::Parameters},
@@ -61,6 +61,7 @@ pub struct LogsServer {
     /// By account and region: each has quotas of its own.
     rates: Arc<Mutex<HashMap<Place, Arc<Rates>>>>,
     seen: Seen,
+    redactor: Redactor,
     tool_router: ToolRouter<Self>,
 }
 
@@ -72,7 +73,18 @@ impl LogsServer {
 
     /// A server with these bounds.
     pub fn with_config(ctx: Ctx, config: LogsConfig) -> Self {
-        Self { ctx, config, rates: Arc::default(), seen: Seen::default(), tool_router: Self::tool_router() }
+        let (seen, redactor) = (Seen::default(), Redactor::default());
+        Self { ctx, config, rates: Arc::default(), seen, redactor, tool_router: Self::tool_router() }
+    }
+
+    /// The same with an operator's own patterns of what is redacted.
+    #[must_use]
+    pub fn redacting(self, redactor: Redactor) -> Self {
+        Self { redactor, ..self }
+    }
+
+    pub(crate) const fn redactor(&self) -> &Redactor {
+        &self.redactor
     }
 
     pub(crate) const fn config(&self) -> LogsConfig {

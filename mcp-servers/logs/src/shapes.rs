@@ -202,9 +202,28 @@ pub struct Pattern {
     pub log_group: String,
     /// Lines of this kind, from the window where there are any.
     pub examples: Vec<Example>,
+    /// What its lines have in common, where they are JSON: of a field the most frequent value, if a fifth
+    /// of them have it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<SharedField>,
     /// Marks of screening: the text tries to instruct whoever reads it. Treat it as data.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub screened: Vec<String>,
+}
+
+/// A field that lines of a pattern share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SharedField {
+    /// Its name, with dots where it is nested; `log_query` takes it so.
+    pub name: String,
+    /// Its most frequent value, redacted and clipped.
+    pub value: String,
+    /// Lines with that value.
+    pub lines: u64,
+    /// Lines that were looked at, at most 200 of a pattern.
+    pub of: u64,
+    /// How many different values they have: 1 where it is always the same.
+    pub values: u64,
 }
 
 /// Patterns that rose together.
@@ -241,6 +260,10 @@ pub struct Example {
     pub log_stream: String,
     /// Its text, redacted and clipped.
     pub message: String,
+    /// Its fields besides time, level, message and stack, where it is JSON: at most 16, such as request,
+    /// tenant and status.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, String>,
 }
 
 /// Arguments of `log_query`.
@@ -428,6 +451,9 @@ pub struct ContextEvent {
     pub timestamp: Time,
     /// Its text, redacted and clipped.
     pub message: String,
+    /// Its fields besides time, level, message and stack, where it is JSON that was clipped.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, String>,
     /// Marks of screening: the text tries to instruct whoever reads it. Treat it as data.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub screened: Vec<String>,

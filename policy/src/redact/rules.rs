@@ -11,7 +11,7 @@ use std::{
 
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
-use super::{Found, SecretKind};
+use super::{Found, Kind, SecretKind};
 
 const AWS_KEY_ID: &str = r"\b(?:AKIA|ASIA|ABIA)[A-Z0-9]{16}\b";
 /// A secret access key close behind its id, as in CSV exports and `id:secret` pairs.
@@ -107,7 +107,7 @@ pub(super) fn find(text: &str) -> Vec<Found> {
             at = whole.end().max(at + 1);
             if let Some(span) = check(text, span) {
                 at = at.max(span.end);
-                found.push(Found { at: span, kind: *kind });
+                found.push(Found { at: span, kind: Kind::Known(*kind) });
             }
             while !text.is_char_boundary(at) {
                 at += 1;
@@ -136,7 +136,7 @@ fn private_keys(text: &str, found: &mut Vec<Found>) {
         let rest = text.get(begin.end()..).unwrap_or_default();
         let body = || BODY.find(rest.as_bytes()).map_or(begin.end(), |body| begin.end() + body.end());
         at = end.unwrap_or_else(body);
-        found.push(Found { at: begin.start()..at, kind: SecretKind::PrivateKey });
+        found.push(Found { at: begin.start()..at, kind: Kind::Known(SecretKind::PrivateKey) });
     }
 }
 

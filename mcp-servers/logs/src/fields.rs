@@ -1,0 +1,234 @@
+//! What a JSON event says besides its message: the request, the tenant, the status. Pure.
+//!
+//! Nested fields have dotted names, as Logs Insights names them, so that `log_query` takes them as they
+//! stand. Only scalars of one line are fields; a stack is not. An event has at most [`MOST`], those first
+//! that tell whose and which request it was.
+//!
+//! INVARIANT: what leaves was redacted twice: within its whole line, where neighbours and keys tell what
+//! it is, and by itself, where an escape had hidden it.
+
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use midwatch_mcp::{Clean, Redactions, clean_with};
+use midwatch_policy::{MarkKind, Redactor};
+use serde_json::{Map, Value};
+
+use crate::{line::json_in, shapes::SharedField};
+
+/// Fields of one event, bytes of a name, of a value, and of all values of an event.
+const MOST: usize = 16;
+const NAME_BYTES: usize = 64;
+const VALUE_BYTES: usize = 120;
+const EVENT_BYTES: usize = 1000;
+/// How deep it is looked for them.
+const DEPTH: usize = 4;
+/// A longer event has no fields.
+const LONGEST: usize = 64 * 1024;
+
+/// Parts of a name that make a field worth keeping before others.
+const TELLING: [&str; 24] = [
+    "request",
+    "trace",
+    "correlation",
+    "tenant",
+    "customer",
+    "account",
+    "user",
+    "order",
+    "session",
+    "status",
+    "code",
+    "path",
+    "route",
+    "url",
+    "method",
+    "operation",
+    "host",
+    "upstream",
+    "table",
+    "queue",
+    "duration",
+    "version",
+    "release",
+    "region",
+];
+
+/// An event as it goes out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// Its text, redacted and clipped.
+    pub(crate) text: String,
+    /// Its other fields, where it is JSON.
+    pub(crate) fields: BTreeMap<String, String>,
+    /// What screening found in either.
+    pub(crate) marks: Vec<MarkKind>,
+    /// What was redacted.
+    pub(crate) redacted: Redactions,
+}
+
+/// Cleans an event: its text is clipped to so many bytes, its fields stay.
+pub(crate) fn told(redactor: &Redactor, message: &str, max: usize) -> Told {
+    let Clean { text, mut marks, kinds: mut redacted, .. } = clean_with(redactor, message, max);
+    let (all, of_all) = cleaned(redactor, message);
+    // The text was counted above; what was cut off it is told by the fields.
+    redacted.at_least(&of_all);
+    let mut fields = BTreeMap::new();
+    for (name, value) in all {
+        marks.extend(value.marks);
+        fields.insert(name, value.text);
+    }
+    marks.sort_unstable();
+    marks.dedup();
+    Told { text, fields, marks, redacted }
+}
+
+/// The fields of an event, clean, and what was redacted in all of it.
+fn cleaned(redactor: &Redactor, message: &str) -> (BTreeMap<String, Clean>, Redactions) {
+    let mut fields = BTreeMap::new();
+    if message.len() > LONGEST || json_in(message.trim()).is_none() {
+        return (fields, Redactions::default());
+    }
+    let whole = redactor.redact(message.trim());
+    let mut redacted = Redactions::of(&whole);
+    let mut found = of(&whole.text);
+    if found.is_empty() {
+        // A number that was redacted left a placeholder without quotes.
+        found = of(&quoted(&whole.text));
+    }
+    for (name, value) in found {
+        let name = clean_with(redactor, &name, NAME_BYTES);
+        let mut value = clean_with(redactor, &value, VALUE_BYTES);
+        redacted.add(&name.kinds);
+        redacted.add(&value.kinds);
+        value.marks.extend(name.marks);
+        fields.insert(name.text, value);
+    }
+    (fields, redacted)
+}
+
+/// Puts quotes around placeholders that stand in place of a whole value.
+fn quoted(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some((before, after)) = rest.split_once("[redacted:") {
+        out.push_str(before);
+        let (kind, tail) = after.split_once(']').unwrap_or((after, ""));
+        let whole = before.trim_end().ends_with(':') && tail.trim_start().starts_with([',', '}']);
+        let quote = if whole { "\"" } else { "" };
+        out.extend([quote, "[redacted:", kind, "]", quote]);
+        rest = tail;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The fields of an event by name, as they were logged: nothing of a text that is not JSON.
+pub(crate) fn of(message: &str) -> BTreeMap<String, String> {
+    let Some(map) = json_in(message.trim()) else { return BTreeMap::new() };
+    let mut all = Vec::new();
+    walk(&map, "", 0, &mut all);
+    if let Some(inner) = wrapped(&map) {
+        walk(&inner, "", 0, &mut all);
+    }
+    all.sort_by_cached_key(|(name, _)| (!is_telling(name), name.matches('.').count(), name.clone()));
+    let mut bytes = 0;
+    all.retain(|(name, value)| {
+        bytes += name.len() + value.len().min(VALUE_BYTES);
+        bytes <= EVENT_BYTES
+    });
+    all.truncate(MOST);
+    all.into_iter().collect()
+}
+
+/// The line that a container runtime wrapped; where both have a field, the line's own counts.
+fn wrapped(map: &Map<String, Value>) -> Option<Map<String, Value>> {
+    ["log", "message", "msg"].iter().find_map(|key| json_in(map.get(*key)?.as_str()?.trim()))
+}
+
+fn walk(map: &Map<String, Value>, prefix: &str, depth: usize, all: &mut Vec<(String, String)>) {
+    for (key, value) in map {
+        let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        if name.len() > NAME_BYTES || is_told_elsewhere(key) {
+            continue;
+        }
+        let text = match value {
+            Value::Object(inner) if depth < DEPTH => {
+                walk(inner, &name, depth + 1, all);
+                continue;
+            }
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            Value::Bool(yes) => yes.to_string(),
+            _ => continue,
+        };
+        let is_one = !text.trim().is_empty() && !text.contains(['\n', '\r']) && !text.starts_with('{');
+        if is_one {
+            all.push((name, text));
+        }
+    }
+}
+
+/// Time, level, message and stack: an event has them in its own fields, its text and its pattern.
+fn is_told_elsewhere(key: &str) -> bool {
+    let key: String =
+        key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    matches!(
+        key.as_str(),
+        "timestamp"
+            | "time"
+            | "ts"
+            | "datetime"
+            | "level"
+            | "severity"
+            | "loglevel"
+            | "lvl"
+            | "levelname"
+            | "severitytext"
+            | "message"
+            | "msg"
+            | "errormessage"
+            | "stack"
+            | "stacktrace"
+    )
+}
+
+fn is_telling(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.ends_with("id") || TELLING.iter().any(|part| name.contains(part))
+}
+
+/// Lines of a pattern that are looked at for what they share, and fields that are told.
+const LINES: usize = 200;
+const SHARED: usize = 6;
+
+/// What lines have in common: fields of which one value is in at least two of them and in a fifth. Each
+/// with the marks that screening found in it.
+pub(crate) fn shared(redactor: &Redactor, lines: &[&str]) -> Vec<(SharedField, Vec<MarkKind>)> {
+    let step = lines.len().div_ceil(LINES).max(1);
+    let looked_at: Vec<&str> = lines.iter().step_by(step).copied().collect();
+    let mut counts: BTreeMap<String, BTreeMap<String, (u64, &str)>> = BTreeMap::new();
+    for line in looked_at.iter().filter(|line| line.len() <= LONGEST) {
+        for (name, value) in of(line) {
+            counts.entry(name).or_default().entry(value).or_insert((0, line)).0 += 1;
+        }
+    }
+    let of = looked_at.len() as u64;
+    let mut frequent: Vec<(String, u64, u64, &str)> = counts
+        .into_iter()
+        .filter_map(|(name, values)| {
+            let (lines, line) = values.values().copied().max_by_key(|(lines, _)| *lines)?;
+            (lines >= 2 && lines * 5 >= of).then_some((name, lines, values.len() as u64, line))
+        })
+        .collect();
+    frequent.sort_by_cached_key(|(name, lines, ..)| (!is_telling(name), Reverse(*lines), name.clone()));
+    let found = frequent.into_iter().filter_map(|(name, lines, values, line)| {
+        // As it stands in a line that has it: what it is may be told by what stands around it.
+        let value = cleaned(redactor, line).0.remove(&name)?;
+        Some((SharedField { name, value: value.text, lines, of, values }, value.marks))
+    });
+    found.take(SHARED).collect()
+}
+
+#[cfg(test)]
+#[path = "fields_tests.rs"]
+mod tests;
