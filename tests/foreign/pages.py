@@ -260,7 +260,7 @@ def own_patterns(text):
     with tempfile.TemporaryDirectory() as work:
         file = pathlib.Path(work, "server.toml")
         command = [stack.BIN / "midwatch-logs", "--config", file, "--list-tools"]
-        for content, is_good in [(shown, True), (shown + "wrong = 'C-('\n", False)]:
+        for content, is_good in [(shown, True), (shown + "\nwrong = 'C-('\n", False)]:
             file.write_text(content)
             ran = subprocess.run(command, capture_output=True, text=True, timeout=30)
             good = ran.returncode == 0 if is_good else ran.returncode != 0 and "`wrong` is no regular expression" in ran.stderr
