@@ -117,7 +117,9 @@ fn about_logs(signals: &Signals, reading: &Reading, service: &str) -> Vec<(&'sta
     if !reading.has("log_context", None)
         && let Some((group, stream, at)) = &top.example
     {
-        let args = json!({ "log_group": group, "log_stream": stream, "at": at, "before": 5, "after": 5 });
+        let args = json!({
+            "log_group": group, "service": service, "log_stream": stream, "at": at, "before": 5, "after": 5
+        });
         wanted.push(("log_context", args));
     }
     let searched = reading.asked.iter().any(|(tool, _)| tool == "search_runbooks");

@@ -19,14 +19,14 @@ const MESSAGE_BYTES: usize = 2000;
 pub(crate) async fn log_context(server: &LogsServer, args: LogContextArgs) -> Result<LogContext, ToolError> {
     let before = within("before", args.before, 10, 0..=50)?;
     let after = within("after", args.after, 10, 1..=50)?;
-    let place = place(server, &args)?;
-    let insights = server.insights(&place.group).await?;
+    let place = place(server, &args).await?;
+    let insights = server.insights(&place.source).await?;
     let at = place.at.as_millisecond();
     let page = |count: u32| {
         insights
             .client
             .get_log_events()
-            .log_group_name(&place.group)
+            .log_group_name(&place.source.group)
             .log_stream_name(&place.stream)
             .limit(i32::try_from(count).unwrap_or(50))
     };
@@ -40,10 +40,9 @@ pub(crate) async fn log_context(server: &LogsServer, args: LogContextArgs) -> Re
         found.events.unwrap_or_default()
     };
 
-    let event = |event: &OutputLogEvent| Event {
-        at: Time::from_millis(event.timestamp().unwrap_or_default()).0,
-        stream: place.stream.clone(),
-        message: event.message().unwrap_or_default().to_owned(),
+    let event = |event: &OutputLogEvent| {
+        let at = Time::from_millis(event.timestamp().unwrap_or_default()).0;
+        Event::new(at, place.stream.as_str(), event.message().unwrap_or_default())
     };
     let mut events: Vec<Event> = preceding.iter().map(event).filter(|event| event.at < place.at).collect();
     events.extend(following.events().iter().map(event));
@@ -57,7 +56,7 @@ pub(crate) async fn log_context(server: &LogsServer, args: LogContextArgs) -> Re
                 let told = fields::told(server.redactor(), &event.message, MESSAGE_BYTES);
                 redacted.add(&told.redacted);
                 let is_whole = event.message.len() <= MESSAGE_BYTES;
-                let reference = event_reference(&place.group, event);
+                let reference = event_reference(&place.source, event);
                 server.seen().note(&reference, Place { at: event.at, ..place.clone() });
                 ContextEvent {
                     reference,
@@ -97,20 +96,23 @@ pub(crate) async fn log_context(server: &LogsServer, args: LogContextArgs) -> Re
 }
 
 /// The event that is asked for: by its `ref`, or by group, stream and time.
-fn place(server: &LogsServer, args: &LogContextArgs) -> Result<Place, ToolError> {
+async fn place(server: &LogsServer, args: &LogContextArgs) -> Result<Place, ToolError> {
     match (&args.reference, &args.log_group, &args.log_stream, args.at) {
-        (Some(reference), None, None, None) => server.seen().place(reference).ok_or_else(|| {
-            ToolError::not_found(
-                format!("`{}` is not known here, or no longer", midwatch_mcp::clip(reference, 120)),
-                "give log_group, log_stream and at of the event instead",
-            )
-        }),
+        (Some(reference), None, None, None) if args.service.is_none() => {
+            server.seen().place(reference).ok_or_else(|| {
+                ToolError::not_found(
+                    format!("`{}` is not known here, or no longer", midwatch_mcp::clip(reference, 120)),
+                    "give log_group, log_stream and at of the event instead",
+                )
+            })
+        }
         (None, Some(group), Some(stream), Some(at)) => {
-            Ok(Place { group: group.clone(), stream: stream.clone(), at: at.0 })
+            let source = server.source(group, args.service.as_deref()).await?;
+            Ok(Place { source, stream: stream.clone(), at: at.0 })
         }
         _ => Err(ToolError::invalid(
             "an event is named by its ref alone, or by log_group, log_stream and at together",
-            "give ref, or the other three",
+            "give ref alone, or the other three, with service where several have such a group",
         )),
     }
 }

@@ -1,17 +1,70 @@
 //! Reading events one by one with FilterLogEvents: for small windows, and where there is no Insights.
 
+use std::borrow::Cow;
+
 use aws_sdk_cloudwatchlogs::Client;
 use midwatch_mcp::{AwsResult, Time, ToolError, Window};
 use midwatch_policy::Timestamp;
 
-use crate::insights::Rates;
+use crate::{
+    insights::Rates,
+    line::{self, Line},
+};
+
+/// Bytes of a message that are kept for examples and references; what it says was read from all of it.
+const KEPT: usize = 8192;
+/// Bytes of what it says that are mined.
+const MINED: usize = 4096;
 
 /// One log event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Event {
     pub(crate) at: Timestamp,
     pub(crate) stream: String,
+    /// What was logged, and the further lines that were joined to it.
     pub(crate) message: String,
+    /// Bytes of its own message: what names it.
+    own: usize,
+    /// What it says, where the message was cut.
+    said: Option<Box<Line<'static>>>,
+}
+
+impl Event {
+    pub(crate) fn new(at: Timestamp, stream: impl Into<String>, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { at, stream: stream.into(), own: message.len(), message, said: None }
+    }
+
+    /// What it says; `None` for what is no warning or error.
+    pub(crate) fn line(&self) -> Option<Line<'_>> {
+        match &self.said {
+            Some(line) => Some(Line { text: Cow::Borrowed(&line.text), ..(**line).clone() }),
+            None => line::read(&self.message),
+        }
+    }
+
+    /// Reads it, and lets go of what is not shown. `None` for what is no warning or error.
+    pub(crate) fn clipped(mut self) -> Option<Self> {
+        let line = line::read(&self.message)?;
+        if self.message.len() > KEPT {
+            let text = line.text.get(..line.text.floor_char_boundary(MINED)).unwrap_or_default().to_owned();
+            self.said = Some(Box::new(Line { text: Cow::Owned(text), ..line }));
+            self.message.truncate(self.message.floor_char_boundary(KEPT));
+            self.message.shrink_to_fit();
+        }
+        Some(self)
+    }
+
+    /// What names it: the same, however it was read.
+    pub(crate) fn name(&self) -> &str {
+        self.message.get(..self.message.floor_char_boundary(self.own.min(KEPT))).unwrap_or_default()
+    }
+
+    /// Bytes that it takes.
+    pub(crate) fn size(&self) -> usize {
+        let said = self.said.as_ref().map_or(0, |line| line.text.len());
+        self.message.len() + self.stream.len() + said + size_of::<Self>()
+    }
 }
 
 /// Events in order of time, and whether they are all there are.
@@ -42,12 +95,11 @@ pub(crate) async fn read(
             .send()
             .await
             .aws("logs:FilterLogEvents")?;
-        found.events.extend(page.events().iter().map(|event| Event {
-            at: Time::from_millis(event.timestamp().unwrap_or_default()).0,
-            stream: event.log_stream_name().unwrap_or_default().to_owned(),
-            message: event.message().unwrap_or_default().to_owned(),
+        token = page.next_token;
+        found.events.extend(page.events.unwrap_or_default().into_iter().map(|event| {
+            let at = Time::from_millis(event.timestamp.unwrap_or_default()).0;
+            Event::new(at, event.log_stream_name.unwrap_or_default(), event.message.unwrap_or_default())
         }));
-        token = page.next_token().map(str::to_owned);
         if token.is_none() {
             found.whole = true;
             break;
@@ -56,4 +108,22 @@ pub(crate) async fn read(
     found.events.retain(|event| window.contains(event.at));
     found.events.sort_by_key(|event| event.at);
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cut_still_says_what_it_said_and_keeps_its_name() {
+        let json = serde_json::json!({ "body": "x".repeat(20_000), "level": "error", "message": "no stock" });
+        let event = Event::new(Timestamp::UNIX_EPOCH, "s", json.to_string());
+        let (name, whole) = (event.name().to_owned(), event.line().unwrap().text.into_owned());
+        let cut = event.clone().clipped().unwrap();
+        assert_eq!((cut.name(), cut.line().unwrap().text.as_ref()), (name.as_str(), whole.as_str()));
+        assert!(cut.size() < 13_000 && cut.message.len() <= KEPT, "{}", cut.size());
+        assert_eq!(Event::new(Timestamp::UNIX_EPOCH, "s", "INFO fine").clipped(), None);
+        let short = Event::new(Timestamp::UNIX_EPOCH, "s", "ERROR no stock");
+        assert_eq!(short.clone().clipped(), Some(short));
+    }
 }

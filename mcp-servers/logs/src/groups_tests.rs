@@ -18,14 +18,15 @@ fn span() -> Span {
 
 fn every(step: usize, from: i64, to: i64, message: &str) -> Vec<Event> {
     let times = (from..to).step_by(step);
-    times.map(|s| Event { at: at(s), stream: "a".to_owned(), message: message.to_owned() }).collect()
+    times.map(|s| Event::new(at(s), "a", message)).collect()
 }
 
 fn report(mut now: Vec<Event>, before: &[Event]) -> (Vec<Pattern>, Vec<Group>) {
     now.sort_by_key(|event| event.at);
-    let mut found = mine("/app", &now, before, false);
+    let mut found = mine(&crate::scope::Source::own("/app"), &now, before, false);
     rank(&mut found, span());
-    let mut patterns: Vec<Pattern> = found.iter().map(|one| pattern(one, span()).0).collect();
+    let redactor = midwatch_policy::Redactor::default();
+    let mut patterns: Vec<Pattern> = found.iter().map(|one| pattern(&redactor, one, span(), &[]).0).collect();
     adjust(&mut patterns, found.iter().map(|one| one.chance(span())).collect());
     let groups = group(&found, &mut patterns, span());
     (patterns, groups)

@@ -118,7 +118,11 @@ impl Insights {
         self.rates.poll().await?;
         let results =
             self.client.get_query_results().query_id(id).send().await.aws("logs:GetQueryResults")?;
-        Ok(answer_of(id, &results, None))
+        let partial = match results.status() {
+            Some(QueryStatus::Complete) => None,
+            _ => Some("the query did not end by itself: these are the results up to then"),
+        };
+        Ok(answer_of(id, results, partial))
     }
 
     /// Runs one query to its end, to the deadline, or until the call has scanned what it may.
@@ -157,7 +161,6 @@ impl Insights {
             self.rates.poll().await?;
             let results =
                 self.client.get_query_results().query_id(id).send().await.aws("logs:GetQueryResults")?;
-            let answer = |partial| answer_of(id, &results, partial);
             let scanned = results.statistics().map_or(0.0, QueryStatistics::bytes_scanned);
             let more = whole(scanned).saturating_sub(counted);
             counted = counted.saturating_add(more);
@@ -166,7 +169,9 @@ impl Insights {
             let failed = |message: &str| {
                 ToolError::new(ErrorKind::Unavailable, message, "ask once more, or for a narrower window")
             };
-            match results.status() {
+            let status = results.status().cloned();
+            let answer = |partial| answer_of(id, results, partial);
+            match status {
                 Some(QueryStatus::Complete) => {
                     running.ended();
                     return Ok(answer(None));
@@ -200,16 +205,17 @@ impl Insights {
     }
 }
 
-fn answer_of(id: &str, results: &GetQueryResultsOutput, partial: Option<&'static str>) -> Answer {
+fn answer_of(id: &str, results: GetQueryResultsOutput, partial: Option<&'static str>) -> Answer {
     let statistic = |of: fn(&QueryStatistics) -> f64| whole(results.statistics().map_or(0.0, of));
     Answer {
-        rows: results.results().iter().map(|row| row_of(row)).collect(),
         columns: results.results().first().map(|row| columns_of(row)).unwrap_or_default(),
         matched: statistic(QueryStatistics::records_matched),
         scanned: statistic(QueryStatistics::records_scanned),
         bytes: statistic(QueryStatistics::bytes_scanned),
         id: Some(id.to_owned()),
         partial,
+        // Moved, not copied: these may be many megabytes.
+        rows: results.results.unwrap_or_default().into_iter().map(row_of).collect(),
     }
 }
 
@@ -224,11 +230,8 @@ pub(crate) fn whole(count: f64) -> u64 {
     count.clamp(0.0, 9e15) as u64
 }
 
-fn row_of(fields: &[ResultField]) -> Row {
-    fields
-        .iter()
-        .filter_map(|f| Some((f.field()?.to_owned(), f.value().unwrap_or_default().to_owned())))
-        .collect()
+fn row_of(fields: Vec<ResultField>) -> Row {
+    fields.into_iter().filter_map(|f| Some((f.field?, f.value.unwrap_or_default()))).collect()
 }
 
 fn columns_of(fields: &[ResultField]) -> Vec<String> {

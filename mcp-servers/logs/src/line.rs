@@ -11,6 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::words;
+
 /// How bad a line is. Anything below a warning is not looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
@@ -37,7 +39,7 @@ pub(crate) struct Line<'a> {
 
 /// What the level fields and words of a line amount to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rank {
+pub(crate) enum Rank {
     Quiet,
     Loud(Level),
 }
@@ -66,16 +68,11 @@ impl<'a> Read<'a> {
     }
 }
 
+/// Bytes of an exception's name; what is longer is none.
+pub(crate) const LONGEST_NAME: usize = 120;
 /// What is mined of an access-log line whose status is 5xx: all of them are one kind. By route they
 /// would be many small ones, whose stray early lines blur the onset.
 pub(crate) const FAILED_REQUEST: &str = "HTTP request answered with 5xx";
-/// Finds such lines.
-pub(crate) const FAILED_STATUS: &str = r#"status[_ ]?(code)?"? ?[=:] ?"?5\d\d|HTTP\/[0-9.]+"? 5\d\d"#;
-/// Words that make a line worth fetching: a superset of what [`read`] reports, as a regular
-/// expression that both Logs Insights and the `regex` crate understand.
-pub(crate) const CANDIDATE: &str = r#"(?i)error|exception|fatal|critical|severe|panic|traceback|warn|fail|throttl|refused|timed out|out of memory|oom|killed|emerg|\bcrit\b|\berr\b|level"?[=:] ?"?[456]0\b|status[_ ]?(code)?"? ?[=:] ?"?5\d\d|HTTP\/[0-9.]+"? 5\d\d|^[EFW]\d{4} "#;
-/// As [`CANDIDATE`], without what is only ever a warning or a failed request.
-pub(crate) const ERROR_CANDIDATE: &str = r#"(?i)error|exception|fatal|critical|severe|panic|traceback|out of memory|oom|emerg|\bcrit\b|\berr\b|level"?[=:] ?"?[56]0\b|^[EF]\d{4} "#;
 
 macro_rules! pattern {
     ($name:ident, $text:expr) => {
@@ -100,11 +97,8 @@ pattern!(
     EXCEPTION,
     r"\b(?:[A-Za-z_$][\w$]*(?:\.|::))*([A-Z][\w$]*(?:Exception|Error|Throwable|Fault|Failure))\b"
 );
-pattern!(
-    STRONG,
-    r"(?i)\b(?:unhandled|uncaught|panicked|panic:|fatal|traceback|segmentation fault|segfault|out of memory|oom-?kill\w*|oomkilled|task timed out|errors?|failed|failure|refused|timed out|aborted|unavailable|exhausted|crash\w*)\b"
-);
-pattern!(WEAK, r"(?i)\b(?:warn(?:ing)?|throttl\w*|retry(?:ing)?|deprecated|degraded|slow)\b");
+static STRONG: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&words::any_of(&words::STRONG)).ok());
+static WEAK: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&words::any_of(&words::WEAK)).ok());
 pattern!(HARMLESS, r"(?i)\b(?:no|0|zero|without)\s+(?:errors?|failures?|warnings?)\b|\berrors?[=:]\s*0\b");
 
 fn found(pattern: Option<&Regex>, text: &str) -> bool {
@@ -148,7 +142,7 @@ fn from_json(map: &Map<String, Value>, depth: u8) -> Read<'static> {
     let mut level = None;
     let mut message: Option<(u8, &str)> = None;
     let mut status = None;
-    let mut exception = None;
+    let mut exception: Option<&str> = None;
     let mut detail = None;
     for (key, value) in map {
         let key: String =
@@ -173,10 +167,13 @@ fn from_json(map: &Map<String, Value>, depth: u8) -> Read<'static> {
                 status = status.or_else(|| keys.iter().find_map(|key| inner.get(*key)).and_then(number));
             }
             ("errortype" | "exceptionclass" | "exceptiontype" | "errorname", Value::String(text)) => {
-                exception = Some(text.clone());
+                exception = Some(text);
             }
             ("error" | "err" | "exception" | "cause" | "thrown", value) => detail = detail.or(Some(value)),
-            ("stack" | "stacktrace" | "trace", Value::String(text)) if detail.is_none() => {
+            // Where a trace has one line only, it is a name for requests.
+            ("stack" | "stacktrace" | "trace", Value::String(text))
+                if detail.is_none() && text.contains('\n') =>
+            {
                 detail = Some(value);
             }
             _ => {}
@@ -196,16 +193,17 @@ fn from_json(map: &Map<String, Value>, depth: u8) -> Read<'static> {
         }
     }
     let (named, said) = detail.map_or((None, None), detail_of);
-    let exception = exception.or(named).map(|name| simple(&name).to_owned());
+    let called = exception.map(str::to_owned).or(named);
+    let exception = called.as_deref().and_then(name_of);
     let head = message.map_or("", |(_, text)| first_line(text));
     let level = match (level, status) {
         (Some(Rank::Loud(level)), _) => level,
-        (_, Some(500..=599)) if detail.is_none() && exception.is_none() => {
+        (_, Some(500..=599)) if detail.is_none() && called.is_none() => {
             return Read::Loud(failed_request());
         }
         (_, Some(500..=599)) => Level::Error,
         (Some(Rank::Quiet), _) => return Read::Quiet,
-        (None, _) if detail.is_some() || exception.is_some() => Level::Error,
+        (None, _) if detail.is_some() || called.is_some() => Level::Error,
         (None, _) if message.is_some() => return Read::of(owned(from_text(head))),
         (None, _) => return Read::Foreign,
     };
@@ -217,7 +215,7 @@ fn from_json(map: &Map<String, Value>, depth: u8) -> Read<'static> {
         text.push_str(&said);
     }
     if text.trim().is_empty() {
-        text = exception.clone().unwrap_or_else(|| "(no message)".to_owned());
+        text = exception.clone().or(called).unwrap_or_else(|| "(no message)".to_owned());
     }
     let exception = exception.or_else(|| exception_in(message.map_or("", |(_, text)| text)));
     let status = status.filter(|status| failing(*status)).and_then(|status| u16::try_from(status).ok());
@@ -264,7 +262,9 @@ fn detail_of(value: &Value) -> (Option<String>, Option<String>) {
 
 fn level_of(value: &Value) -> Option<Rank> {
     match value {
-        Value::String(text) => level_word(text.trim()).or_else(|| level_number(text.trim().parse().ok()?)),
+        Value::String(text) => {
+            words::level_of(text.trim()).or_else(|| level_number(text.trim().parse().ok()?))
+        }
         Value::Number(number) => level_number(number.as_u64()?),
         _ => None,
     }
@@ -279,19 +279,6 @@ const fn level_number(number: u64) -> Option<Rank> {
         10 | 20 | 30 => Some(Rank::Quiet),
         _ => None,
     }
-}
-
-fn level_word(word: &str) -> Option<Rank> {
-    Some(match word.to_ascii_lowercase().as_str() {
-        "fatal" | "critical" | "crit" | "emergency" | "emerg" | "alert" | "panic" | "dpanic" | "f" => {
-            Rank::Loud(Level::Fatal)
-        }
-        "error" | "err" | "severe" | "fail" | "e" | "eror" => Rank::Loud(Level::Error),
-        "warning" | "warn" | "w" => Rank::Loud(Level::Warn),
-        "notice" | "info" | "information" | "debug" | "trace" | "fine" | "verbose" | "dbug" | "trce"
-        | "i" | "finer" | "finest" | "config" | "default" => Rank::Quiet,
-        _ => return None,
-    })
 }
 
 fn from_text(text: &str) -> Option<Line<'_>> {
@@ -334,7 +321,7 @@ const fn failed_request() -> Line<'static> {
 fn leveled(first: &str) -> (Option<Rank>, &str) {
     let head = first.get(..first.floor_char_boundary(160)).unwrap_or(first);
     if let Some(letter) = KLOG.as_ref().and_then(|regex| regex.captures(head)?.get(1)) {
-        return (level_word(letter.as_str()), first);
+        return (words::level_of(letter.as_str()), first);
     }
     let upper = UPPER_LEVEL.as_ref().and_then(|regex| regex.captures(head)?.get(1));
     let marked = MARKED_LEVEL.as_ref().and_then(|regex| {
@@ -349,7 +336,7 @@ fn leveled(first: &str) -> (Option<Rank>, &str) {
         Some(level) => {
             let rest = first.get(level.end()..).unwrap_or_default();
             let rest = rest.trim_start_matches(|c: char| c.is_whitespace() || "])>|:\",-".contains(c));
-            (level_word(level.as_str()), if rest.is_empty() { first } else { rest })
+            (words::level_of(level.as_str()), if rest.is_empty() { first } else { rest })
         }
         None => (None, first),
     }
@@ -385,7 +372,7 @@ fn mined<'a>(text: &'a str, rest: &'a str) -> Cow<'a, str> {
 /// `level=error msg="…" err=…`
 fn logfmt(text: &str) -> Read<'static> {
     let field = |names: &[&str]| names.iter().find_map(|name| logfmt_field(text, name));
-    let level = match field(&["level", "lvl", "severity"]).and_then(level_word) {
+    let level = match field(&["level", "lvl", "severity"]).and_then(words::level_of) {
         Some(Rank::Loud(level)) => level,
         Some(Rank::Quiet) => return Read::Quiet,
         None => return Read::Foreign,
@@ -442,11 +429,37 @@ fn exception_in(text: &str) -> Option<String> {
         None => text,
     };
     let text = text.get(..text.floor_char_boundary(4096)).unwrap_or(text);
-    Some(EXCEPTION.as_ref()?.captures(text)?.get(1)?.as_str().to_owned())
+    let name = EXCEPTION.as_ref()?.captures(text)?.get(1)?.as_str();
+    (name.len() <= LONGEST_NAME).then(|| name.to_owned())
 }
 
-fn simple(name: &str) -> &str {
-    name.rsplit(['.', ':', '\\']).next().unwrap_or(name)
+/// The simple name of an exception, from a field for it: a name and nothing else, whatever the field
+/// holds. Fields are as free as text is.
+fn name_of(text: &str) -> Option<String> {
+    let text = text.trim();
+    let simple = text.rsplit(['.', ':', '\\']).next().unwrap_or(text).trim_start_matches(['*', '&']);
+    let is_name = (1..=LONGEST_NAME).contains(&simple.len())
+        && simple.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '$'));
+    if is_name && is_path(text) { Some(simple.to_owned()) } else { exception_in(text) }
+}
+
+/// Whether a name is that of an exception.
+pub(crate) fn is_exception(name: &str) -> bool {
+    let is_all = |regex: &Regex| regex.find(name).is_some_and(|found| found.len() == name.len());
+    EXCEPTION.as_ref().is_some_and(is_all)
+}
+
+/// Whether a text begins with a level, so that it is a line of its own.
+pub(crate) fn has_level(text: &str) -> bool {
+    leveled(first_line(text)).0.is_some()
+}
+
+/// Whether all of a text is one name with what it stands in: `java.io.IOException`.
+fn is_path(text: &str) -> bool {
+    text.len() <= 4 * LONGEST_NAME
+        && text
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '_' | '$' | '.' | ':' | '\\' | '/' | '*' | '&'))
 }
 
 fn owned(line: Option<Line<'_>>) -> Option<Line<'static>> {

@@ -21,6 +21,8 @@ pub enum Status {
     Ongoing,
     /// It has been silent for longer than its rate explains.
     Ceased,
+    /// There were none: neither in the window nor in the baseline.
+    None,
 }
 
 /// `n` events at one time: single events, or all of a bin at its begin.
@@ -169,14 +171,26 @@ pub(crate) struct Silence {
     pub(crate) chance: f64,
 }
 
-/// Whether the events of a window have stopped before its end; their rate is that since the onset.
-pub(crate) fn silence(onset: Option<Onset>, events: &[Tick], end: Timestamp) -> Silence {
+/// Whether the events of a window have stopped before its end; their rate is that since the onset, or that
+/// of the baseline where the window has none.
+pub(crate) fn silence(
+    onset: Option<Onset>,
+    window: Window,
+    events: &[Tick],
+    baseline: Window,
+    before: &[Tick],
+) -> Silence {
+    let count = |ticks: &[Tick]| ticks.iter().map(|tick| tick.n).sum::<u64>();
     let (Some(first), Some(last)) = (events.first(), events.last()) else {
-        return Silence { status: Status::Ceased, seconds: 0, chance: 1.0 };
+        if count(before) == 0 {
+            return Silence { status: Status::None, seconds: 0, chance: 1.0 };
+        }
+        let seconds = window.seconds();
+        let chance = (-seconds * count(before) as f64 / baseline.seconds()).exp();
+        return Silence { status: Status::Ceased, seconds: crate::insights::whole(seconds), chance };
     };
     let began = onset.map_or(first.at, |onset| onset.at);
-    let count = events.iter().map(|tick| tick.n).sum();
-    let (seconds, chance) = quiet_time(began, last.at, count, end);
+    let (seconds, chance) = quiet_time(began, last.at, count(events), window.to);
     // Expected 4.6 events and seen none: one in a hundred.
     let status = if seconds > GRACE_S && chance < 0.01 { Status::Ceased } else { Status::Ongoing };
     Silence { status, seconds: crate::insights::whole(seconds), chance }
@@ -244,6 +258,17 @@ mod tests {
         let n = ((to - from) / step).ceil();
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts of a test")]
         (0..n as u32).map(move |i| from + f64::from(i) * step)
+    }
+
+    #[test]
+    fn where_there_were_none_nothing_has_ceased() {
+        let (now, before) = (window(0.0, 1800.0), window(-1800.0, 0.0));
+        let silent = |events: &[Tick]| silence(None, now, &[], before, events);
+        assert_eq!(silent(&[]), Silence { status: Status::None, seconds: 0, chance: 1.0 });
+        let ceased = silent(&ticks((0..30).map(|n| f64::from(n * 60 - 1800))));
+        assert_eq!((ceased.status, ceased.seconds), (Status::Ceased, 1800));
+        assert!(ceased.chance < 1e-9, "{ceased:?}");
+        assert!(silent(&ticks([-900.0])).chance > 0.3);
     }
 
     #[test]

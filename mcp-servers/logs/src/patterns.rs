@@ -13,12 +13,16 @@ use crate::{
     kinds::Kinds,
     line::{self, Level},
     onset::{Tick, onset, silence},
+    scope::Source,
     shapes::{Example, Minute, Pattern, Series},
+    words,
 };
 
 /// Bytes of a template and of an example that leave the server.
 const TEMPLATE_BYTES: usize = 400;
 const EXAMPLE_BYTES: usize = 700;
+/// The longest that AWS allows.
+const STREAM_BYTES: usize = 512;
 
 /// The window and what it is compared with.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +34,7 @@ pub(crate) struct Span {
 /// A kind of line, as found by mining. Its counts may later be replaced by counts of all lines.
 #[derive(Debug, Clone)]
 pub(crate) struct Found {
-    pub(crate) group: String,
+    pub(crate) source: Source,
     pub(crate) level: Level,
     exception: Option<String>,
     status: Option<u16>,
@@ -50,6 +54,11 @@ pub(crate) struct Found {
 impl Found {
     fn count(ticks: &[Tick]) -> u64 {
         ticks.iter().map(|tick| tick.n).sum()
+    }
+
+    /// Its examples, as they were logged.
+    pub(crate) fn examples(&self) -> &[Event] {
+        &self.examples
     }
 
     /// A failed request of an access log, which says the same as an error line beside it once more.
@@ -90,10 +99,10 @@ pub(crate) fn rank(found: &mut [Found], span: Span) {
 }
 
 /// Mines the lines of one group.
-pub(crate) fn mine(group: &str, now: &[Event], before: &[Event], with_regex: bool) -> Vec<Found> {
+pub(crate) fn mine(source: &Source, now: &[Event], before: &[Event], with_regex: bool) -> Vec<Found> {
     let mut miner = Kinds::new();
     let mut file = |events: &'_ [Event]| -> Vec<Option<Leaf>> {
-        events.iter().map(|event| Some(miner.add(&line::read(&event.message)?))).collect()
+        events.iter().map(|event| Some(miner.add(&event.line()?))).collect()
     };
     let (of_now, of_before) = (file(now), file(before));
     miner.settle();
@@ -121,7 +130,7 @@ pub(crate) fn mine(group: &str, now: &[Event], before: &[Event], with_regex: boo
             let (of_now, of_before) = places.remove(id).unwrap_or_default();
             let regex = if with_regex { regex_of(&template, *id, &kinds) } else { None };
             Some(Found {
-                group: group.to_owned(),
+                source: source.clone(),
                 level: kind.level,
                 exception: kind.exception.clone(),
                 status: kind.status,
@@ -156,11 +165,8 @@ fn regex_of<'a>(
     id: TemplateId,
     kinds: &'a BTreeMap<TemplateId, (Vec<&'a Event>, Vec<&'a Event>)>,
 ) -> Option<String> {
-    let text = if template == line::FAILED_REQUEST {
-        line::FAILED_STATUS.to_owned()
-    } else {
-        literals_of(template)?
-    };
+    let text =
+        if template == line::FAILED_REQUEST { words::FAILED_STATUS.clone() } else { literals_of(template)? };
     let regex = regex::Regex::new(&text).ok()?;
     let own = kinds.get(&id)?;
     let lines = |kind: &'a (Vec<&Event>, Vec<&Event>)| kind.0.iter().chain(&kind.1);
@@ -215,7 +221,7 @@ pub(crate) fn series(name: &str, now: &[Tick], before: &[Tick], span: Span) -> S
         *minutes.entry(tick.at.as_second().div_euclid(60) * 60).or_default() += tick.n;
     }
     let onset = onset(span.now, now, span.before, before);
-    let silence = silence(onset, now, span.now.to);
+    let silence = silence(onset, span.now, now, span.before, before);
     Series {
         reference: name.to_owned(),
         total: Found::count(now),
@@ -245,7 +251,7 @@ pub(crate) fn pattern(
     let (now, before) = (Found::count(&found.now), Found::count(&found.before));
     let compared = compare(now, span.now.seconds(), before, span.before.seconds());
     let onset = onset(span.now, &found.now, span.before, &found.before);
-    let silence = silence(onset, &found.now, span.now.to);
+    let silence = silence(onset, span.now, &found.now, span.before, &found.before);
     let ends = [found.now.first(), found.now.last()];
     let [first, last]: [Option<Timestamp>; 2] = ends.map(|tick| tick.map(|tick| tick.at));
     let template = clean_with(redactor, &found.template, TEMPLATE_BYTES);
@@ -258,11 +264,14 @@ pub(crate) fn pattern(
             let told = fields::told(redactor, &event.message, EXAMPLE_BYTES);
             redacted.add(&told.redacted);
             marks.extend(told.marks);
+            let stream = clean_with(redactor, &event.stream, STREAM_BYTES);
+            redacted.add(&stream.kinds);
+            marks.extend(stream.marks);
             Example {
-                reference: event_reference(&found.group, event),
+                reference: event_reference(&found.source, event),
                 timestamp: event.at.into(),
-                log_group: found.group.clone(),
-                log_stream: event.stream.clone(),
+                log_group: found.source.group.clone(),
+                log_stream: stream.text,
                 message: told.text,
                 fields: told.fields,
             }
@@ -270,16 +279,21 @@ pub(crate) fn pattern(
         .collect();
     let (shared, of_shared): (Vec<_>, Vec<_>) = fields::shared(redactor, lines).into_iter().unzip();
     marks.extend(of_shared.into_iter().flatten());
+    let name = found.exception.as_deref().map(|name| clean_with(redactor, name, line::LONGEST_NAME));
+    let name = name.unwrap_or_default();
+    redacted.add(&name.kinds);
+    marks.extend(name.marks);
     marks.sort_unstable();
     marks.dedup();
     let level = found.level;
     let exception = found.exception.clone().unwrap_or_default();
     let kind = found.status.map_or_else(|| format!("{level:?}"), |status| format!("{level:?} {status}"));
     let pattern = Pattern {
-        reference: reference("pat", &[&found.group, &kind, &exception, &found.template]),
+        reference: reference("pat", &[&found.source.key(), &kind, &exception, &found.template]),
         template: template.text,
         level,
-        exception: found.exception.clone(),
+        // What is a secret is no name.
+        exception: Some(name.text).filter(|text| !text.is_empty() && name.redacted == 0),
         http_status: found.status,
         count: now,
         baseline_count: before,
@@ -295,7 +309,7 @@ pub(crate) fn pattern(
         silent_s: silence.seconds,
         silence_chance: rounded(silence.chance),
         group: None,
-        log_group: found.group.clone(),
+        log_group: found.source.group.clone(),
         examples,
         fields: shared,
         screened: marks.iter().map(|mark| mark.as_str().to_owned()).collect(),
@@ -309,9 +323,11 @@ pub(crate) fn rounded(chance: f64) -> f64 {
 }
 
 /// The same event has the same reference, however it was read.
-pub(crate) fn event_reference(group: &str, event: &Event) -> String {
+pub(crate) fn event_reference(source: &Source, event: &Event) -> String {
     let at = event.at.as_millisecond().to_string();
-    reference(&format!("log:{group}/"), &[&event.stream, &at, &event.message]).replacen("/:", "/", 1)
+    let mut parts = vec![event.stream.as_str(), &at, event.name()];
+    parts.extend(source.place.as_deref());
+    reference(&format!("log:{}/", source.group), &parts).replacen("/:", "/", 1)
 }
 
 #[cfg(test)]

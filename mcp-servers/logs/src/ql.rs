@@ -3,6 +3,8 @@
 
 use midwatch_mcp::{ToolError, Window};
 
+use crate::lex::{Kind, Lexed, Token, lex, without_comments};
+
 const MAX_QUERY_BYTES: usize = 4000;
 /// Rows of a query, whatever it says; pages are cut from them.
 pub(crate) const MAX_ROWS: usize = 1000;
@@ -25,6 +27,9 @@ const COMMANDS: [&str; 15] = [
     "tail",
     "diff",
 ];
+/// Words between a field and a value, or behind a field.
+const OPERATORS: [&str; 13] =
+    ["like", "in", "not", "and", "or", "as", "asc", "desc", "by", "is", "ispresent", "between", "matches"];
 
 /// A query that may run.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,8 +42,7 @@ pub(crate) struct Linted {
 
 /// Refuses what a bounded query has no use for, and bounds the rest.
 pub(crate) fn lint(query: &str, window: Window) -> Result<Linted, ToolError> {
-    let query: String =
-        query.lines().filter(|line| !line.trim_start().starts_with('#')).collect::<Vec<_>>().join("\n");
+    let query = without_comments(query);
     let query = query.trim();
     if query.is_empty() {
         return Err(ToolError::invalid(
@@ -55,49 +59,48 @@ pub(crate) fn lint(query: &str, window: Window) -> Result<Linted, ToolError> {
     if query.to_ascii_lowercase().contains("unmask") {
         return Err(ToolError::refused("`unmask` is not allowed", "work with the masked values"));
     }
-    let Split { commands: parts, open } = split(query);
-    if let Some(open) = open {
-        return Err(ToolError::invalid(
-            format!("a `{open}` is not closed"),
-            format!("close it, or write `\\{open}` for the sign itself"),
-        ));
+    let lexed = lex(query);
+    if let Some(open) = lexed.open {
+        let (message, mend) = match open {
+            ')' | ']' => (format!("a `{open}` closes nothing"), "take it out".to_owned()),
+            _ => (
+                format!("a `{open}` is not closed"),
+                format!("close it, or write `\\{open}` for the sign itself"),
+            ),
+        };
+        return Err(ToolError::invalid(message, mend));
     }
+    within_what_was_named(query, &lexed)?;
     let mut linted = Linted { query: String::new(), notes: Vec::new(), passes: 1 };
     let mut commands = Vec::new();
-    let mut limited = false;
-    for command in parts {
-        let word = command.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
+    let mut is_limited = false;
+    for command in lexed.tokens.split(|token| token.kind == Kind::Pipe) {
+        let text = text_of(query, command);
+        let word = word_at(query, command, 0);
         match word.as_str() {
             "" => {
                 return Err(ToolError::invalid(
-                    "a command between two `|` is empty",
+                    "a command between two `|` is empty, or does not begin with a word",
                     "take one of the `|` out",
                 ));
             }
-            "source" | "join" | "lookup" => {
-                return Err(ToolError::refused(
-                    format!("`{word}` is not allowed: it reads what was not named and priced"),
-                    "name the log groups in `log_groups`, and ask two questions instead of a join",
-                ));
-            }
+            "join" | "lookup" => return Err(unnamed(&word)),
             "estimate" => {
                 return Err(ToolError::refused(
                     "`estimate` is asked before every query anyway",
                     "leave it out: the result says in `cost` what was estimated",
                 ));
             }
-            "limit" => {
-                limited = true;
-                let wanted = command.split_whitespace().nth(1).and_then(|n| n.parse::<usize>().ok());
-                if wanted.is_some_and(|n| n > MAX_ROWS) {
+            "limit" | "head" | "tail" => {
+                is_limited = true;
+                if rows_of(query, command)?.is_some_and(|n| n > MAX_ROWS) {
                     linted.notes.push(format!("limited to {MAX_ROWS} rows"));
-                    commands.push(format!(" limit {MAX_ROWS} "));
+                    commands.push(format!("{word} {MAX_ROWS}"));
                     continue;
                 }
             }
-            "head" | "tail" => limited = true,
             "diff" => linted.passes = 2,
-            "stats" => bounded_groups(command, window)?,
+            "stats" => bounded_groups(query, command, window)?,
             known if COMMANDS.contains(&known) => {}
             other => {
                 return Err(ToolError::invalid(
@@ -106,23 +109,125 @@ pub(crate) fn lint(query: &str, window: Window) -> Result<Linted, ToolError> {
                 ));
             }
         }
-        commands.push(command.to_owned());
+        commands.push(text.to_owned());
     }
-    commands.join("|").trim().clone_into(&mut linted.query);
-    if !limited {
-        linted.query = format!("{} | limit {MAX_ROWS}", linted.query);
+    if !is_limited {
+        commands.push(format!("limit {MAX_ROWS}"));
     }
+    linted.query = commands.join(" | ");
     Ok(linted)
 }
 
+/// Refuses whatever reads other groups than those that were named and priced: `SOURCE` anywhere, and
+/// queries in brackets, which read the window once more at the least.
+fn within_what_was_named(query: &str, lexed: &Lexed) -> Result<(), ToolError> {
+    let Lexed { tokens, has_escaped_quote, .. } = lexed;
+    if tokens.iter().any(|token| token.kind == Kind::Pipe && token.depth > 0) {
+        return Err(nested());
+    }
+    for (n, token) in tokens.iter().enumerate() {
+        let next = tokens.get(n + 1);
+        let begins =
+            n.checked_sub(1).and_then(|before| tokens.get(before)).is_none_or(|b| b.kind == Kind::Pipe);
+        if token.kind == Kind::Word
+            && word_at(query, tokens, n) == "source"
+            && (begins || is_read(query, next))
+        {
+            return Err(unnamed("SOURCE"));
+        }
+        // `in (fields a)`, which needs no pipe.
+        if token.kind == Kind::Open
+            && COMMANDS.contains(&word_at(query, tokens, n + 1).as_str())
+            && tokens.get(n + 2).is_some_and(|after| matches!(after.kind, Kind::Word | Kind::Quoted))
+            && !OPERATORS.contains(&word_at(query, tokens, n + 2).as_str())
+        {
+            return Err(nested());
+        }
+        // A reader that knows no escapes in quotes ends them sooner, and sees code where we see text.
+        if *has_escaped_quote
+            && token.kind == Kind::Quoted
+            && text_at(query, token).to_lowercase().contains("source")
+        {
+            return Err(unnamed("SOURCE"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether what follows `source` is what is read, as it is not where `source` is a field.
+fn is_read(query: &str, next: Option<&Token>) -> bool {
+    match next.map(|next| next.kind) {
+        Some(Kind::Quoted | Kind::Open | Kind::Regex) => true,
+        Some(Kind::Word) => {
+            next.is_some_and(|next| !OPERATORS.contains(&text_at(query, next).to_ascii_lowercase().as_str()))
+        }
+        _ => false,
+    }
+}
+
+fn unnamed(word: &str) -> ToolError {
+    ToolError::refused(
+        format!("`{word}` is not allowed: it reads what was not named and priced"),
+        "name the log groups in `log_groups`, and ask two questions instead of a join; a field of that name stands in backticks",
+    )
+}
+
+fn nested() -> ToolError {
+    ToolError::refused(
+        "a query within a query is not allowed: it reads what was not priced",
+        "ask two questions: give the values that the first one found to the second, as `in [\"a\", \"b\"]`",
+    )
+}
+
+/// The number of rows that `limit`, `head` and `tail` ask for; none is AWS's own.
+fn rows_of(query: &str, command: &[Token]) -> Result<Option<usize>, ToolError> {
+    let number = word_at(query, command, 1);
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    match command.len() {
+        1 if word_at(query, command, 0) != "limit" => Ok(None),
+        // More digits than fit are more rows than there may be.
+        2 if is_number => Ok(Some(number.parse().unwrap_or(usize::MAX))),
+        _ => Err(ToolError::invalid(
+            format!("`{}` names no whole number of rows", midwatch_mcp::clip(text_of(query, command), 80)),
+            format!("for example: limit 20; at most {MAX_ROWS}"),
+        )),
+    }
+}
+
+fn text_at<'q>(query: &'q str, token: &Token) -> &'q str {
+    query.get(token.at.clone()).unwrap_or_default()
+}
+
+/// The text from the first of these tokens to the last.
+fn text_of<'q>(query: &'q str, tokens: &[Token]) -> &'q str {
+    let ends = tokens.first().zip(tokens.last());
+    ends.and_then(|(first, last)| query.get(first.at.start..last.at.end)).unwrap_or_default()
+}
+
+/// A word in small letters; nothing where there is none.
+fn word_at(query: &str, tokens: &[Token], n: usize) -> String {
+    tokens
+        .get(n)
+        .filter(|token| token.kind == Kind::Word)
+        .map(|token| text_at(query, token).to_ascii_lowercase())
+        .unwrap_or_default()
+}
+
 /// Refuses to count by what makes more groups than there are rows.
-fn bounded_groups(command: &str, window: Window) -> Result<(), ToolError> {
-    let by = command.to_ascii_lowercase();
-    let Some((_, by)) = by.rsplit_once(" by ") else { return Ok(()) };
-    for field in by.split(',').map(str::trim) {
-        if matches!(field, "@message" | "@ptr" | "@timestamp" | "@ingestiontime") {
+fn bounded_groups(query: &str, command: &[Token], window: Window) -> Result<(), ToolError> {
+    let Some(by) = (0..command.len()).rev().find(|n| word_at(query, command, *n) == "by") else {
+        return Ok(());
+    };
+    let by = command.get(by + 1..).unwrap_or_default();
+    let is_divider =
+        |token: &Token| token.kind == Kind::Sign(',') && by.first().is_some_and(|b| b.depth == token.depth);
+    for field in by.split(is_divider) {
+        let field: String = text_of(query, field).to_ascii_lowercase().split_whitespace().collect();
+        let field = field.as_str();
+        let bare = field.trim_matches(['(', ')', '`']);
+        if matches!(bare, "@message" | "@ptr" | "@timestamp" | "@ingestiontime") {
             return Err(ToolError::refused(
-                format!("by `{field}` every line is a group of its own"),
+                format!("by `{bare}` every line is a group of its own"),
                 "count by a field that `parse` takes out of the message, by `bin(1m)` for time, or ask error_patterns",
             ));
         }
@@ -160,114 +265,6 @@ fn bin_seconds(field: &str) -> Option<f64> {
     (number > 0.0).then_some(number * unit)
 }
 
-struct Split<'q> {
-    commands: Vec<&'q str>,
-    /// A quote or bracket that the query ends within.
-    open: Option<char>,
-}
-
-/// Splits at `|` outside of quotes and `/…/`.
-fn split(query: &str) -> Split<'_> {
-    let mut out = Vec::new();
-    let (mut begin, mut inside, mut escaped, mut depth) = (0, None, false, 0_i32);
-    let mut previous = ' ';
-    for (at, c) in query.char_indices() {
-        match inside {
-            _ if escaped => escaped = false,
-            Some(_) if c == '\\' => escaped = true,
-            Some(quote) if c == quote => inside = None,
-            None if c == '"' || c == '\'' || c == '`' => inside = Some(c),
-            // A slash begins a regular expression unless it divides two values.
-            None if c == '/' && matches!(previous, 'e' | 'E' | '~' | '(' | ',' | '|') => inside = Some(c),
-            None if c == '|' => {
-                out.push(query.get(begin..at).unwrap_or_default());
-                begin = at + 1;
-            }
-            None if c == '(' => depth += 1,
-            None if c == ')' => depth -= 1,
-            Some(_) | None => {}
-        }
-        if !c.is_whitespace() {
-            previous = c;
-        }
-    }
-    out.push(query.get(begin..).unwrap_or_default());
-    Split { commands: out, open: inside.or((depth > 0).then_some('(')) }
-}
-
 #[cfg(test)]
-mod tests {
-    use midwatch_mcp::ErrorKind;
-
-    use super::*;
-
-    fn window(hours: i64) -> Window {
-        let from: midwatch_policy::Timestamp = "2026-11-21T02:00:00Z".parse().unwrap();
-        Window { from, to: from + midwatch_policy::SignedDuration::from_hours(hours) }
-    }
-
-    fn linted(query: &str) -> String {
-        lint(query, window(1)).unwrap().query
-    }
-
-    #[test]
-    fn a_limit_is_added_or_lowered() {
-        assert_eq!(linted("fields @message"), "fields @message | limit 1000");
-        assert_eq!(linted("fields @message | limit 20"), "fields @message | limit 20");
-        assert_eq!(linted("fields @message | limit 9999"), "fields @message | limit 1000");
-        assert_eq!(
-            linted("filter @message like /a|limit 3/ | stats count(*)"),
-            "filter @message like /a|limit 3/ | stats count(*) | limit 1000"
-        );
-        assert_eq!(linted("filter msg = '| limit 3'"), "filter msg = '| limit 3' | limit 1000");
-        assert_eq!(linted("# what is it | unmask\nfields @message"), "fields @message | limit 1000");
-    }
-
-    #[test]
-    fn what_reads_more_than_was_named_is_refused() {
-        for query in [
-            "SOURCE logGroups() | fields @message",
-            "fields @message | unmask(@message)",
-            "fields a | join type=left (SOURCE '/b' | fields c) where a = c",
-            "fields @message | estimate",
-            "stats count(*) by @message",
-            "stats count(*) by host, @ptr",
-        ] {
-            assert_eq!(lint(query, window(1)).unwrap_err().kind, ErrorKind::Refused, "{query}");
-        }
-    }
-
-    #[test]
-    fn mistakes_are_caught_before_they_run() {
-        for (query, says) in [
-            (" ", "empty"),
-            ("select * from logs", "not a command"),
-            ("fields @message | | limit 3", "between two"),
-            ("filter @message like 'open", "not closed"),
-            ("filter @message like /open", "not closed"),
-            ("stats count(* by bin(1m)", "not closed"),
-        ] {
-            let error = lint(query, window(1)).unwrap_err();
-            assert_eq!(error.kind, ErrorKind::Invalid, "{query}");
-            assert!(error.message.contains(says), "{query}: {}", error.message);
-        }
-        assert_eq!(lint(&"x".repeat(5000), window(1)).unwrap_err().kind, ErrorKind::Invalid);
-    }
-
-    #[test]
-    fn bins_are_bounded_and_the_shortest_that_works_is_named() {
-        assert!(lint("stats count(*) by bin(1s)", window(2)).is_ok());
-        let error = lint("stats count(*) by bin(1s)", window(24 * 7)).unwrap_err();
-        assert!(error.mend.contains("bin(2m)"), "{}", error.mend);
-        assert_eq!(lint("stats count(*) by bin(1h) | diff", window(24)).unwrap().passes, 2);
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn any_query_is_bounded_or_refused(query in "(fields|filter|stats|limit|sort)? ?\\PC{0,120}") {
-            if let Ok(linted) = lint(&query, window(1)) {
-                proptest::prop_assert!(["limit", "head", "tail"].iter().any(|word| linted.query.to_lowercase().contains(word)));
-            }
-        }
-    }
-}
+#[path = "ql_tests.rs"]
+mod tests;

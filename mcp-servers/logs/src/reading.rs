@@ -10,8 +10,8 @@ use midwatch_policy::{SignedDuration, Timestamp};
 use crate::{
     events::{self, Event},
     insights::{Answer, Insights, time_of},
-    line,
     onset::Tick,
+    stack, words,
 };
 
 /// Pieces of the window that a sample is spread over.
@@ -44,20 +44,28 @@ pub(crate) async fn whole(
     window: Window,
 ) -> Result<Option<Reading>, ToolError> {
     let events = events::read(&insights.client, &insights.rates, group, window, DIRECT_PAGES).await?;
-    Ok(events.whole.then(|| of_events(events)))
+    Ok(events.whole.then(|| of_events(events, usize::MAX)))
 }
 
-/// Reads a window by Logs Insights; of lines that look like trouble, at most about `most`. The caller
-/// has taken two passes over its bytes from the call's bound.
+/// How much of a window is kept at most.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Most {
+    /// Lines that look like trouble, about; where there are more, a sample of them.
+    pub(crate) lines: usize,
+    /// Their bytes.
+    pub(crate) bytes: usize,
+}
+
+/// Reads a window by Logs Insights. The caller has taken two passes over its bytes from the call's bound.
 pub(crate) async fn query(
     insights: &Insights,
     group: &str,
     window: Window,
-    most: usize,
+    most: Most,
 ) -> Result<Reading, ToolError> {
     match ask(insights, group, window, most).await {
         Err(error) if matches!(error.kind, ErrorKind::Unavailable | ErrorKind::AccessDenied) => {
-            let found = freely(insights, group, window, &error.message).await;
+            let found = freely(insights, group, window, &error.message, most.bytes).await;
             found.map_err(|_| error)
         }
         other => other,
@@ -70,9 +78,10 @@ pub(crate) async fn freely(
     group: &str,
     window: Window,
     why: &str,
+    most_bytes: usize,
 ) -> Result<Reading, ToolError> {
     let events = events::read(&insights.client, &insights.rates, group, window, FALLBACK_PAGES).await?;
-    let mut reading = of_events(events);
+    let mut reading = of_events(events, most_bytes);
     reading.notes.push(format!("`{group}` was read without Logs Insights: {why}"));
     if reading.sampled {
         reading.notes.push(format!(
@@ -83,20 +92,41 @@ pub(crate) async fn freely(
     Ok(reading)
 }
 
-fn of_events(events: events::Events) -> Reading {
-    Reading {
+fn of_events(events: events::Events, most_bytes: usize) -> Reading {
+    let mut reading = Reading {
         total: events.events.len() as u64,
         last: events.events.last().map(|event| event.at),
         bytes: events.events.iter().map(|event| event.message.len() as u64).sum(),
-        lines: events.events.into_iter().filter(|event| line::read(&event.message).is_some()).collect(),
         sampled: !events.whole,
-        notes: Vec::new(),
+        ..Reading::default()
+    };
+    reading.keep(stack::join(events.events), most_bytes);
+    reading
+}
+
+impl Reading {
+    /// Keeps the lines that may be warnings or errors, as much of them as is shown, and of these as many
+    /// as have room: each second one, or each third, so that all times keep their share.
+    fn keep(&mut self, events: Vec<Event>, most_bytes: usize) {
+        let mut lines: Vec<Event> = events.into_iter().filter_map(Event::clipped).collect();
+        let bytes: usize = lines.iter().map(Event::size).sum();
+        if bytes > most_bytes {
+            let each = bytes.div_ceil(most_bytes.max(1));
+            let mut n = 0_usize;
+            lines.retain(|_| {
+                n += 1;
+                n % each == 1
+            });
+            self.sampled = true;
+            self.notes.push(format!("the lines are long: one of {each} was kept"));
+        }
+        self.lines = lines;
     }
 }
 
-async fn ask(insights: &Insights, group: &str, window: Window, most: usize) -> Result<Reading, ToolError> {
+async fn ask(insights: &Insights, group: &str, window: Window, most: Most) -> Result<Reading, ToolError> {
     let groups = [group.to_owned()];
-    let wanted = lines_query(most);
+    let wanted = lines_query(most.lines);
     let (lines, counts) = tokio::try_join!(
         insights.run(&groups, window, &wanted),
         insights.run(
@@ -111,28 +141,38 @@ async fn ask(insights: &Insights, group: &str, window: Window, most: usize) -> R
         let latest = row.get("latest").or_else(|| row.get("bin(1m)")).and_then(|text| time_of(text));
         reading.last = reading.last.max(latest);
     }
-    let all = usize::try_from(lines.matched).is_ok_and(|matched| matched <= lines.rows.len());
+    let is_all = usize::try_from(lines.matched).is_ok_and(|matched| matched <= lines.rows.len());
+    let is_partial = lines.partial.is_some();
+    let is_full = lines.rows.len() >= most.lines;
     reading.notes.extend(lines.partial.or(counts.partial).map(|why| format!("`{group}`: {why}")));
-    reading.lines = events_of(&lines, window);
-    if !all && lines.rows.len() >= most {
+    let mut events = events_of(lines, window);
+    if !is_all && is_full {
         reading.sampled = true;
         if insights.meter.take(reading.bytes) {
-            reading.lines = sample(insights, &groups, window, most).await?;
+            events = sample(insights, &groups, window, most.lines).await?;
         } else {
             reading
                 .notes
                 .push(format!("`{group}`: the sample is of the window's begin: more would be too dear"));
         }
-    } else if lines.partial.is_some() {
+    } else if is_partial {
         reading.sampled = true;
     }
+    let read = events.len();
+    let events = stack::join(events);
+    if events.len() < read {
+        reading.notes.push(format!(
+            "`{group}` logs stack traces line by line: of them only the lines that name an error were fetched"
+        ));
+    }
+    reading.keep(events, most.bytes);
     Ok(reading)
 }
 
 fn lines_query(limit: usize) -> String {
     format!(
         "fields @timestamp, @message, @logStream | filter @message like /{}/ | sort @timestamp asc | limit {limit}",
-        line::CANDIDATE
+        *words::CANDIDATE
     )
 }
 
@@ -155,26 +195,22 @@ async fn sample(
     };
     let runs = (0..SLICES).map(|n| {
         let query = &query;
-        async move { insights.run(groups, slice(n), query).await.map(|answer| events_of(&answer, slice(n))) }
+        async move { insights.run(groups, slice(n), query).await.map(|answer| events_of(answer, slice(n))) }
     });
     let mut lines: Vec<Event> = futures::future::try_join_all(runs).await?.into_iter().flatten().collect();
     lines.sort_by_key(|event| event.at);
     Ok(lines)
 }
 
-fn events_of(answer: &Answer, window: Window) -> Vec<Event> {
-    let field = |row: &crate::insights::Row, name: &str| row.get(name).cloned().unwrap_or_default();
+fn events_of(answer: Answer, window: Window) -> Vec<Event> {
     let mut events: Vec<Event> = answer
         .rows
-        .iter()
-        .filter_map(|row| {
-            Some(Event {
-                at: time_of(row.get("@timestamp")?)?,
-                stream: field(row, "@logStream"),
-                message: field(row, "@message"),
-            })
+        .into_iter()
+        .filter_map(|mut row| {
+            let at = time_of(row.get("@timestamp")?)?;
+            let mut field = |name: &str| row.remove(name).unwrap_or_default();
+            window.contains(at).then(|| Event::new(at, field("@logStream"), field("@message")))
         })
-        .filter(|event| window.contains(event.at))
         .collect();
     events.sort_by_key(|event| event.at);
     events

@@ -6,18 +6,22 @@ use midwatch_policy::{SignedDuration, Timestamp};
 
 use crate::{
     groups,
-    line::{ERROR_CANDIDATE, FAILED_STATUS, Level},
+    line::Level,
     meter::Meter,
     onset::{Tick, is_quiet},
     patterns::{self, Found, Span},
-    reading,
+    reading::{self, Most},
+    scope::Source,
     seen::Place,
     server::LogsServer,
     shapes::{Activity, CompareWith, ErrorPatterns, ErrorPatternsArgs, Pattern},
     source::{GroupRead, Priced},
+    words,
 };
 
 const MAX_WINDOW: SignedDuration = SignedDuration::from_hours(24);
+/// Bytes of lines that a call keeps, of all groups and both windows.
+const MAX_BYTES: usize = 128 << 20;
 /// Patterns whose lines are counted by queries of their own when a sample was read.
 const COUNTED: usize = 10;
 
@@ -38,11 +42,11 @@ pub(crate) async fn error_patterns(
         ));
     }
     let span = Span { now: Window { to: asked.to.min(present), ..asked }, before };
-    let groups = server.groups(args.service.as_deref(), &args.log_groups)?;
+    let sources = server.sources(args.service.as_deref(), &args.log_groups).await?;
     let mut notes = Vec::new();
 
     let priced =
-        join_all(groups.iter().map(|group| Priced::of(server, group, span, (progress, meter)))).await;
+        join_all(sources.iter().map(|source| Priced::of(server, source, span, (progress, meter)))).await;
     // All are priced before any is read: where some do not fit, whoever can allow more may do so
     // before anything is spent.
     let too_much = priced.iter().flatten().find_map(Priced::too_much);
@@ -52,12 +56,12 @@ pub(crate) async fn error_patterns(
     {
         return Err(error.clone());
     }
-    let most = server.config().max_lines;
+    let most = Most { lines: server.config().max_lines, bytes: MAX_BYTES / 2 / sources.len().max(1) };
     let reads = priced.into_iter().map(async |priced| Box::pin(priced?.read(span, most)).await);
     let reads = join_all(reads).await;
     let mut read: Vec<GroupRead> = Vec::new();
     let mut failed: Option<ToolError> = None;
-    for (group, outcome) in groups.iter().zip(reads) {
+    for (Source { group, .. }, outcome) in sources.iter().zip(reads) {
         match outcome {
             Ok(one) => read.push(one),
             Err(error) => {
@@ -77,7 +81,7 @@ pub(crate) async fn error_patterns(
     let sampled = read.iter().any(|one| one.now.sampled || one.before.sampled);
     let mut found: Vec<Found> = read
         .iter()
-        .flat_map(|one| patterns::mine(&one.group, &one.now.lines, &one.before.lines, sampled))
+        .flat_map(|one| patterns::mine(&one.source, &one.now.lines, &one.before.lines, sampled))
         .collect();
     patterns::rank(&mut found, span);
     let said = found.iter().any(|one| one.level >= Level::Error && !one.is_failed_request());
@@ -94,7 +98,7 @@ pub(crate) async fn error_patterns(
         );
     }
     if sampled {
-        let words = if said { ERROR_CANDIDATE } else { FAILED_STATUS };
+        let words = if said { &words::ERROR_CANDIDATE } else { &words::FAILED_STATUS };
         recount(&read, &mut found, &mut errors, words, span, &mut notes).await;
         patterns::rank(&mut found, span);
     }
@@ -107,13 +111,13 @@ pub(crate) async fn error_patterns(
         .iter()
         .take(limit)
         .map(|one| {
-            let of = read.iter().find(|read| read.group == one.group);
+            let of = read.iter().find(|read| read.source == one.source);
             let lines = of.map_or_else(Vec::new, |of| one.lines(&of.now.lines, &of.before.lines));
             let (pattern, in_it) = patterns::pattern(server.redactor(), one, span, &lines);
             redacted.add(&in_it);
-            for event in &pattern.examples {
-                let (group, stream) = (event.log_group.clone(), event.log_stream.clone());
-                server.seen().note(&event.reference, Place { group, stream, at: event.timestamp.0 });
+            for (event, shown) in one.examples().iter().zip(&pattern.examples) {
+                let (source, stream) = (one.source.clone(), event.stream.clone());
+                server.seen().note(&shown.reference, Place { source, stream, at: event.at });
             }
             pattern
         })
@@ -122,11 +126,14 @@ pub(crate) async fn error_patterns(
     groups::adjust(&mut shown, found.iter().map(|one| one.chance(span)).collect());
     let risen = groups::group(&found, &mut shown, span);
     notes.extend(redacted.note());
-    let subject = args.service.clone().unwrap_or_else(|| groups.join(","));
+    let subject = args
+        .service
+        .clone()
+        .unwrap_or_else(|| sources.iter().map(|source| source.group.as_str()).collect::<Vec<_>>().join(","));
     let [errors_now, errors_before] = errors;
     let [warnings_now, warnings_before] = warnings;
     let mut result = ErrorPatterns {
-        log_groups: read.iter().map(|one| one.group.clone()).collect(),
+        log_groups: read.iter().map(|one| one.source.group.clone()).collect(),
         from: Time(span.now.from),
         to: Time(span.now.to),
         baseline_from: Time(before.from),
@@ -196,7 +203,7 @@ async fn recount(
     // Each count is a pass more; what does not fit into the call's bound is not counted.
     let mut whole = read.iter().all(GroupRead::take_pass);
     let counts = read.iter().filter(|_| whole).flat_map(|one| {
-        [span.now, span.before].map(|window| reading::count(&one.insights, &one.group, window, words))
+        [span.now, span.before].map(|window| reading::count(&one.insights, &one.source.group, window, words))
     });
     let totals = join_all(counts).await;
     let mut counted = [Vec::new(), Vec::new()];
@@ -216,11 +223,11 @@ async fn recount(
         notes.push("errors in total could not be counted: the number is a lower bound".to_owned());
     }
     let counts = join_all(found.iter().take(COUNTED).map(|one| async move {
-        let of = read.iter().find(|read| read.group == one.group)?;
+        let of = read.iter().find(|read| read.source == one.source)?;
         let (insights, regex) = (&of.insights, one.regex.as_deref().filter(|_| of.take_pass())?);
         let (now, before) = tokio::join!(
-            reading::count(insights, &one.group, span.now, regex),
-            reading::count(insights, &one.group, span.before, regex),
+            reading::count(insights, &one.source.group, span.now, regex),
+            reading::count(insights, &one.source.group, span.before, regex),
         );
         Some((now.ok()?, before.ok()?))
     }))

@@ -7,13 +7,15 @@ use std::{
 
 use midwatch_policy::Timestamp;
 
+use crate::scope::Source;
+
 /// Events that are remembered; the oldest is forgotten first.
 const REMEMBERED: usize = 5000;
 
 /// Where an event is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
-    pub(crate) group: String,
+    pub(crate) source: Source,
     pub(crate) stream: String,
     pub(crate) at: Timestamp,
 }
@@ -53,8 +55,11 @@ mod tests {
     #[test]
     fn the_oldest_is_forgotten_first() {
         let seen = Seen::default();
-        let place =
-            |n: usize| Place { group: n.to_string(), stream: String::new(), at: Timestamp::UNIX_EPOCH };
+        let place = |n: usize| Place {
+            source: Source::own(&n.to_string()),
+            stream: String::new(),
+            at: Timestamp::UNIX_EPOCH,
+        };
         for n in 0..=REMEMBERED {
             seen.note(&n.to_string(), place(n));
             seen.note(&n.to_string(), place(n));

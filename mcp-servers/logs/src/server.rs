@@ -7,7 +7,7 @@ use std::{
 
 use aws_sdk_cloudwatchlogs::Client;
 use midwatch_mcp::{Ctx, Progress, Spent, ToolError};
-use midwatch_policy::{Redactor, Service};
+use midwatch_policy::Redactor;
 use rmcp::{
     Json, RoleServer, ServerHandler,
     handler::server::{router::tool::ToolRouter, wrapper::Parameters},
@@ -21,15 +21,13 @@ use crate::{
     insights::{Insights, Rates},
     meter::Meter,
     places, query, report,
+    scope::{Site, Source},
     seen::Seen,
     shapes::{
         ErrorPatterns, ErrorPatternsArgs, LogContext, LogContextArgs, LogGroups, LogGroupsArgs, LogQuery,
         LogQueryArgs,
     },
 };
-
-/// Log groups that one call may read.
-const MAX_GROUPS: usize = 8;
 
 /// Bounds of the server.
 #[derive(Debug, Clone, Copy)]
@@ -50,16 +48,13 @@ impl Default for LogsConfig {
     }
 }
 
-/// Account (or role) and region.
-type Place = (Option<String>, Option<String>);
-
 /// MCP server for CloudWatch Logs. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct LogsServer {
     ctx: Ctx,
     config: LogsConfig,
     /// By account and region: each has quotas of its own.
-    rates: Arc<Mutex<HashMap<Place, Arc<Rates>>>>,
+    rates: Arc<Mutex<HashMap<Site, Arc<Rates>>>>,
     seen: Seen,
     redactor: Redactor,
     tool_router: ToolRouter<Self>,
@@ -99,62 +94,27 @@ impl LogsServer {
         &self.ctx
     }
 
-    /// The log groups that the arguments name.
-    pub(crate) fn groups(&self, service: Option<&str>, groups: &[String]) -> Result<Vec<String>, ToolError> {
-        let mut all = match service {
-            Some(name) => {
-                let known = &self.ctx.service(name)?.log_groups;
-                if known.is_empty() && groups.is_empty() {
-                    return Err(ToolError::invalid(
-                        format!("the catalog names no log groups for `{name}`"),
-                        "give log_groups, or add them to the catalog",
-                    ));
-                }
-                known.clone()
-            }
-            None => Vec::new(),
-        };
-        all.extend(groups.iter().filter(|group| !group.trim().is_empty()).cloned());
-        all.sort_unstable();
-        all.dedup();
-        match all.len() {
-            0 => Err(ToolError::invalid("no service and no log groups were given", "give one of them")),
-            1..=MAX_GROUPS => Ok(all),
-            n => Err(ToolError::invalid(
-                format!("{n} log groups are too many"),
-                format!("at most {MAX_GROUPS} at once"),
-            )),
-        }
-    }
-
-    /// Access to a group: by the account and region of the service of the catalog that it belongs to.
-    pub(crate) async fn insights(&self, group: &str) -> Result<Insights, ToolError> {
-        let config = self.ctx.aws.for_optional(self.owner(group)).await?;
+    /// Access to a group, in its account and region.
+    pub(crate) async fn insights(&self, source: &Source) -> Result<Insights, ToolError> {
+        let owner = self.owner(source);
+        let config = self.ctx.aws.for_optional(owner).await?;
         Ok(Insights {
             client: Client::new(&config),
             clock: self.ctx.clock.clone(),
-            rates: self.rates(self.owner(group)),
+            rates: self.rates(self.site(owner).await?),
             progress: Progress::default(),
             meter: Meter::new(0),
         })
     }
 
     /// The metrics of a group's account and region.
-    pub(crate) async fn metrics(&self, group: &str) -> Result<aws_sdk_cloudwatch::Client, ToolError> {
-        Ok(aws_sdk_cloudwatch::Client::new(&self.ctx.aws.for_optional(self.owner(group)).await?))
+    pub(crate) async fn metrics(&self, source: &Source) -> Result<aws_sdk_cloudwatch::Client, ToolError> {
+        Ok(aws_sdk_cloudwatch::Client::new(&self.ctx.aws.for_optional(self.owner(source)).await?))
     }
 
-    fn rates(&self, owner: Option<&Service>) -> Arc<Rates> {
-        let place = owner.map_or((None, None), |service| {
-            let role = service.role_arn.as_ref().map(|role| role.as_str().to_owned());
-            (service.account.clone().or(role), service.region.clone())
-        });
+    fn rates(&self, site: Site) -> Arc<Rates> {
         let mut all = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(all.entry(place).or_insert_with(|| Arc::new(Rates::new())))
-    }
-
-    fn owner(&self, group: &str) -> Option<&Service> {
-        self.ctx.catalog.services().find(|service| service.log_groups.iter().any(|g| g == group))
+        Arc::clone(all.entry(site).or_insert_with(|| Arc::new(Rates::new())))
     }
 
     /// What one call may scan: what its caller allows, and never more than the server does.

@@ -343,6 +343,9 @@ pub struct LogContextArgs {
     /// Log group of the event.
     #[serde(default)]
     pub log_group: Option<String>,
+    /// With `log_group`: the service of the catalog whose group it is, where several have one of that name.
+    #[serde(default)]
+    pub service: Option<String>,
     /// Log stream of the event, as an example of `error_patterns` gives it.
     #[serde(default)]
     pub log_stream: Option<String>,

@@ -8,13 +8,14 @@ use crate::{
     meter::Meter,
     patterns::Span,
     price::{self, Declined, Plan},
-    reading::{self, Reading},
+    reading::{self, Most, Reading},
+    scope::Source,
     server::LogsServer,
 };
 
 /// One group, read.
 pub(crate) struct GroupRead {
-    pub(crate) group: String,
+    pub(crate) source: Source,
     pub(crate) insights: Insights,
     pub(crate) now: Reading,
     pub(crate) before: Reading,
@@ -29,7 +30,7 @@ impl GroupRead {
 
 /// One group of which is known what it costs; what was small is read already, for nothing.
 pub(crate) struct Priced {
-    group: String,
+    source: Source,
     insights: Insights,
     now: Option<Reading>,
     before: Option<Reading>,
@@ -40,11 +41,12 @@ impl Priced {
     /// Prices a group, and takes what reading it will scan from the call's bound.
     pub(crate) async fn of(
         server: &LogsServer,
-        group: &str,
+        source: &Source,
         span: Span,
         (progress, meter): (&Progress, &Meter),
     ) -> Result<Self, ToolError> {
-        let insights = server.insights(group).await?.of_call(progress, meter);
+        let insights = server.insights(source).await?.of_call(progress, meter);
+        let group = &source.group;
         let present = server.ctx().clock.now();
         let size = server.size(&insights.client, group).await?;
         let bytes_in = |window| size.map(|size| size.bytes_in(window, present));
@@ -62,13 +64,13 @@ impl Priced {
             .collect();
         // Lines and counts are two passes over the same bytes.
         let stored = size.map(Size::all);
-        let plan = Plan { groups: &[group.to_owned()], windows: &dear, passes: 2, stored };
+        let plan = Plan { groups: std::slice::from_ref(group), windows: &dear, passes: 2, stored };
         let declined = if dear.is_empty() {
             None
         } else {
-            price::afford(&insights, &server.metrics(group).await?, plan).await.err()
+            price::afford(&insights, &server.metrics(source).await?, plan).await.err()
         };
-        Ok(Self { group: group.to_owned(), insights, now, before, declined })
+        Ok(Self { source: source.clone(), insights, now, before, declined })
     }
 
     /// Why it does not fit into what the call may scan.
@@ -79,19 +81,20 @@ impl Priced {
         }
     }
 
-    /// Reads what was not read yet; of lines that look like trouble, at most about `most`.
-    pub(crate) async fn read(self, span: Span, most: usize) -> Result<GroupRead, ToolError> {
-        let Self { group, insights, now, before, declined } = self;
+    /// Reads what was not read yet, and keeps of each window at most so much.
+    pub(crate) async fn read(self, span: Span, most: Most) -> Result<GroupRead, ToolError> {
+        let Self { source, insights, now, before, declined } = self;
+        let group = &source.group;
         let read = async |reading: Option<Reading>, window| match (reading, &declined) {
             (Some(reading), _) => Ok(reading),
-            (None, None) => reading::query(&insights, &group, window, most).await,
+            (None, None) => reading::query(&insights, group, window, most).await,
             (None, Some(Declined::Unpriced(error))) => {
-                reading::freely(&insights, &group, window, &error.message).await
+                reading::freely(&insights, group, window, &error.message, most.bytes).await
             }
             (None, Some(Declined::TooMuch(error))) => Err(error.clone()),
         };
         let (now, before) = tokio::try_join!(read(now, span.now), read(before, span.before))?;
-        Ok(GroupRead { group, insights, now, before })
+        Ok(GroupRead { source, insights, now, before })
     }
 }
 
