@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     fn kinds(query: &str) -> Vec<(Kind, &str)> {
-        lex(query).tokens.into_iter().map(|token| (token.kind, &query[token.at])).collect()
+        lex(query).tokens.into_iter().map(|token| (token.kind, query.get(token.at).unwrap())).collect()
     }
 
     #[test]
@@ -193,10 +193,10 @@ mod tests {
             proptest::prop_assert!(lex(&text).comments.is_empty());
             let mut end = 0;
             for token in lex(&text).tokens {
-                proptest::prop_assert!(text[end..token.at.start].trim().is_empty());
+                proptest::prop_assert!(text.get(end..token.at.start).unwrap().trim().is_empty());
                 end = token.at.end;
             }
-            let is_whole = text[end..].trim().is_empty();
+            let is_whole = text.get(end..).unwrap().trim().is_empty();
             proptest::prop_assert!(is_whole, "{text:?} from {end}");
         }
     }

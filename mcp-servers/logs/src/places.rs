@@ -50,12 +50,12 @@ pub(crate) async fn log_groups(server: &LogsServer, args: LogGroupsArgs) -> Resu
             let known = client.describe_log_groups().log_group_name_prefix(&name).limit(50).send().await;
             match known.aws("logs:DescribeLogGroups") {
                 Ok(known) => {
-                    match known.log_groups().iter().find(|group| group.log_group_name() == Some(&name)) {
-                        Some(group) => result.groups.extend(place(group, found_by)),
-                        None => {
-                            let name = clean_with(server.redactor(), &name, 200).text;
-                            result.notes.push(format!("`{name}` does not exist"));
-                        }
+                    let own = known.log_groups().iter().find(|group| group.log_group_name() == Some(&name));
+                    if let Some(own) = own {
+                        result.groups.extend(place(own, found_by));
+                    } else {
+                        let name = clean_with(server.redactor(), &name, 200).text;
+                        result.notes.push(format!("`{name}` does not exist"));
                     }
                 }
                 Err(error) => {

@@ -141,12 +141,11 @@ proptest! {
         let parts: Vec<&str> = lexed.tokens.split(|t| t.kind == Kind::Pipe).map(|c| text_of(&linted, c)).collect();
         let mut limits = 0;
         for (n, part) in parts.iter().enumerate() {
-            match part.split_once(' ') {
-                Some(("limit" | "tail", rows)) => {
-                    limits += 1;
-                    prop_assert!(rows.parse::<usize>().unwrap() <= MAX_ROWS, "{}", linted);
-                }
-                _ => prop_assert_eq!(*part, &commands[n]),
+            if let Some(("limit" | "tail", rows)) = part.split_once(' ') {
+                limits += 1;
+                prop_assert!(rows.parse::<usize>().unwrap() <= MAX_ROWS, "{}", linted);
+            } else {
+                prop_assert_eq!(*part, &commands[n]);
             }
         }
         prop_assert!(limits >= 1, "{}", linted);

@@ -106,7 +106,7 @@ pub struct Series {
     /// When the rate first rose clearly above the baseline's; absent if it never did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub onset: Option<Time>,
-    /// With `onset_latest`: the interval that holds the true onset with about 95 %.
+    /// With `onset_latest`: the interval that holds the true onset with about 95 %, where the rate rose at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub onset_earliest: Option<Time>,
     /// End of that interval.
@@ -183,7 +183,7 @@ pub struct Pattern {
     /// When the rate first rose clearly above the baseline's; absent if it never did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub onset: Option<Time>,
-    /// With `onset_latest`: the interval that holds the true onset with about 95 %.
+    /// With `onset_latest`: the interval that holds the true onset with about 95 %, where the rate rose at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub onset_earliest: Option<Time>,
     /// End of that interval.
@@ -236,7 +236,7 @@ pub struct Group {
     pub count: u64,
     /// When the first of them rose.
     pub onset: Time,
-    /// With `onset_latest`: the interval that holds the true onset with about 95 %.
+    /// With `onset_latest`: the interval that holds the true onset with about 95 %, where the rate rose at once.
     pub onset_earliest: Time,
     /// End of that interval.
     pub onset_latest: Time,

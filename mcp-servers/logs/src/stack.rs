@@ -238,7 +238,7 @@ mod tests {
     fn streams_and_times_are_told_apart() {
         let mut all = events("ERROR a\n\tat b.C.d(C.java:1)\n\tat b.C.d(C.java:2)");
         all[1].stream = "app/2".to_owned();
-        all[2].at = all[2].at + SignedDuration::from_secs(2);
+        all[2].at += SignedDuration::from_secs(2);
         assert_eq!(join(all).len(), 3);
     }
 

@@ -87,6 +87,9 @@ const LEFT: &str = r"(?:\b|\\[nrt])";
 /// `fault` at the end of a name, as in `PageFault`; not of `default`.
 const FAULT: &str = r"(?:[^e\s]|[^d]e)fault\b";
 
+/// Fields that make an error of a line without a level.
+const FIELDS: &str = r#"(?:stack|trace)[a-z_]*\\*"\s*:\s*\\*"[^"]*\\n|(?:cause|thrown|err)\\*"\s*:"#;
+
 /// A failed request of an access log, by its status.
 pub(crate) static FAILED_STATUS: LazyLock<String> = LazyLock::new(|| format!("(?i){}", status()));
 /// Whatever [`crate::line::read`] may report: a regular expression that both Logs Insights and the `regex`
@@ -94,9 +97,8 @@ pub(crate) static FAILED_STATUS: LazyLock<String> = LazyLock::new(|| format!("(?
 pub(crate) static CANDIDATE: LazyLock<String> = LazyLock::new(|| {
     let plain = ["error|exception|throwable|fail|critical|severe|panic|emerg".to_owned()];
     let words = STRONG.iter().chain(&WEAK).map(|word| stem(word));
-    // With these in a line without a level, it is an error.
-    let fields = r#"(?:stack|trace)[a-z_]*\\*"\s*:\s*\\*"[^"]*\\n|(?:cause|thrown|err)\\*"\s*:"#.to_owned();
-    let last = [of_level(&|_| true), bare(&|_| true), FAULT.to_owned(), fields, status(), klog("EFW")];
+    let last =
+        [of_level(&|_| true), bare(&|_| true), FAULT.to_owned(), FIELDS.to_owned(), status(), klog("EFW")];
     format!("(?i){}", plain.into_iter().chain(words).chain(last).collect::<Vec<_>>().join("|"))
 });
 /// As [`CANDIDATE`], without what is only ever a warning or a failed request.
@@ -105,7 +107,8 @@ pub(crate) static ERROR_CANDIDATE: LazyLock<String> = LazyLock::new(|| {
     let words: Vec<String> = STRONG.iter().map(|word| pattern(word)).collect();
     let words = format!(r"{LEFT}(?:{})", words.join("|"));
     let plain = "error|exception|throwable|failure|critical|severe|panic|emerg".to_owned();
-    let all = [plain, words, of_level(&is_error), bare(&is_error), FAULT.to_owned(), klog("EF")];
+    let all =
+        [plain, words, of_level(&is_error), bare(&is_error), FAULT.to_owned(), FIELDS.to_owned(), klog("EF")];
     format!("(?i){}", all.join("|"))
 });
 
