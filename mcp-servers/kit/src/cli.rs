@@ -1,6 +1,6 @@
 //! The command line that every server binary has.
 
-use std::{io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -16,6 +16,7 @@ use crate::{
     ctx::Ctx,
     http::{self, Access, HttpSettings, Token},
     principal::{NewPrincipal, Principal, Principals},
+    work::{GRACE, Work},
 };
 
 /// Arguments of every server binary; flatten them into its own.
@@ -44,6 +45,10 @@ pub struct ServeArgs {
     /// A browser origin that may call over HTTP, such as https://ops.example.com. None otherwise.
     #[arg(long, value_name = "ORIGIN")]
     pub allow_origin: Vec<String>,
+    /// How many seconds calls under way have to end after SIGTERM or SIGINT; then those that read are cut off, also at
+    /// AWS. A second signal cuts them off at once. Changes that were begun are always brought to their end.
+    #[arg(long, value_name = "SECONDS", default_value_t = GRACE.as_secs(), env = "MIDWATCH_GRACE")]
+    pub grace: u64,
     /// Service catalog (TOML).
     #[arg(long, value_name = "FILE", env = "MIDWATCH_CATALOG")]
     pub catalog: Option<PathBuf>,
@@ -85,24 +90,28 @@ impl ServeArgs {
             return new_caller(name, kind);
         }
         start_tracing(&self.log)?;
-        let server = build(self.ctx()?)?;
+        let ctx = self.ctx()?;
+        let work = ctx.work.clone();
+        let server = build(ctx)?;
         if self.list_tools {
             let client = connect_in_process(server).await?;
             return print(&serde_json::to_string_pretty(&client.list_all_tools().await?)?);
         }
+        let (stop, grace) = (CancellationToken::new(), Duration::from_secs(self.grace));
+        tokio::spawn(stop_on_signals(stop.clone(), work.clone()));
         let Some(addr) = self.http else {
-            return Ok(serve_stdio(server).await?);
+            return Ok(serve_stdio(server, work, grace, stop).await?);
         };
         let settings = HttpSettings {
             access: self.access()?,
             allowed_hosts: self.allow_host,
             allowed_origins: self.allow_origin,
+            work,
+            grace,
             ..HttpSettings::on(addr)
         };
         let bound = http::bind(server, settings).await?;
         tracing::info!(addr = %bound.local_addr(), path = http::PATH, "serving streamable HTTP");
-        let stop = CancellationToken::new();
-        tokio::spawn(stop_on_signal(stop.clone()));
         Ok(bound.run(stop).await?)
     }
 
@@ -224,6 +233,13 @@ fn new_caller(name: &str, kind: &str) -> anyhow::Result<()> {
         "# Add this to the callers file (--callers) and start the server again:\n{}",
         entry.trim_end()
     ))
+}
+
+/// The first signal asks to end; the second one says that the grace is over.
+async fn stop_on_signals(stop: CancellationToken, work: Work) {
+    stop_on_signal(stop).await;
+    stop_on_signal(CancellationToken::new()).await;
+    work.cut_off();
 }
 
 /// Cancels on SIGINT or SIGTERM: how every process of ours is asked to end.

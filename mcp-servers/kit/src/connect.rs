@@ -1,6 +1,6 @@
 //! Serving on stdio and in process.
 
-use std::time::Duration;
+use std::{io::Read as _, time::Duration};
 
 use rmcp::{
     RoleClient, ServerHandler, ServiceExt,
@@ -8,7 +8,10 @@ use rmcp::{
     service::{ClientLifecycleMode, ClientServiceExt, RunningService},
 };
 
-use crate::guard::Guarded;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio_util::sync::CancellationToken;
+
+use crate::{guard::Guarded, work::Work};
 
 /// How long the other side may take to say what it speaks.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(15);
@@ -30,6 +33,9 @@ pub enum ConnectError {
     /// The other side did not answer in time.
     #[error("the server did not answer within {} s", HANDSHAKE.as_secs())]
     Silent,
+    /// Standard input cannot be read.
+    #[error("cannot read standard input")]
+    Input(#[source] std::io::Error),
     /// The serving task died.
     #[error("the serving task died")]
     Task(#[from] tokio::task::JoinError),
@@ -42,7 +48,7 @@ where
 {
     let (server_io, client_io) = tokio::io::duplex(DUPLEX_BYTES);
     tokio::spawn(async move {
-        match Guarded(server).serve(server_io).await {
+        match Guarded::new(server).serve(server_io).await {
             Ok(running) => {
                 if let Err(error) = running.waiting().await {
                     tracing::error!(%error, "an in-process server died");
@@ -58,16 +64,76 @@ where
         .map_err(|error| ConnectError::Client(Box::new(error)))
 }
 
-/// Serves on stdin and stdout until the client closes them.
-pub async fn serve_stdio<S>(server: S) -> Result<(), ConnectError>
+/// Serves on stdin and stdout until the client closes them or `stop` is cancelled; then what is under way ends as
+/// [`Work::drain`] says.
+pub async fn serve_stdio<S>(
+    server: S,
+    work: Work,
+    grace: Duration,
+    stop: CancellationToken,
+) -> Result<(), ConnectError>
 where
     S: ServerHandler + Send + Sync + 'static,
 {
-    let running = Guarded(server)
-        .serve(rmcp::transport::stdio())
-        .await
-        .map_err(|error| ConnectError::Server(Box::new(error)))?;
-    let reason = running.waiting().await?;
-    tracing::debug!(?reason, "the client went away");
+    serve_over(server, (input().map_err(ConnectError::Input)?, tokio::io::stdout()), work, grace, stop).await
+}
+
+/// The same over any two ends.
+pub async fn serve_over<S, R, W>(
+    server: S,
+    ends: (R, W),
+    work: Work,
+    grace: Duration,
+    stop: CancellationToken,
+) -> Result<(), ConnectError>
+where
+    S: ServerHandler + Send + Sync + 'static,
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    let running = tokio::select! {
+        running = Guarded::under(server, work.clone()).serve(ends) => {
+            running.map_err(|error| ConnectError::Server(Box::new(error)))?
+        }
+        () = stop.cancelled() => return Ok(()),
+    };
+    let end = running.cancellation_token();
+    let mut serving = std::pin::pin!(running.waiting());
+    let reason = tokio::select! {
+        reason = &mut serving => reason?,
+        () = stop.cancelled() => {
+            work.drain(grace).await;
+            end.cancel();
+            serving.await?
+        }
+    };
+    tracing::debug!(?reason, "serving ended");
+    // The client went away, and `rmcp` has given its calls 5 s. What they leave behind still has to end.
+    work.drain(Duration::ZERO).await;
     Ok(())
+}
+
+/// Standard input, read by a thread that nobody waits for: the runtime waits for its own, and so a process that was
+/// asked to end would not until its client says something.
+fn input() -> std::io::Result<impl AsyncRead + Send + Unpin + 'static> {
+    let (ours, mut theirs) = tokio::io::duplex(DUPLEX_BYTES);
+    let runtime = tokio::runtime::Handle::current();
+    let read = move || {
+        let (mut stdin, mut buffer) = (std::io::stdin().lock(), vec![0; DUPLEX_BYTES]);
+        loop {
+            let read = match stdin.read(&mut buffer) {
+                Ok(read) => buffer.get(..read).unwrap_or_default(),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    tracing::error!(%error, "standard input cannot be read");
+                    return;
+                }
+            };
+            if read.is_empty() || runtime.block_on(theirs.write_all(read)).is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("stdin".to_owned()).spawn(read)?;
+    Ok(ours)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use midwatch_policy::{Catalog, Clock, Service, ServiceName};
 
-use crate::{aws::Aws, error::ToolError};
+use crate::{aws::Aws, error::ToolError, work::Work};
 
 /// AWS clients, the service catalog and the clock: everything a server gets from outside.
 #[derive(Debug, Clone)]
@@ -15,12 +15,14 @@ pub struct Ctx {
     pub catalog: Arc<Catalog>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// What is under way: a task that has to reach its end is spawned on it.
+    pub work: Work,
 }
 
 impl Ctx {
     /// Puts the three together.
     pub fn new(aws: Aws, catalog: Arc<Catalog>, clock: Arc<dyn Clock>) -> Self {
-        Self { aws, catalog, clock }
+        Self { aws, catalog, clock, work: Work::default() }
     }
 
     /// The same with another catalog.

@@ -22,6 +22,7 @@ use crate::{
     arguments,
     error::{ErrorKind, ToolError},
     text::plain_text,
+    work::Work,
 };
 
 /// How long a reading call may take.
@@ -33,17 +34,32 @@ const HARD_LIMIT: usize = 1024 * 1024;
 /// here would be answered by `rmcp`'s empty default, whatever the server itself knows.
 ///
 /// INVARIANT: a call of a tool that is not marked read-only is never dropped half way, neither at
-/// the deadline nor on cancellation: what it began must reach its own end and record.
+/// the deadline nor on cancellation nor when the server ends: what it began must reach its own end and record.
 #[derive(Debug, Clone)]
-pub struct Guarded<S>(pub S);
+pub struct Guarded<S> {
+    server: S,
+    work: Work,
+}
+
+impl<S> Guarded<S> {
+    /// This server, which is never asked to end.
+    pub fn new(server: S) -> Self {
+        Self::under(server, Work::default())
+    }
+
+    /// This server, whose calls are part of that work: while it closes none is taken.
+    pub const fn under(server: S, work: Work) -> Self {
+        Self { server, work }
+    }
+}
 
 impl<S: ServerHandler> ServerHandler for Guarded<S> {
     fn get_info(&self) -> ServerConfig {
-        self.0.get_info()
+        self.server.get_info()
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.0.get_tool(name)
+        self.server.get_tool(name)
     }
 
     async fn list_tools(
@@ -51,7 +67,7 @@ impl<S: ServerHandler> ServerHandler for Guarded<S> {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        self.0.list_tools(request, context).await
+        self.server.list_tools(request, context).await
     }
 
     async fn list_resources(
@@ -59,7 +75,7 @@ impl<S: ServerHandler> ServerHandler for Guarded<S> {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        self.0.list_resources(request, context).await
+        self.server.list_resources(request, context).await
     }
 
     async fn list_resource_templates(
@@ -67,7 +83,7 @@ impl<S: ServerHandler> ServerHandler for Guarded<S> {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        self.0.list_resource_templates(request, context).await
+        self.server.list_resource_templates(request, context).await
     }
 
     async fn read_resource(
@@ -75,7 +91,7 @@ impl<S: ServerHandler> ServerHandler for Guarded<S> {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        self.0.read_resource(request, context).await
+        self.server.read_resource(request, context).await
     }
 
     async fn complete(
@@ -83,7 +99,7 @@ impl<S: ServerHandler> ServerHandler for Guarded<S> {
         request: CompleteRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        self.0.complete(request, context).await
+        self.server.complete(request, context).await
     }
 
     async fn list_prompts(
@@ -91,7 +107,7 @@ impl<S: ServerHandler> ServerHandler for Guarded<S> {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        self.0.list_prompts(request, context).await
+        self.server.list_prompts(request, context).await
     }
 
     async fn get_prompt(
@@ -99,7 +115,7 @@ impl<S: ServerHandler> ServerHandler for Guarded<S> {
         request: GetPromptRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        self.0.get_prompt(request, context).await
+        self.server.get_prompt(request, context).await
     }
 
     async fn call_tool(
@@ -108,17 +124,23 @@ impl<S: ServerHandler> ServerHandler for Guarded<S> {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let span = tracing::info_span!("tool_call", tool = %request.name);
-        let tool = self.0.get_tool(&request.name);
+        // First in, last out: what a call leaves behind when it is dropped is under way before this ends.
+        let _under_way = self.work.hold();
+        if self.work.is_closing() {
+            return Ok(unavailable("the server is shutting down and takes no calls any more"));
+        }
+        let tool = self.server.get_tool(&request.name);
         let given = request.arguments.clone();
         let hints = tool.as_ref().and_then(|tool| tool.annotations.as_ref());
         let reads = hints.is_some_and(|hints| hints.read_only_hint == Some(true));
         let cancelled = context.ct.clone();
-        let call = AssertUnwindSafe(self.0.call_tool(request, context)).catch_unwind();
+        let call = AssertUnwindSafe(self.server.call_tool(request, context)).catch_unwind();
         async {
             let outcome = if reads {
                 tokio::select! {
                     outcome = call => outcome,
                     () = cancelled.cancelled() => return Ok(answer(ErrorKind::Timeout, "the caller cancelled the call")),
+                    () = self.work.is_cut_off() => return Ok(unavailable("the call was cut off: the server is shutting down")),
                     () = tokio::time::sleep(READ_DEADLINE) => return Ok(answer(ErrorKind::Timeout, "the call took too long")),
                 }
             } else {
@@ -141,6 +163,11 @@ impl<S: ServerHandler> ServerHandler for Guarded<S> {
 fn answer(kind: ErrorKind, message: &str) -> CallToolResponse {
     let mend = "ask for less: a narrower window, fewer groups";
     with_text(ToolError::new(kind, message, mend).into_result()).into()
+}
+
+fn unavailable(message: &str) -> CallToolResponse {
+    let mend = "ask once more, when the server is back";
+    with_text(ToolError::new(ErrorKind::Unavailable, message, mend).into_result()).into()
 }
 
 /// Explains bare text errors (rmcp's own about arguments) in the common shape, refuses oversized results,

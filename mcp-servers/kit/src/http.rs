@@ -3,7 +3,7 @@
 //! Legacy sessions are off: three thousand unauthenticated `initialize` calls would hold 167 MB for
 //! five minutes. Both protocol eras work without them.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -28,10 +28,14 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     guard::Guarded,
     principal::{Principals, bearer},
+    work::{GRACE, Work},
 };
 
 /// The path that MCP is served on.
 pub const PATH: &str = "/mcp";
+
+/// How long connections may take to carry the last answers away; and how long after that endless streams have.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// A bearer token; kept as its digest, so that comparing takes the same time for every guess and
 /// printing it tells nothing.
@@ -83,12 +87,23 @@ pub struct HttpSettings {
     pub allowed_hosts: Vec<String>,
     /// Browser origins that may call it, besides pages that this very address serves (there are none).
     pub allowed_origins: Vec<String>,
+    /// What is under way, which is awaited at the end.
+    pub work: Work,
+    /// How long calls under way may go on once the server is asked to end.
+    pub grace: Duration,
 }
 
 impl HttpSettings {
     /// Listens here, for this machine and for no browser.
     pub fn on(addr: SocketAddr) -> Self {
-        Self { addr, access: Access::Local, allowed_hosts: Vec::new(), allowed_origins: Vec::new() }
+        Self {
+            addr,
+            access: Access::Local,
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            work: Work::default(),
+            grace: GRACE,
+        }
     }
 }
 
@@ -123,6 +138,8 @@ pub struct BoundHttp {
     addr: SocketAddr,
     router: Router,
     shutdown: CancellationToken,
+    work: Work,
+    grace: Duration,
 }
 
 /// Takes the port. Refuses an address that is reachable from outside when everybody may call.
@@ -146,16 +163,20 @@ where
     config.allowed_hosts.extend(settings.allowed_hosts);
     let origins = own_origins(addr).into_iter().chain(settings.allowed_origins);
     let config = config.with_allowed_origins(origins).enforce_origin_validation();
+    let work = settings.work;
+    let of_calls = work.clone();
     let service = StreamableHttpService::new(
-        move || Ok(Guarded(server.clone())),
+        move || Ok(Guarded::under(server.clone(), of_calls.clone())),
         Arc::new(NeverSessionManager::default()),
         config,
     );
     let mcp = Router::new()
         .nest_service(PATH, service)
-        .layer(middleware::from_fn_with_state(Arc::new(settings.access), authenticate));
-    let router = Router::new().route("/healthz", get(|| async { "ok" })).merge(mcp);
-    Ok(BoundHttp { listener, addr, router, shutdown })
+        .layer(middleware::from_fn_with_state(Arc::new(settings.access), authenticate))
+        .layer(middleware::from_fn_with_state(work.clone(), unless_closing));
+    let healthz = get(healthz).with_state(work.clone());
+    let router = Router::new().route("/healthz", healthz).merge(mcp);
+    Ok(BoundHttp { listener, addr, router, shutdown, work, grace: settings.grace })
 }
 
 impl BoundHttp {
@@ -164,22 +185,50 @@ impl BoundHttp {
         self.addr
     }
 
-    /// Answers until `stop` is cancelled, then lets calls in flight finish.
+    /// Answers until `stop` is cancelled, then lets what is under way end as [`Work::drain`] says. Until that has ended
+    /// it still listens, to say that it takes nothing.
     pub async fn run(self, stop: CancellationToken) -> Result<(), HttpError> {
-        let shutdown = self.shutdown;
-        let listener = self.listener.tap_io(|stream| {
+        let Self { listener, router, shutdown, work, grace, .. } = self;
+        let listener = listener.tap_io(|stream| {
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "TCP_NODELAY could not be set");
             }
         });
-        axum::serve(listener, self.router)
-            .with_graceful_shutdown(async move {
-                stop.cancelled().await;
-                shutdown.cancel();
-            })
-            .await
-            .map_err(HttpError::Serve)
+        let drained = CancellationToken::new();
+        let last = drained.clone();
+        let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+            stop.cancelled().await;
+            work.drain(grace).await;
+            drained.cancel();
+        });
+        // `rmcp` answers nothing more once its token is cancelled, and its endless streams end only then.
+        let lingering = async {
+            last.cancelled().await;
+            tokio::time::sleep(LINGER).await;
+            shutdown.cancel();
+            tokio::time::sleep(LINGER).await;
+        };
+        tokio::select! {
+            served = serving.into_future() => served.map_err(HttpError::Serve),
+            () = lingering => Ok(()),
+        }
     }
+}
+
+/// What is told to whoever sends calls here: whether to send more.
+async fn healthz(State(work): State<Work>) -> Response {
+    if work.is_closing() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "draining").into_response();
+    }
+    "ok".into_response()
+}
+
+async fn unless_closing(State(work): State<Work>, request: Request, next: Next) -> Response {
+    if work.is_closing() {
+        let close = [(header::CONNECTION, "close"), (header::RETRY_AFTER, "5")];
+        return (StatusCode::SERVICE_UNAVAILABLE, close, "the server is shutting down\n").into_response();
+    }
+    next.run(request).await
 }
 
 /// What a browser calls this address: the specification wants its own origin accepted.

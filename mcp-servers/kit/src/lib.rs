@@ -35,6 +35,7 @@ mod spent;
 mod standing;
 mod text;
 mod time;
+mod work;
 
 pub use aws::{Aws, AwsSettings, CALLS_PER_SECOND, Roles};
 pub use aws_config::SdkConfig;
@@ -44,7 +45,7 @@ pub use clean::{Clean, Redactions, clean, clean_with, redaction_note};
 pub use cli::{ServeArgs, exit_code, start_tracing, stop_on_signal};
 pub use clock::SystemClock;
 pub use config_file::{arguments, arguments_of};
-pub use connect::{Client, ConnectError, connect_in_process, serve_stdio};
+pub use connect::{Client, ConnectError, connect_in_process, serve_over, serve_stdio};
 pub use contracts::{Contract, Contracts, ContractsError, in_one_line};
 pub use ctx::Ctx;
 pub use error::{ErrorKind, ToolError};
@@ -59,6 +60,7 @@ pub use spent::Spent;
 pub use standing::Standing;
 pub use text::plain_text;
 pub use time::{Time, Window};
+pub use work::{GRACE, Work};
 
 use rmcp::model::{Implementation, ServerCapabilities, ServerConfig};
 

@@ -19,8 +19,9 @@ use std::{
 };
 
 use midwatch_mcp::{
-    Guarded, Time, ToolError, connect_in_process,
+    Guarded, Time, ToolError, Work, connect_in_process,
     http::{self, Access, HttpSettings, Token},
+    serve_over,
 };
 use rmcp::{
     Json, ServerHandler,
@@ -110,6 +111,18 @@ impl Fixture {
         tokio::time::sleep(Duration::from_millis(150)).await;
         self.done.fetch_add(1, Ordering::SeqCst);
         "read".to_owned()
+    }
+
+    #[tool(description = "Reads without end.", annotations(read_only_hint = true))]
+    async fn read_endless(&self) -> String {
+        std::future::pending().await
+    }
+
+    #[tool(description = "Writes for longer.", annotations(read_only_hint = false))]
+    async fn write_longest(&self) -> String {
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        self.done.fetch_add(1, Ordering::SeqCst);
+        "written".to_owned()
     }
 
     #[tool(description = "Writes for long.", annotations(read_only_hint = false))]
@@ -233,7 +246,7 @@ async fn cancelling_stops_a_read_but_never_a_write() {
 async fn the_older_handshake_works_too() {
     use rmcp::ServiceExt;
     let (server, client) = tokio::io::duplex(4096);
-    tokio::spawn(async move { Guarded(Fixture::new()).serve(server).await.unwrap().waiting().await });
+    tokio::spawn(async move { Guarded::new(Fixture::new()).serve(server).await.unwrap().waiting().await });
     let client = ().serve(client).await.unwrap();
     assert_eq!(client.peer_info().unwrap().server_info.as_ref().unwrap().name, "fixture");
     let good = client.call_tool(call("echo", json!({"text": "a"}))).await.unwrap();
@@ -285,6 +298,76 @@ async fn http_asks_for_the_token_and_knows_its_own_name() {
     assert_eq!(post(addr, &[right, ("Origin", "https://evil.example")]).await.0, 403);
 
     stop.cancel();
+    serving.await.unwrap().unwrap();
+}
+
+/// One request for `/healthz`.
+async fn health(addr: SocketAddr) -> (u16, String) {
+    let mut stream = tokio::net::TcpStream::connect(addr).await.unwrap();
+    let request = format!("GET /healthz HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
+}
+
+#[tokio::test]
+async fn asked_to_end_over_http_it_answers_what_it_has_begun_and_takes_nothing_new() {
+    let fixture = Fixture::new();
+    let settings = HttpSettings::on("127.0.0.1:0".parse().unwrap());
+    let work = settings.work.clone();
+    let bound = http::bind(fixture.clone(), settings).await.unwrap();
+    let addr = bound.local_addr();
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(bound.run(stop.clone()));
+    assert_eq!(health(addr).await.0, 200);
+    let client = midwatch_mcp::Remote::new(&format!("http://{addr}{}", http::PATH), "unused").unwrap();
+    let client = Arc::new(client.connect().await.unwrap());
+    let calling = |tool| {
+        let client = Arc::clone(&client);
+        tokio::spawn(async move { client.call_tool(call(tool, json!({}))).await })
+    };
+    let (read, endless) = (calling("read_long"), calling("read_endless"));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    stop.cancel();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let (status, answer) = health(addr).await;
+    assert!(status == 503 && answer.ends_with("draining"), "{answer}");
+    assert_eq!(post(addr, &[]).await.0, 503);
+    assert_eq!(texts(&read.await.unwrap().unwrap()), ["read"]);
+    assert!(!serving.is_finished());
+    work.cut_off();
+    assert_eq!(kind(&endless.await.unwrap().unwrap()), "unavailable");
+    tokio::time::timeout(Duration::from_secs(10), serving).await.unwrap().unwrap().unwrap();
+    assert!(tokio::net::TcpStream::connect(addr).await.is_err(), "nobody listens there any more");
+}
+
+#[tokio::test]
+async fn asked_to_end_on_stdio_it_answers_what_it_has_begun_and_takes_nothing_new() {
+    use rmcp::ServiceExt;
+    let fixture = Fixture::new();
+    let (theirs, ours) = tokio::io::duplex(4096);
+    let (work, stop) = (Work::default(), CancellationToken::new());
+    let grace = Duration::from_millis(400);
+    let ends = tokio::io::split(theirs);
+    let serving = tokio::spawn(serve_over(fixture.clone(), ends, work.clone(), grace, stop.clone()));
+    let client = Arc::new(().serve(ours).await.unwrap());
+    let calling = |tool| {
+        let client = Arc::clone(&client);
+        tokio::spawn(async move { client.call_tool(call(tool, json!({}))).await })
+    };
+    let (read, endless, write) = (calling("read_long"), calling("read_endless"), calling("write_longest"));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    stop.cancel();
+    while !work.is_closing() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(kind(&calling("read_long").await.unwrap().unwrap()), "unavailable");
+    assert_eq!(texts(&read.await.unwrap().unwrap()), ["read"]);
+    // The grace is over: what reads is cut off, what writes is not.
+    assert_eq!(kind(&endless.await.unwrap().unwrap()), "unavailable");
+    assert_eq!(fixture.done.load(Ordering::SeqCst), 1);
+    assert_eq!(texts(&write.await.unwrap().unwrap()), ["written"]);
     serving.await.unwrap().unwrap();
 }
 

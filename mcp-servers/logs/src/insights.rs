@@ -9,7 +9,7 @@ use aws_sdk_cloudwatchlogs::{
 };
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use jiff::{SignedDuration, civil::DateTime};
-use midwatch_mcp::{AwsResult, ErrorKind, Progress, ToolError, Window};
+use midwatch_mcp::{AwsResult, ErrorKind, Progress, ToolError, Window, Work};
 use midwatch_policy::{Clock, Timestamp};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -105,6 +105,7 @@ pub(crate) struct Insights {
     pub(crate) rates: Arc<Rates>,
     pub(crate) progress: Progress,
     pub(crate) meter: Meter,
+    pub(crate) work: Work,
 }
 
 impl Insights {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use aws_sdk_cloudwatchlogs::Client;
-use midwatch_mcp::{AwsResult, ErrorKind};
+use midwatch_mcp::{AwsResult, ErrorKind, Work};
 use midwatch_policy::Clock;
 
 use crate::{insights::Insights, meter::Meter};
@@ -12,20 +12,21 @@ use crate::{insights::Insights, meter::Meter};
 const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(15)];
 
 /// A query that is still running at AWS. Dropped, it is stopped: whether the deadline passed, the
-/// caller cancelled, polling failed, or it scanned too much. What it came to is not known then.
+/// caller cancelled, polling failed, it scanned too much, or the server ends, which waits for the stop. What it came to is not known then.
 pub(crate) struct Running {
     client: Client,
     clock: Arc<dyn Clock>,
     id: Option<String>,
     meter: Meter,
+    work: Work,
 }
 
 impl Running {
     /// The query of this id.
     pub(crate) fn new(insights: &Insights, id: &str) -> Self {
-        let Insights { client, clock, meter, .. } = insights;
-        let (client, clock, meter) = (client.clone(), Arc::clone(clock), meter.clone());
-        Self { client, clock, id: Some(id.to_owned()), meter }
+        let Insights { client, clock, meter, work, .. } = insights;
+        let (client, clock) = (client.clone(), Arc::clone(clock));
+        Self { client, clock, id: Some(id.to_owned()), meter: meter.clone(), work: work.clone() }
     }
 
     /// It has ended by itself: there is nothing to stop.
@@ -38,8 +39,8 @@ impl Drop for Running {
     fn drop(&mut self) {
         let Some(id) = self.id.take() else { return };
         self.meter.cut();
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(stop(self.client.clone(), Arc::clone(&self.clock), id));
+        if tokio::runtime::Handle::try_current().is_ok() {
+            drop(self.work.spawn(stop(self.client.clone(), Arc::clone(&self.clock), id)));
         }
     }
 }

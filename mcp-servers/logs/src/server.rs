@@ -104,6 +104,7 @@ impl LogsServer {
             rates: self.rates(self.site(owner).await?),
             progress: Progress::default(),
             meter: Meter::new(0),
+            work: self.ctx.work.clone(),
         })
     }
 

@@ -128,12 +128,16 @@ impl Gate {
         *permit = Some(first.claims().permit.to_string());
         // What was done stays done, whatever the target looks like since.
         let unspent = self.spend.unspent(&first.claims().permit);
-        unspent.map_err(|error| not_spent(source, &first.claims().permit, &error))?;
+        unspent.map_err(|error| self.not_spent(source, &first.claims().permit, &error))?;
         self.not_stopped()?;
         let (token, ends) = (offer.token.as_str(), first.claims().expires);
         self.presented.look(token, ends, self.ctx.clock.now()).map_err(asked::useless)?;
-        let turn = self.turn.acquire().await;
-        let turn = turn.map_err(|_| Refused::new(Obstacle::KillSwitch, "the server is shutting down"))?;
+        let ending = || Refused::new(Obstacle::KillSwitch, "the server is shutting down");
+        let turn = tokio::select! {
+            biased;
+            () = self.ctx.work.is_cut_off() => return Err(ending().into()),
+            turn = self.turn.acquire() => turn.map_err(|_| ending())?,
+        };
         self.presented.stands(token).map_err(asked::useless)?;
         let verified = self.verified(caller, action, &offer)?;
         let ctx = self.now().map_err(unknown)?;
@@ -290,7 +294,7 @@ impl Gate {
             return Err(Refused::from(&PermitError::Expired(authorised.claims().expires)));
         }
         let spent = self.spend.spend(authorised, now, self.limits);
-        spent.map_err(|error| not_spent(source, authorised.permit(), &error))
+        spent.map_err(|error| self.not_spent(source, authorised.permit(), &error))
     }
 
     /// The desk has heard what came of a permit.
@@ -298,6 +302,16 @@ impl Gate {
         if let Err(error) = self.spend.told(permit) {
             tracing::warn!(%error, %permit, "the desk will be told once more");
         }
+    }
+
+    /// Why a permit was not spent.
+    fn not_spent(&self, source: &Arc<dyn PermitSource>, permit: &PermitId, error: &SpendError) -> Refused {
+        if let SpendError::Spent { state, .. } = error {
+            // The desk still offers it, so it has missed what came of it.
+            let (source, permit, outcome) = (Arc::clone(source), permit.clone(), known(state));
+            drop(self.ctx.work.spawn(async move { noted(&*source, &permit, outcome).await }));
+        }
+        Refused::from(error)
     }
 
     async fn act(self: &Arc<Self>, passed: Passed<'_>) -> Receipt {
@@ -354,16 +368,6 @@ impl Gate {
 /// Nothing is decided by a catalog that cannot be read.
 fn unknown(why: String) -> Refused {
     Refused::new(Obstacle::Policy, why)
-}
-
-/// Why a permit was not spent.
-fn not_spent(source: &Arc<dyn PermitSource>, permit: &PermitId, error: &SpendError) -> Refused {
-    if let SpendError::Spent { state, .. } = error {
-        // The desk still offers it, so it has missed what came of it.
-        let (source, permit, outcome) = (Arc::clone(source), permit.clone(), known(state));
-        tokio::spawn(async move { noted(&*source, &permit, outcome).await });
-    }
-    Refused::from(error)
 }
 
 const SET_UP: &str =

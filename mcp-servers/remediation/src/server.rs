@@ -225,8 +225,9 @@ impl RemediationServer {
     ) -> Result<Json<Receipt>, ToolError> {
         let caller = self.caller(context)?;
         let gate = Arc::clone(&self.gate);
-        // A task of its own: whoever hangs up, what was begun is carried to its record.
-        tokio::spawn(async move { Box::pin(gate.pass(&caller, action)).await }).await.map(Json).map_err(
+        let work = gate.ctx.work.clone();
+        // A task of its own: whoever hangs up, or ends this server, what was begun is carried to its record.
+        work.spawn(async move { Box::pin(gate.pass(&caller, action)).await }).await.map(Json).map_err(
             |error| {
                 tracing::error!(%error, "an act died");
                 ToolError::internal(

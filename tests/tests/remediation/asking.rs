@@ -185,7 +185,7 @@ async fn a_client_that_offers_to_ask_its_person_is_not_asked_and_nothing_changes
     let server = RemediationServer::new(ctx, config);
     let (theirs, ours) = tokio::io::duplex(64 * 1024);
     tokio::spawn(async move {
-        let running = midwatch_mcp::Guarded(server).serve(theirs).await.unwrap();
+        let running = midwatch_mcp::Guarded::new(server).serve(theirs).await.unwrap();
         running.waiting().await.unwrap();
     });
     let person = Obliging::default();

@@ -16,8 +16,8 @@ use std::{
 };
 
 use axum::Router;
-use midwatch_mcp::{KeyEntry, KeyFile, KeyState, Remote, SystemClock};
-use midwatch_policy::{Clock as _, Plan, Service, SigningKey, sign};
+use midwatch_mcp::{Client, KeyEntry, KeyFile, KeyState, Remote, SystemClock};
+use midwatch_policy::{Action, Clock as _, Plan, Service, SigningKey, sign};
 use midwatch_remediation::SpendStore;
 use midwatch_sim::World;
 use rmcp::model::CallToolRequestParams;
@@ -95,40 +95,83 @@ async fn start(home: &Path, desk: &str, aws: &str) -> (Child, String) {
     panic!("the server did not start: {}", std::fs::read_to_string(&log).unwrap());
 }
 
+/// A world, a desk and a home for the binary, with a permit that is good.
+struct Ready {
+    world: World,
+    home: tempfile::TempDir,
+    stage: Arc<Stage>,
+    desk: String,
+    aws: String,
+    token: String,
+}
+
+/// What is permitted.
+fn wanted() -> Action {
+    scale("cart", 6)
+}
+
+impl Ready {
+    async fn new(slow: Duration) -> Self {
+        let world = World::start(scenario("")).await.unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(home.path().join(name), text).unwrap();
+        let stage = Arc::new(Stage::default());
+        world.endpoint().trim_end_matches('/').clone_into(&mut stage.aws.lock().unwrap());
+        *stage.slow.lock().unwrap() = slow;
+        let desk = serve(Router::new().fallback(desk).with_state(Arc::clone(&stage))).await;
+        let aws = serve(Router::new().fallback(aws).with_state(Arc::clone(&stage))).await;
+        let services: Vec<Service> = world.catalog().services().cloned().collect();
+        let services: Vec<Service> =
+            services.into_iter().map(|service| Service { role_arn: None, ..service }).collect();
+        write("catalog.toml", &toml::to_string(&BTreeMap::from([("service", services)])).unwrap());
+        let (tokens, callers) = let_in(&CALLERS);
+        write("callers.toml", &callers);
+        let token = tokens[CALLER].clone();
+        Self { world, home, stage, desk, aws, token }
+    }
+
+    fn accepted(&self) -> usize {
+        self.world.mutations().into_iter().filter(|m| m.accepted).count()
+    }
+
+    async fn start(&self) -> (Child, Client) {
+        let (child, url) = start(self.home.path(), &self.desk, &self.aws).await;
+        (child, Remote::new(&url, &self.token).unwrap().connect().await.unwrap())
+    }
+
+    /// Has the desk offer a permit for what is wanted, as it is planned now.
+    async fn permit(&self, client: &Client) {
+        let key = SigningKey::generate().unwrap();
+        let public = key.public().unwrap().to_string();
+        let entry = KeyEntry { public, state: KeyState::Active, created_at: None, revoked_at: None };
+        let keys = KeyFile { key: vec![entry] }.render().unwrap();
+        std::fs::write(self.home.path().join("keys.toml"), keys).unwrap();
+        let mut asked = wanted().arguments();
+        asked.insert("action".to_owned(), json!(wanted().kind()));
+        let planned = call(client, "plan", &Value::Object(asked)).await;
+        let plan: Plan = serde_json::from_value(planned["plan"].clone()).unwrap();
+        let token = sign(&claims_at(&plan, "permit-1", SystemClock.now()), &key).unwrap().into_string();
+        *self.stage.offer.lock().unwrap() = json!({"request": "request-1", "token": token});
+    }
+
+    fn recorded(&self) -> String {
+        let store = SpendStore::open(&self.home.path().join("spent.db")).unwrap();
+        store.state_of("permit-1").unwrap().unwrap_or_default()
+    }
+}
+
+fn request() -> CallToolRequestParams {
+    CallToolRequestParams::new("scale_service").with_arguments(wanted().arguments())
+}
+
 /// What became of one seed: when it was killed, how many changes there were then, and what the record says.
 async fn killed_at(seed: u64) -> (u64, usize, String) {
-    let world = World::start(scenario("")).await.unwrap();
-    let home = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| std::fs::write(home.path().join(name), text).unwrap();
-    let stage = Arc::new(Stage::default());
-    world.endpoint().trim_end_matches('/').clone_into(&mut stage.aws.lock().unwrap());
-    *stage.slow.lock().unwrap() = SLOW;
-    let desk = serve(Router::new().fallback(desk).with_state(Arc::clone(&stage))).await;
-    let aws = serve(Router::new().fallback(aws).with_state(Arc::clone(&stage))).await;
-    let services: Vec<Service> = world.catalog().services().cloned().collect();
-    let services: Vec<Service> =
-        services.into_iter().map(|service| Service { role_arn: None, ..service }).collect();
-    write("catalog.toml", &toml::to_string(&BTreeMap::from([("service", services)])).unwrap());
-    let (tokens, callers) = let_in(&CALLERS);
-    write("callers.toml", &callers);
-    let key = SigningKey::generate().unwrap();
-    let public = key.public().unwrap().to_string();
-    let entry = KeyEntry { public, state: KeyState::Active, created_at: None, revoked_at: None };
-    write("keys.toml", &KeyFile { key: vec![entry] }.render().unwrap());
-    let accepted = || world.mutations().into_iter().filter(|m| m.accepted).count();
+    let ready = Ready::new(SLOW).await;
+    let (child, client) = ready.start().await;
+    ready.permit(&client).await;
+    let stage = &ready.stage;
 
-    let (child, url) = start(home.path(), &desk, &aws).await;
-    let client = Remote::new(&url, &tokens[CALLER]).unwrap().connect().await.unwrap();
-    let wanted = scale("cart", 6);
-    let mut asked = wanted.arguments();
-    asked.insert("action".to_owned(), json!(wanted.kind()));
-    let planned = call(&client, "plan", &Value::Object(asked)).await;
-    let plan: Plan = serde_json::from_value(planned["plan"].clone()).unwrap();
-    let token = sign(&claims_at(&plan, "permit-1", SystemClock.now()), &key).unwrap().into_string();
-    *stage.offer.lock().unwrap() = json!({"request": "request-1", "token": token});
-
-    let request = CallToolRequestParams::new("scale_service").with_arguments(wanted.arguments());
-    let calling = tokio::spawn(async move { drop(client.call_tool(request).await) });
+    let calling = tokio::spawn(async move { drop(client.call_tool(request()).await) });
     let moment = mixed(seed) % WINDOW_MS;
     if seed % 2 == 1 {
         let under_way = stage.under_way.notified();
@@ -139,26 +182,24 @@ async fn killed_at(seed: u64) -> (u64, usize, String) {
     // What was under way arrives, or never does.
     tokio::time::sleep(2 * SLOW).await;
     calling.abort();
-    let then = accepted();
+    let then = ready.accepted();
     let before = if stage.told.lock().unwrap().is_empty() { "nothing" } else { "done" };
 
-    let arguments = Value::Object(wanted.arguments());
+    let arguments = Value::Object(wanted().arguments());
     let mut recorded = String::new();
     for round in 0..2 {
-        let (child, url) = start(home.path(), &desk, &aws).await;
-        let client = Remote::new(&url, &tokens[CALLER]).unwrap().connect().await.unwrap();
+        let (child, client) = ready.start().await;
         for _ in 0..2 {
             let receipt = call(&client, "scale_service", &arguments).await;
             // Only what had not begun is done now, and once.
             let fresh = then == 0 && receipt["outcome"] == "done";
             assert!(fresh || receipt["outcome"] == "refused", "seed {seed}, {moment} ms: {receipt}");
-            assert!(accepted() <= 1, "seed {seed}, {moment} ms: {:?}", world.mutations());
+            assert!(ready.accepted() <= 1, "seed {seed}, {moment} ms: {:?}", ready.world.mutations());
         }
         kill(child);
-        let store = SpendStore::open(&home.path().join("spent.db")).unwrap();
-        recorded = store.state_of("permit-1").unwrap().unwrap_or_default();
-        told(&stage, &recorded).await;
-        let changes = accepted();
+        recorded = ready.recorded();
+        told(stage, &recorded).await;
+        let changes = ready.accepted();
         let sound = match recorded.as_str() {
             "done" => changes == 1,
             // Begun, and cut off: it may have arrived or not, and is never sent again.
@@ -174,7 +215,7 @@ async fn killed_at(seed: u64) -> (u64, usize, String) {
         (_, _, "done") => "done and told",
         _ => "done, told later",
     };
-    (moment, accepted(), tale.to_owned())
+    (moment, ready.accepted(), tale.to_owned())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -188,4 +229,37 @@ async fn killed_at_any_moment_it_acts_once_or_not_at_all() {
     }
     println!("{tales:?}");
     assert!(count < 6 || tales.len() > 1, "every seed fell into the same moment: {tales:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn asked_to_end_while_it_acts_it_brings_the_act_to_its_record() {
+    let ready = Ready::new(Duration::from_secs(1)).await;
+    let (mut child, client) = ready.start().await;
+    ready.permit(&client).await;
+    let calling = tokio::spawn(async move { client.call_tool(request()).await });
+    tokio::time::timeout(Duration::from_mins(1), ready.stage.under_way.notified()).await.unwrap();
+    let asked = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(asked.success());
+    let receipt = calling.await.unwrap().unwrap().structured_content.unwrap();
+    assert_eq!(receipt["outcome"], "done", "{receipt}");
+    let ended = tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap();
+    assert_eq!(ended.code(), Some(0), "{ended}");
+    assert_eq!((ready.accepted(), ready.recorded().as_str()), (1, "done"));
+    told(&ready.stage, "done").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn asked_to_end_it_brings_an_act_to_its_record_whose_caller_has_gone() {
+    let ready = Ready::new(Duration::from_secs(1)).await;
+    let (mut child, client) = ready.start().await;
+    ready.permit(&client).await;
+    let calling = tokio::spawn(async move { client.call_tool(request()).await });
+    tokio::time::timeout(Duration::from_mins(1), ready.stage.under_way.notified()).await.unwrap();
+    calling.abort();
+    let asked = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(asked.success());
+    let ended = tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap();
+    assert_eq!(ended.code(), Some(0), "{ended}");
+    assert_eq!((ready.accepted(), ready.recorded().as_str()), (1, "done"));
+    told(&ready.stage, "done").await;
 }
