@@ -1,6 +1,6 @@
 //! The tool `get_alarm`, and reading alarms of every kind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_cloudwatch::{
     Client,
@@ -10,11 +10,15 @@ use midwatch_mcp::{AwsResult, Time, ToolError, clean, redaction_note};
 
 use crate::{
     server::MetricsServer,
-    shapes::{Alarm, AlarmState, AlarmSummary, GetAlarmArgs, Metric},
+    shapes::{Alarm, AlarmState, AlarmSummary, Feed, GetAlarmArgs, Metric},
 };
 
 const REASON_BYTES: usize = 600;
 const DESCRIPTION_BYTES: usize = 1500;
+const PATTERN_BYTES: usize = 300;
+/// Metrics of an alarm that are looked for behind metric filters, and filters that are told.
+const MAX_FED: usize = 4;
+const MAX_FEEDS: usize = 12;
 
 /// An alarm as CloudWatch describes it.
 #[derive(Debug, Clone)]
@@ -29,7 +33,17 @@ pub(crate) async fn get_alarm(server: &MetricsServer, args: GetAlarmArgs) -> Res
     let owner = server.owner(args.service.as_deref(), &args.alarm_name)?;
     let client = server.client(owner).await?;
     match describe(&client, &args.alarm_name).await? {
-        Described::Metric(alarm) => Ok(of_metric(&alarm)),
+        Described::Metric(alarm) => {
+            let mut out = of_metric(&alarm);
+            let logs = server.logs(owner).await?;
+            match feeds(&logs, out.metric.iter().chain(&out.inputs)).await {
+                Ok(found) => out.fed_by = found,
+                Err(error) => {
+                    out.notes.push(format!("its metric filters could not be read: {}", error.message));
+                }
+            }
+            Ok(out)
+        }
         Described::Composite(alarm) => {
             let mut out = of_composite(&alarm);
             match children(&client, &args.alarm_name).await {
@@ -93,6 +107,30 @@ async fn children(client: &Client, name: &str) -> Result<Vec<AlarmSummary>, Tool
     Ok(all)
 }
 
+/// The metric filters that count these metrics out of logs. AWS's own metrics have none.
+async fn feeds(
+    client: &aws_sdk_cloudwatchlogs::Client,
+    metrics: impl Iterator<Item = &Metric>,
+) -> Result<Vec<Feed>, ToolError> {
+    let own: BTreeSet<(&str, &str)> = metrics
+        .filter(|metric| !metric.namespace.starts_with("AWS/"))
+        .map(|metric| (metric.namespace.as_str(), metric.name.as_str()))
+        .collect();
+    let mut all = Vec::new();
+    for (namespace, name) in own.into_iter().take(MAX_FED) {
+        let found = client.describe_metric_filters().metric_namespace(namespace).metric_name(name).send();
+        for filter in found.await.aws("logs:DescribeMetricFilters")?.metric_filters() {
+            all.push(Feed {
+                metric: name.to_owned(),
+                log_group: filter.log_group_name().unwrap_or_default().to_owned(),
+                pattern: clean(filter.filter_pattern().unwrap_or_default(), PATTERN_BYTES).text,
+            });
+        }
+    }
+    all.truncate(MAX_FEEDS);
+    Ok(all)
+}
+
 fn of_metric(alarm: &MetricAlarm) -> Alarm {
     let summary = summary_of_metric(alarm);
     let inputs = inputs(alarm);
@@ -142,6 +180,7 @@ fn shell(summary: AlarmSummary, description: Option<&str>) -> Alarm {
         treat_missing_data: None,
         expression: None,
         children: Vec::new(),
+        fed_by: Vec::new(),
         screened: marks.iter().map(|mark| mark.as_str().to_owned()).collect(),
         notes: redaction_note(redacted).into_iter().collect(),
     }

@@ -1,12 +1,15 @@
 //! The tool `alarm_history`.
 
-use aws_sdk_cloudwatch::types::{AlarmHistoryItem, AlarmType, HistoryItemType, ScanBy};
+use aws_sdk_cloudwatch::{
+    Client,
+    types::{AlarmHistoryItem, AlarmType, HistoryItemType, ScanBy},
+};
 use midwatch_mcp::{AwsResult, ErrorKind, Time, ToolError, Window};
 use midwatch_policy::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::{
-    alarm::{describe, time, told},
+    alarm::{Described, describe, summary_of_composite, summary_of_metric, time, told},
     server::MetricsServer,
     shapes::{AlarmHistory, AlarmHistoryArgs, AlarmState, Transition},
 };
@@ -25,7 +28,7 @@ pub(crate) async fn alarm_history(
     let owner = server.owner(args.service.as_deref(), &args.alarm_name)?;
     let client = server.client(owner).await?;
     let mut notes = Vec::new();
-    let (mut items, mut token) = (Vec::new(), None);
+    let (mut items, mut token, mut begin) = (Vec::new(), None, Some(window.from));
     for page in 0.. {
         let found = client
             .describe_alarm_history()
@@ -48,6 +51,7 @@ pub(crate) async fn alarm_history(
         }
         if page + 1 == MAX_PAGES {
             notes.push(format!("only the newest {} state changes were read", items.len()));
+            begin = None;
             break;
         }
     }
@@ -61,7 +65,7 @@ pub(crate) async fn alarm_history(
         reference: format!("history:{}", args.alarm_name),
         alarm_name: args.alarm_name,
         times_in_alarm: entries(&transitions).count() as u64,
-        seconds_in_alarm: seconds_in_alarm(&transitions, window.from, end),
+        seconds_in_alarm: seconds_in_alarm(&transitions, begin, end),
         flapping: flaps(&transitions),
         transitions,
         notes,
@@ -73,16 +77,57 @@ pub(crate) async fn alarm_history(
     }
     if result.transitions.is_empty() {
         // CloudWatch has an empty history for what does not exist, too.
-        result.notes.push(match describe(&client, &result.alarm_name).await {
-            Ok(_) => "no change of state in the window".to_owned(),
+        match held(&client, &result.alarm_name, window).await {
+            Ok(Some(state)) => {
+                let whole = if state == AlarmState::Alarm {
+                    end.duration_since(window.from)
+                } else {
+                    SignedDuration::ZERO
+                };
+                result.seconds_in_alarm = Some(whole.as_secs());
+                result.notes.push(format!(
+                    "no change of state in the window: it was {} all along",
+                    state.sdk().as_str()
+                ));
+            }
+            Ok(None) => {
+                result.notes.push(
+                    "no change of state in the window, and which state it was in is not known".to_owned(),
+                );
+            }
             Err(error) if error.kind == ErrorKind::NotFound => return Err(error),
-            Err(error) => format!(
-                "no change of state in the window; whether there is such an alarm could not be asked: {}",
+            Err(error) => result.notes.push(format!(
+                "no change of state in the window; the alarm's state could not be read: {}",
                 error.message
-            ),
-        });
+            )),
+        }
     }
     Ok(result)
+}
+
+/// The state that an alarm was in over a window in which it did not change: the one that it left with its next change,
+/// or has now.
+async fn held(client: &Client, alarm: &str, window: Window) -> Result<Option<AlarmState>, ToolError> {
+    let now = match describe(client, alarm).await? {
+        Described::Metric(alarm) => summary_of_metric(&alarm),
+        Described::Composite(alarm) => summary_of_composite(&alarm),
+    };
+    if now.state_since.is_some_and(|since| since.0 <= window.from) {
+        return Ok(Some(now.state));
+    }
+    let next = client
+        .describe_alarm_history()
+        .alarm_name(alarm)
+        .alarm_types(AlarmType::MetricAlarm)
+        .alarm_types(AlarmType::CompositeAlarm)
+        .history_item_type(HistoryItemType::StateUpdate)
+        .start_date(aws_smithy_types::DateTime::from_millis(window.to.as_millisecond()))
+        .scan_by(ScanBy::TimestampAscending)
+        .max_records(1)
+        .send()
+        .await
+        .aws("cloudwatch:DescribeAlarmHistory")?;
+    Ok(next.alarm_history_items().first().and_then(|item| transition(alarm, item)).map(|next| next.from))
 }
 
 fn transition(alarm: &str, item: &AlarmHistoryItem) -> Option<Transition> {
@@ -122,8 +167,11 @@ fn flaps(transitions: &[Transition]) -> bool {
     })
 }
 
-fn seconds_in_alarm(transitions: &[Transition], begin: Timestamp, end: Timestamp) -> i64 {
-    let mut since = transitions.first().filter(|t| t.from == AlarmState::Alarm).map(|_| begin);
+/// From the begin of the window, or of what was read of it. Without a change the state is not known.
+fn seconds_in_alarm(transitions: &[Transition], begin: Option<Timestamp>, end: Timestamp) -> Option<i64> {
+    let first = transitions.first()?;
+    let begin = begin.unwrap_or(first.at.0);
+    let mut since = (first.from == AlarmState::Alarm).then_some(begin);
     let mut sum = SignedDuration::ZERO;
     for transition in transitions {
         match (transition.to, since) {
@@ -138,7 +186,7 @@ fn seconds_in_alarm(transitions: &[Transition], begin: Timestamp, end: Timestamp
     if let Some(from) = since {
         sum += end.duration_since(from).max(SignedDuration::ZERO);
     }
-    sum.as_secs()
+    Some(sum.as_secs())
 }
 
 #[cfg(test)]
@@ -189,13 +237,15 @@ mod tests {
         let fast: Vec<_> = (0..3).flat_map(|n| swing(n * 600)).collect();
         let slow: Vec<_> = (0..3).flat_map(|n| swing(n * 7200)).collect();
         assert!(flaps(&read(&fast)) && !flaps(&read(&slow)));
-        assert_eq!(seconds_in_alarm(&read(&fast), at(0), at(3600)), 360);
+        assert_eq!(seconds_in_alarm(&read(&fast), Some(at(0)), at(3600)), Some(360));
     }
 
     #[test]
     fn time_in_alarm_counts_from_the_edges_of_the_window() {
-        assert_eq!(seconds_in_alarm(&read(&[item(100, "ALARM", "OK")]), at(0), at(500)), 100);
-        assert_eq!(seconds_in_alarm(&read(&[item(100, "OK", "ALARM")]), at(0), at(500)), 400);
-        assert_eq!(seconds_in_alarm(&[], at(0), at(500)), 0);
+        let left = read(&[item(100, "ALARM", "OK")]);
+        assert_eq!(seconds_in_alarm(&left, Some(at(0)), at(500)), Some(100));
+        assert_eq!(seconds_in_alarm(&left, None, at(500)), Some(0), "older changes were not read");
+        assert_eq!(seconds_in_alarm(&read(&[item(100, "OK", "ALARM")]), Some(at(0)), at(500)), Some(400));
+        assert_eq!(seconds_in_alarm(&[], Some(at(0)), at(500)), None);
     }
 }

@@ -5,7 +5,7 @@
 //! bump that is over again, and a slow rise by the same rule, and the begin of the run is the onset.
 //! Comparing two averages was rejected: a ten-minute outage drowns in a two-hour window.
 
-use midwatch_mcp::{Time, Window};
+use midwatch_mcp::{Time, Window, rounded};
 use midwatch_policy::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -55,17 +55,38 @@ pub(crate) struct Series<'a> {
 }
 
 /// What is to be said of a window.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Judgement {
     pub(crate) change: Change,
     pub(crate) onset: Option<Timestamp>,
     pub(crate) recovered_at: Option<Timestamp>,
+    /// Each run that departs, the clearest first.
+    pub(crate) runs: Vec<Departure>,
+}
+
+/// A run of periods that departs from the baseline.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Departure {
+    /// Begin of its first period.
+    pub from: Time,
+    /// End of its last period.
+    pub to: Time,
+    /// How: not `none`.
+    pub change: Change,
+    /// Average of its points.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub avg: Option<f64>,
+    /// That in multiples of the baseline's level; absent where the level is nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<f64>,
 }
 
 /// How far from the baseline, in units of its noise, a run has to be.
 const CLEAR: f64 = 5.0;
 /// And in units of its level.
 const RELATIVE: f64 = 0.25;
+/// Runs that are told at most.
+const MAX_RUNS: usize = 5;
 /// Expected events that did not come before a count has stopped: one chance in a thousand.
 const EXPECTED: f64 = 7.0;
 
@@ -78,34 +99,78 @@ pub(crate) fn judge(
     nature: Nature,
     late_s: f64,
 ) -> Judgement {
-    let none = Judgement { change: Change::None, onset: None, recovered_at: None };
-    if let Some(since) = silent_since(now, before, period_s, nature, late_s) {
-        return since;
-    }
-    let (level, noise) = match nature {
-        Nature::Counted => {
-            let periods = (before.window.seconds() / period_s).max(1.0);
-            let level = before.points.iter().map(|p| p.value).sum::<f64>() / periods;
-            (level, spread(before.points, level).max((level + 0.5).sqrt()))
-        }
-        Nature::Measured if before.points.is_empty() => return none,
-        Nature::Measured => {
-            let level = median(before.points.iter().map(|p| p.value).collect());
-            (level, spread(before.points, level).max(level.abs() * 0.1).max(1e-9))
+    let silence = silent_since(now, before, period_s, nature, late_s);
+    // What the silence says need not be found in its zeros again.
+    let begin = silence.map(|(_, begin)| begin);
+    let lively = now.points.partition_point(|p| begin.is_none_or(|begin| p.at.0 < begin));
+    let points = now.points.get(..lively).unwrap_or_default();
+    let level = level(before, period_s, nature);
+    let runs = level.map(|level| runs(points, level)).unwrap_or_default();
+    let told = |run: &Run| {
+        let level = level.map_or(0.0, |level| level.of);
+        let at = |n: usize| points.get(n).map_or(now.window.from, |p| p.at.0);
+        Departure {
+            from: Time(at(run.begin)),
+            to: Time(add(Time(at(run.end)), period_s).min(now.window.to)),
+            change: run.change(),
+            avg: Some(rounded(run.mean)),
+            ratio: (level.abs() > 1e-12).then(|| (run.mean / level * 1e4).round() / 1e4),
         }
     };
-    let Some(run) = farthest_run(now.points, level, noise) else { return none };
-    let relative = (run.mean - level).abs() / level.abs().max(1e-9);
-    if run.score.abs() < CLEAR || relative < RELATIVE {
-        return none;
-    }
-    let after = now.points.get(run.end + 1..).unwrap_or_default();
+    let silent = silence.map(|(change, begin)| Departure {
+        from: Time(begin),
+        to: Time(now.window.to),
+        change,
+        avg: (change == Change::Stopped).then_some(0.0),
+        ratio: (change == Change::Stopped).then_some(0.0),
+    });
+    let after = runs.first().map(|run| points.get(run.end + 1..).unwrap_or_default());
+    let all: Vec<Departure> = silent.into_iter().chain(runs.iter().map(told)).take(MAX_RUNS).collect();
     Judgement {
-        change: if run.score > 0.0 { Change::Up } else { Change::Down },
-        onset: now.points.get(run.begin).map(|p| p.at.0),
+        change: all.first().map_or(Change::None, |run| run.change),
+        onset: all.first().map(|run| run.from.0),
         // One point back at the old level may be chance.
-        recovered_at: if after.len() >= 2 { after.first().map(|p| p.at.0) } else { None },
+        recovered_at: match (silence, after) {
+            (None, Some([first, _, ..])) => Some(first.at.0),
+            _ => None,
+        },
+        runs: all,
     }
+}
+
+/// Where a baseline lies, and how far about that its points do.
+#[derive(Debug, Clone, Copy)]
+struct Level {
+    of: f64,
+    noise: f64,
+}
+
+fn level(before: Series<'_>, period_s: f64, nature: Nature) -> Option<Level> {
+    match nature {
+        Nature::Counted => {
+            let periods = (before.window.seconds() / period_s).max(1.0);
+            let of = before.points.iter().map(|p| p.value).sum::<f64>() / periods;
+            Some(Level { of, noise: spread(before.points, of).max((of + 0.5).sqrt()) })
+        }
+        Nature::Measured if before.points.is_empty() => None,
+        Nature::Measured => {
+            let of = median(before.points.iter().map(|p| p.value).collect());
+            Some(Level { of, noise: spread(before.points, of).max(of.abs() * 0.1).max(1e-9) })
+        }
+    }
+}
+
+/// Every run that is clear: the clearest of all, then the clearest of what is left on either side of it.
+fn runs(points: &[Point], level: Level) -> Vec<Run> {
+    let (mut found, mut parts) = (Vec::new(), vec![(0, points)]);
+    while let Some((offset, part)) = parts.pop() {
+        let Some(run) = farthest_run(part, level).filter(|run| run.is_clear(level)) else { continue };
+        parts.push((offset, part.get(..run.begin).unwrap_or_default()));
+        parts.push((offset + run.end + 1, part.get(run.end + 1..).unwrap_or_default()));
+        found.push(Run { begin: offset + run.begin, end: offset + run.end, ..run });
+    }
+    found.sort_by(|a, b| b.score.abs().total_cmp(&a.score.abs()));
+    found
 }
 
 /// Whether the end of the window is silent where the baseline was not.
@@ -115,7 +180,7 @@ fn silent_since(
     period_s: f64,
     nature: Nature,
     late_s: f64,
-) -> Option<Judgement> {
+) -> Option<(Change, Timestamp)> {
     let lively = now.points.iter().rev().find(|p| p.value != 0.0);
     let begin = lively.map_or(now.window.from, |p| add(p.at, period_s));
     let zeros = now.points.iter().any(|p| p.at.0 >= begin);
@@ -123,7 +188,7 @@ fn silent_since(
     let silence = now.window.to.duration_since(begin).as_secs_f64() - if zeros { 0.0 } else { late_s };
     let usual = before.points.iter().map(|p| p.value).sum::<f64>() / before.window.seconds();
     let density = before.points.len() as f64 * period_s / before.window.seconds();
-    let found = |change| Some(Judgement { change, onset: Some(begin), recovered_at: None });
+    let found = |change| Some((change, begin));
     match nature {
         Nature::Counted if usual * silence >= EXPECTED && silence >= 2.0 * period_s => found(Change::Stopped),
         Nature::Measured
@@ -142,6 +207,7 @@ fn all_above_zero(points: &[Point]) -> bool {
     points.iter().all(|p| p.value > 0.0)
 }
 
+#[derive(Debug)]
 struct Run {
     begin: usize,
     end: usize,
@@ -149,17 +215,28 @@ struct Run {
     score: f64,
 }
 
+impl Run {
+    fn is_clear(&self, level: Level) -> bool {
+        let relative = (self.mean - level.of).abs() / level.of.abs().max(1e-9);
+        self.score.abs() >= CLEAR && relative >= RELATIVE
+    }
+
+    const fn change(&self) -> Change {
+        if self.score > 0.0 { Change::Up } else { Change::Down }
+    }
+}
+
 /// The run of points whose mean is farthest from the level, weighted with its length.
-fn farthest_run(points: &[Point], level: f64, noise: f64) -> Option<Run> {
+fn farthest_run(points: &[Point], level: Level) -> Option<Run> {
     let mut best: Option<Run> = None;
     for begin in 0..points.len() {
         let mut sum = 0.0;
         for (n, point) in points.iter().skip(begin).enumerate() {
-            sum += point.value - level;
+            sum += point.value - level.of;
             let length = (n + 1) as f64;
-            let score = sum / (noise * length.sqrt());
+            let score = sum / (level.noise * length.sqrt());
             if best.as_ref().is_none_or(|run| score.abs() > run.score.abs()) {
-                best = Some(Run { begin, end: begin + n, mean: level + sum / length, score });
+                best = Some(Run { begin, end: begin + n, mean: level.of + sum / length, score });
             }
         }
     }
@@ -244,6 +321,44 @@ mod tests {
     }
 
     #[test]
+    fn every_run_is_told_the_clearest_first_and_no_more_than_a_few() {
+        let mut now = wave(100.0, 30);
+        for (range, times) in [(3..6, 3.0), (12..20, 5.0), (24..28, 0.2)] {
+            for value in now.get_mut(range).unwrap() {
+                *value *= times;
+            }
+        }
+        let found = judged(&points(0, &now), &points(-30, &wave(100.0, 30)), Nature::Counted);
+        let told: Vec<_> = found.runs.iter().map(|run| (run.change, run.from, run.to)).collect();
+        assert_eq!(
+            told,
+            [(Change::Up, at(12), at(20)), (Change::Up, at(3), at(6)), (Change::Down, at(24), at(28))]
+        );
+        assert_eq!(
+            (found.change, found.onset, found.recovered_at),
+            (Change::Up, Some(at(12).0), Some(at(20).0))
+        );
+        assert!((found.runs[0].ratio.unwrap() - 5.0).abs() < 0.2, "{found:?}");
+        assert!((found.runs[2].avg.unwrap() - 20.0).abs() < 2.0, "{found:?}");
+
+        let spikes: Vec<f64> = (0..30).map(|n| if n % 3 == 0 { 900.0 } else { 100.0 }).collect();
+        let many = judged(&points(0, &spikes), &points(-30, &wave(100.0, 30)), Nature::Measured);
+        assert!(many.runs.len() <= MAX_RUNS, "{many:?}");
+    }
+
+    #[test]
+    fn what_rose_before_it_stopped_is_told_too() {
+        let mut now = wave(100.0, 20);
+        for value in now.iter_mut().skip(14) {
+            *value *= 4.0;
+        }
+        let found = judged(&points(0, &now), &points(-30, &wave(100.0, 30)), Nature::Counted);
+        assert_eq!((found.change, found.onset, found.recovered_at), (Change::Stopped, Some(at(20).0), None));
+        let told: Vec<_> = found.runs.iter().map(|run| (run.change, run.from, run.to)).collect();
+        assert_eq!(told, [(Change::Stopped, at(20), at(30)), (Change::Up, at(14), at(20))]);
+    }
+
+    #[test]
     fn noise_is_no_change() {
         let before = points(-30, &wave(100.0, 30));
         assert_eq!(judged(&points(0, &wave(103.0, 30)), &before, Nature::Counted).change, Change::None);
@@ -303,6 +418,11 @@ mod tests {
             let nature = if counted { Nature::Counted } else { Nature::Measured };
             let found = judged(&points(0, &now), &points(-30, &before), nature);
             proptest::prop_assert_eq!(found.change == Change::None, found.onset.is_none());
+            proptest::prop_assert_eq!(found.change == Change::None, found.runs.is_empty());
+            proptest::prop_assert!(found.runs.len() <= MAX_RUNS);
+            let mut runs = found.runs;
+            runs.sort_by_key(|run| run.from);
+            proptest::prop_assert!(runs.windows(2).all(|two| two[0].to <= two[1].from));
         }
     }
 }

@@ -13,11 +13,12 @@ mod server;
 mod shapes;
 mod window;
 
-pub use judge::Change;
+pub use judge::{Change, Departure};
 pub use server::MetricsServer;
 pub use shapes::{
-    Alarm, AlarmHistory, AlarmHistoryArgs, AlarmList, AlarmState, AlarmSummary, GetAlarmArgs, ListAlarmsArgs,
-    Metric, MetricWindow, MetricWindowArgs, Point, Role, Stats, Transition,
+    Alarm, AlarmHistory, AlarmHistoryArgs, AlarmList, AlarmState, AlarmSummary, Feed, GetAlarmArgs,
+    ListAlarmsArgs, Metric, MetricChoice, MetricSummary, MetricWindow, MetricWindowArgs, Point, Role, Stats,
+    Transition,
 };
 
 /// The least IAM policy the server works with.

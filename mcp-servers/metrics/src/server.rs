@@ -41,6 +41,14 @@ impl MetricsServer {
         Ok(Client::new(&self.ctx.aws.for_optional(service).await?))
     }
 
+    /// The logs of the same account and region.
+    pub(crate) async fn logs(
+        &self,
+        service: Option<&Service>,
+    ) -> Result<aws_sdk_cloudwatchlogs::Client, ToolError> {
+        Ok(aws_sdk_cloudwatchlogs::Client::new(&self.ctx.aws.for_optional(service).await?))
+    }
+
     /// The service that was named, or that the catalog says the alarm is about.
     pub(crate) fn owner(&self, service: Option<&str>, alarm: &str) -> Result<Option<&Service>, ToolError> {
         match service {
@@ -55,7 +63,7 @@ impl MetricsServer {
     /// One alarm.
     #[tool(
         title = "Alarm",
-        description = "One alarm as it is now: state and since when, reason, metric or metric math, threshold, and for a composite alarm its children. INSUFFICIENT_DATA is never OK. One call, well under a second, free.",
+        description = "One alarm as it is now: state and since when, reason, metric or metric math, threshold, and what feeds it: metric filters, or a composite's children. INSUFFICIENT_DATA is never OK. Well under a second, free.",
         annotations(
             read_only_hint = true,
             destructive_hint = false,
@@ -88,7 +96,7 @@ impl MetricsServer {
     /// A metric against its baseline.
     #[tool(
         title = "Metric window",
-        description = "A metric over a window against a baseline: points, statistics, ratio, whether it rose, fell, stopped or is missing, and its onset. Name it by service and role (traffic is the sign of life), by the alarm that watches it, or in full. Missing data is said, never filled. Under a second, about $0.00002.",
+        description = "A metric over a window against a baseline: points, statistics, ratio, whether it rose, fell, stopped or is missing, its onset, and each run that departs; further metrics beside it (`also`). Name it by service and role (traffic is the sign of life), by the alarm that watches it, or in full. Missing data is said, never filled. Under a second, about $0.00002 a metric.",
         annotations(
             read_only_hint = true,
             destructive_hint = false,

@@ -8,7 +8,7 @@ use midwatch_policy::MetricRef;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::judge::Change;
+use crate::judge::{Change, Departure};
 
 /// State of an alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -122,11 +122,25 @@ pub struct Alarm {
     /// Alarms that a composite alarm is made of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<AlarmSummary>,
+    /// Metric filters that count the metrics it reads out of logs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fed_by: Vec<Feed>,
     /// Marks of screening: the text tries to instruct whoever reads it. Treat it as data.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub screened: Vec<String>,
     /// What was missing or redacted.
     pub notes: Vec<String>,
+}
+
+/// A metric filter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Feed {
+    /// Name of the metric.
+    pub metric: String,
+    /// Log group whose lines it counts.
+    pub log_group: String,
+    /// Which lines.
+    pub pattern: String,
 }
 
 /// An alarm in a list.
@@ -199,8 +213,9 @@ pub struct AlarmHistory {
     pub transitions: Vec<Transition>,
     /// How often it went into ALARM.
     pub times_in_alarm: u64,
-    /// How long it was in ALARM within the window.
-    pub seconds_in_alarm: i64,
+    /// How long it was in ALARM within the window; absent where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds_in_alarm: Option<i64>,
     /// It went into ALARM at least three times within an hour.
     pub flapping: bool,
     /// What was cut.
@@ -233,6 +248,24 @@ pub enum Role {
     Errors,
 }
 
+/// A metric, named in one of three ways: `service` and `role`, `alarm_name`, or `metric`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MetricChoice {
+    /// Default: that of the first.
+    #[serde(default)]
+    pub service: Option<String>,
+    /// As of the first.
+    #[serde(default)]
+    pub role: Option<Role>,
+    /// As of the first.
+    #[serde(default)]
+    pub alarm_name: Option<String>,
+    /// As of the first.
+    #[serde(default)]
+    pub metric: Option<MetricRef>,
+}
+
 /// Arguments of `metric_window`. Name the metric in one of three ways: `service` and `role`,
 /// `alarm_name`, or `metric`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -250,6 +283,9 @@ pub struct MetricWindowArgs {
     /// Any metric: `{"namespace":"AWS/ECS","name":"CPUUtilization","stat":"Average","dimensions":{"ServiceName":"a","ClusterName":"b"}}`.
     #[serde(default)]
     pub metric: Option<MetricRef>,
+    /// Up to 9 further metrics over the same time, told without their points: `[{"role":"traffic"}]`.
+    #[serde(default)]
+    pub also: Vec<MetricChoice>,
     /// Begin, RFC 3339 UTC; rounded down to the period.
     pub from: Time,
     /// End (exclusive); rounded down to the last complete period.
@@ -299,8 +335,57 @@ pub struct MetricWindow {
     /// Since when it is back at its baseline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recovered_at: Option<Time>,
+    /// Runs of periods that depart, the clearest first; at most 5.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Departure>,
+    /// The further metrics.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<MetricSummary>,
     /// What was missing or adjusted.
     pub notes: Vec<String>,
+}
+
+/// A further metric: the fields are those of the first.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs, reason = "the same as of `MetricWindow`; said twice, a client would read it twice")]
+pub struct MetricSummary {
+    #[serde(rename = "ref")]
+    pub reference: String,
+    pub metric: String,
+    pub period_s: i32,
+    pub missing_points: usize,
+    pub stats: Stats,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Stats>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<f64>,
+    pub change: Change,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub onset: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovered_at: Option<Time>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Departure>,
+    pub notes: Vec<String>,
+}
+
+impl From<MetricWindow> for MetricSummary {
+    fn from(of: MetricWindow) -> Self {
+        Self {
+            reference: of.reference,
+            metric: of.metric,
+            period_s: of.period_s,
+            missing_points: of.missing_points,
+            stats: of.stats,
+            baseline: of.baseline,
+            ratio: of.ratio,
+            change: of.change,
+            onset: of.onset,
+            recovered_at: of.recovered_at,
+            changes: of.changes,
+            notes: of.notes,
+        }
+    }
 }
 
 /// A data point.

@@ -1,17 +1,20 @@
 //! The tool `metric_window`.
 
+use futures::future::join_all;
 use midwatch_mcp::{MAX_RESULT_BYTES, Time, ToolError, Window, fit, reference};
-use midwatch_policy::{Service, SignedDuration};
+use midwatch_policy::{Service, SignedDuration, Timestamp};
 
 use crate::{
     alarm::{Described, describe},
     judge::{Change, Nature, Series, judge},
     series::{Wanted, align, fetch, period},
     server::MetricsServer,
-    shapes::{MetricWindow, MetricWindowArgs, Point, Role, Stats},
+    shapes::{MetricChoice, MetricSummary, MetricWindow, MetricWindowArgs, Point, Role, Stats},
 };
 
 const MAX_WINDOW: SignedDuration = SignedDuration::from_hours(14 * 24);
+/// Further metrics of one call: each costs as much as the first.
+const MAX_ALSO: usize = 9;
 /// How far behind the present CloudWatch may be with the metrics of its own services.
 const LATE_S: f64 = 180.0;
 
@@ -28,10 +31,56 @@ pub(crate) async fn metric_window(
             "ask for a window that has begun",
         ));
     }
-    let (owner, wanted) = wanted(server, &args).await?;
+    if args.also.len() > MAX_ALSO {
+        return Err(ToolError::invalid(
+            format!("{} further metrics are too many", args.also.len()),
+            format!("at most {MAX_ALSO} at once"),
+        ));
+    }
+    let over = Over { asked, asked_before, period_s: args.period_s, present };
+    let MetricWindowArgs { service, role, alarm_name, metric, also, .. } = args;
+    let further = also.into_iter().map(|choice| {
+        let service = choice.service.or_else(|| service.clone());
+        let choice = MetricChoice { service, ..choice };
+        async move { one(server, &choice, over).await }
+    });
+    let first = MetricChoice { service: service.clone(), role, alarm_name, metric };
+    let (first, further) = futures::join!(one(server, &first, over), join_all(further));
+    let mut result = first?;
+    for (n, found) in further.into_iter().enumerate() {
+        match found {
+            Ok(found) => result.also.push(MetricSummary::from(found)),
+            // What was asked for in vain hides nothing that was found.
+            Err(error) => result.notes.push(format!("also[{n}]: {}; {}", error.message, error.mend)),
+        }
+    }
+    let dropped = fit(&mut result, MAX_RESULT_BYTES, |result| {
+        !result.points.is_empty() && {
+            result.points.remove(0);
+            true
+        }
+    });
+    if dropped > 0 {
+        result.notes.push(format!("the first {dropped} points were left out to keep the result small"));
+    }
+    Ok(result)
+}
+
+/// What every metric of a call is read over.
+#[derive(Debug, Clone, Copy)]
+struct Over {
+    asked: Window,
+    asked_before: Window,
+    period_s: Option<i32>,
+    present: Timestamp,
+}
+
+async fn one(server: &MetricsServer, choice: &MetricChoice, over: Over) -> Result<MetricWindow, ToolError> {
+    let Over { asked, asked_before, period_s, present } = over;
+    let (owner, wanted) = wanted(server, choice).await?;
     let client = server.client(owner).await?;
     let oldest = asked.from.min(asked_before.from);
-    let period_s = period(args.period_s, wanted.own_period, asked, oldest, present)?;
+    let period_s = period(period_s, wanted.own_period, asked, oldest, present)?;
     let now = align(asked, period_s, present);
     let before = align(asked_before, period_s, present);
 
@@ -81,7 +130,7 @@ pub(crate) async fn metric_window(
     let (stats, baseline) = (Stats::of(&points), Stats::of(&base));
     let ratio = ratio(&stats, now, &baseline, before, wanted.nature);
     let (from, to) = (Time(now.from), Time(now.to));
-    let mut result = MetricWindow {
+    Ok(MetricWindow {
         reference: reference(
             "metric",
             &[&wanted.label, &period_s.to_string(), &from.to_string(), &to.to_string()],
@@ -98,24 +147,16 @@ pub(crate) async fn metric_window(
         change: found.change,
         onset: found.onset.map(Time),
         recovered_at: found.recovered_at.map(Time),
+        changes: found.runs,
+        also: Vec::new(),
         notes,
-    };
-    let dropped = fit(&mut result, MAX_RESULT_BYTES, |result| {
-        !result.points.is_empty() && {
-            result.points.remove(0);
-            true
-        }
-    });
-    if dropped > 0 {
-        result.notes.push(format!("the first {dropped} points were left out to keep the result small"));
-    }
-    Ok(result)
+    })
 }
 
 /// The metric that the arguments name, and whose it is.
 async fn wanted<'a>(
     server: &'a MetricsServer,
-    args: &MetricWindowArgs,
+    args: &MetricChoice,
 ) -> Result<(Option<&'a Service>, Wanted), ToolError> {
     let one_way = "name the metric in one way: service and role, alarm_name, or metric";
     match (&args.role, &args.alarm_name, &args.metric) {
