@@ -166,6 +166,7 @@ NO_OCCASION = {
         "cloudwatch:GetMetricStatistics": "a group whose stored bytes nobody knows",
         "logs:DescribeMetricFilters": "a service whose errors are a metric of its own",
     },
+    "metrics": {"logs:DescribeMetricFilters": "an alarm on a metric that is not AWS's own"},
     "deployments": {"ecs:DescribeTaskDefinition": "a deployment that changes the task definition"},
     "runbooks": {"bedrock:Retrieve": "a knowledge base"},
 }
@@ -199,7 +200,11 @@ def registry_entry(server):
     check(say("--version").split()[-1] == entry["version"], f"{server}: server.json has another version")
     check(len(entry["description"]) <= 100, f"{server}: the registry takes 100 characters of description")
     for package in entry["packages"]:
-        check(package["identifier"].endswith(":" + entry["version"]), f"{server}: another image")
+        # The registry holds the label of the image against the name, so each name has an image of its own.
+        image = f"ghcr.io/midwatch/midwatch-{server}:{entry['version']}"
+        check(package["identifier"] == image, f"{server}: another image, {package['identifier']}")
+        label = f'io.modelcontextprotocol.server.name="{entry["name"].removesuffix(server)}${{SERVER}}"'
+        check(label in (stack.ROOT / "compose" / "Dockerfile").read_text(), f"{server}: no image has {label}")
         check([a["value"] for a in package["packageArguments"]] == ["midwatch", "mcp", server], f"{server}: arguments")
         for variable in package["environmentVariables"]:
             name = variable["name"]

@@ -1,4 +1,4 @@
-"""The MCP inspector, an independent client on Node, lists and calls the tools of one server."""
+"""The MCP inspector, an independent client on Node, lists the tools of every server on both transports, and calls one."""
 
 import json
 import os
@@ -24,6 +24,17 @@ def inspect(*arguments, env):
         return {}
 
 
+def tools(*where, env):
+    listed = inspect(*where, "--method", "tools/list", "--format", "json", env=env)
+    return {tool["name"] for tool in listed.get("tools", listed.get("result", {}).get("tools", []))}
+
+
+def own(binary, env):
+    """What the server itself says that it has."""
+    said = subprocess.run([binary, "--list-tools"], env=env, capture_output=True, text=True, check=True, timeout=30)
+    return {tool["name"] for tool in json.loads(said.stdout)}
+
+
 with stack.world() as world:
     # The inspector has a --catalog of its own, so ours is named by the environment.
     env = stack.aws_env(world.endpoint) | {
@@ -31,16 +42,22 @@ with stack.world() as world:
         "MIDWATCH_CATALOG": str(world.catalog),
         "MIDWATCH_RUNBOOKS": world.runbooks,
     }
-    command = [str(stack.BIN / "midwatch-runbooks")]
-    listed = inspect(*command, "--method", "tools/list", "--format", "json", env=env)
-    names = {tool["name"] for tool in listed.get("tools", listed.get("result", {}).get("tools", []))}
-    check({"search_runbooks", "get_runbook"} <= names, f"stdio lists {names}")
-    with stack.http_server("runbooks", world.catalog, env, world.runbooks) as url:
-        found = inspect(
-            url, "--header", f"Authorization: Bearer {stack.TOKEN}", "--protocol-era", "auto",
-            "--method", "tools/call", "--tool-name", "search_runbooks",
-            "--tool-arg", "query=connection pool exhausted", "--format", "json", env=env,
-        )
-        text = json.dumps(found)
-        check('"hits"' in text and "runbook_id" in text, f"http finds runbooks: {text[:300]}")
+    for server in stack.SERVERS:
+        binary = str(stack.BIN / f"midwatch-{server}")
+        there = own(binary, env)
+        check(there, f"{server} has tools")
+        listed = tools(binary, env=env)
+        check(listed == there, f"{server}: stdio lists {sorted(listed)}, there are {sorted(there)}")
+        with stack.http_server(server, world.catalog, env, world.runbooks) as url:
+            http = [url, "--header", f"Authorization: Bearer {stack.TOKEN}", "--protocol-era", "auto"]
+            listed = tools(*http, env=env)
+            check(listed == there, f"{server}: http lists {sorted(listed)}, there are {sorted(there)}")
+            if server != "runbooks":
+                continue
+            found = inspect(
+                *http, "--method", "tools/call", "--tool-name", "search_runbooks",
+                "--tool-arg", "query=connection pool exhausted", "--format", "json", env=env,
+            )
+            text = json.dumps(found)
+            check('"hits"' in text and "runbook_id" in text, f"http finds runbooks: {text[:300]}")
 check.end()
