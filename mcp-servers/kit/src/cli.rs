@@ -29,7 +29,7 @@ pub struct ServeArgs {
     /// Serve streamable HTTP on this address (path /mcp) instead of stdio, such as 127.0.0.1:8710.
     /// Callers present the bearer token in MIDWATCH_TOKEN or the file MIDWATCH_TOKEN_FILE names, or
     /// each one of its own (--callers); without either, only a loopback address is accepted.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", env = "MIDWATCH_HTTP")]
     pub http: Option<SocketAddr>,
     /// Who may call over HTTP, each with a token of its own (TOML: [[caller]] name, kind,
     /// token_sha256). Read at start.
@@ -39,11 +39,11 @@ pub struct ServeArgs {
     /// is `supervisor`, `agent_client` or, which means something to midwatch-remediation only, `desk`.
     #[arg(long, num_args = 2, value_names = ["NAME", "KIND"])]
     pub new_caller: Option<Vec<String>>,
-    /// A further host name under which HTTP callers may address this server.
-    #[arg(long, value_name = "NAME")]
+    /// A further host name under which HTTP callers may address this server; several with commas.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', env = "MIDWATCH_ALLOW_HOST")]
     pub allow_host: Vec<String>,
     /// A browser origin that may call over HTTP, such as https://ops.example.com. None otherwise.
-    #[arg(long, value_name = "ORIGIN")]
+    #[arg(long, value_name = "ORIGIN", value_delimiter = ',', env = "MIDWATCH_ALLOW_ORIGIN")]
     pub allow_origin: Vec<String>,
     /// How many seconds calls under way have to end after SIGTERM or SIGINT; then those that read are cut off, also at
     /// AWS. A second signal cuts them off at once. Changes that were begun are always brought to their end.
@@ -280,6 +280,28 @@ mod tests {
         let named = without_bodies("trace,rmcp=debug,aws_smithy_runtime=warn");
         assert!(!named.contains("rmcp=info") && !named.contains("aws_smithy_runtime=info"), "{named}");
         assert!(named.contains("aws_smithy_runtime_api=info"), "{named}");
+    }
+
+    #[derive(Debug, clap::Parser)]
+    struct Program {
+        #[command(flatten)]
+        serve: ServeArgs,
+    }
+
+    #[test]
+    fn every_flag_that_serves_has_a_variable() {
+        use clap::CommandFactory as _;
+        // What makes the program do something else, and what AWS has variables of its own for.
+        let without = ["new-caller", "list-tools", "iam-policy", "help", "version", "region", "profile"];
+        let command = Program::command();
+        let flags = command.get_arguments().filter_map(|flag| Some((flag.get_long()?, flag)));
+        for (name, flag) in flags.filter(|(name, _)| !without.contains(name)) {
+            let variable = flag.get_env().unwrap_or_else(|| panic!("--{name} has no variable"));
+            assert!(variable.to_str().unwrap().starts_with("MIDWATCH_"), "--{name}");
+        }
+        let several = ["program", "--allow-host", "a,b", "--allow-host", "c"];
+        let given = <Program as clap::Parser>::try_parse_from(several).unwrap();
+        assert_eq!(given.serve.allow_host, ["a", "b", "c"]);
     }
 
     #[test]

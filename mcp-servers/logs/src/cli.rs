@@ -13,7 +13,7 @@ pub struct LogsArgs {
     #[command(flatten)]
     serve: ServeArgs,
     /// Gigabytes that one call may have Logs Insights scan ($0.005 each).
-    #[arg(long, value_name = "GB", default_value_t = 20)]
+    #[arg(long, value_name = "GB", default_value_t = 20, env = "MIDWATCH_MAX_SCAN_GB")]
     max_scan_gb: u64,
     /// Redact what this matches, too, such as customer=\bC-[0-9]{8}\b; of a pattern with a group
     /// (?P<secret>…) only what that matches. In the file: a table [redact] with names and patterns.
