@@ -18,7 +18,8 @@ use std::{
 };
 
 use axum::{Json, Router, extract::State, http::HeaderMap};
-use midwatch_mcp::{Remote, ToolError};
+use midwatch_mcp::{Remote, SystemClock, ToolError};
+use midwatch_policy::Clock as _;
 use rmcp::model::CallToolRequestParams;
 use serde_json::{Value, json};
 use tokio::{
@@ -27,7 +28,7 @@ use tokio::{
 };
 
 /// Longer than any of it may take, however busy the machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What AWS was asked.
 type Heard = Arc<Mutex<Vec<String>>>;
@@ -113,7 +114,7 @@ impl Stage {
 }
 
 fn arguments() -> Value {
-    let now = jiff::Timestamp::now();
+    let now = SystemClock.now();
     let from = now - jiff::SignedDuration::from_mins(10);
     json!({"log_groups": ["/g"], "query": "fields @message", "from": from.to_string(), "to": now.to_string()})
 }
