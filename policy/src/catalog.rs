@@ -248,20 +248,58 @@ impl Catalog {
         self.services.values().filter(|s| s.depends_on.contains(name)).collect()
     }
 
-    /// The service an alarm is about: by the catalog's alarm patterns, then by its dimensions
-    /// (`ServiceName` with `ClusterName`, `StateMachineArn`, or those of the service's own metrics), then
-    /// by the longest service name that the alarm's name contains as a whole word.
+    /// The service an alarm is about, wherever it is from.
     pub fn service_of_alarm(&self, alarm: &str, dimensions: &BTreeMap<String, String>) -> Option<&Service> {
-        self.services
-            .values()
-            .find(|s| s.alarms.iter().any(|pattern| glob(pattern, alarm)))
-            .or_else(|| self.services.values().find(|s| has_dimensions(s, dimensions)))
+        self.service_of_alarm_from(alarm, dimensions, Whence::default())
+    }
+
+    /// The service an alarm from there is about: by the catalog's alarm patterns, then by its dimensions
+    /// (`ServiceName` with `ClusterName`, `StateMachineArn`, or those of the service's own metrics), then
+    /// by the longest service name that the alarm's name contains as a whole word. Of several that fit, the one
+    /// that the catalog puts into that account and region.
+    pub fn service_of_alarm_from(
+        &self,
+        alarm: &str,
+        dimensions: &BTreeMap<String, String>,
+        from: Whence<'_>,
+    ) -> Option<&Service> {
+        // The same names elsewhere are other things, such as the rehearsal's.
+        let mut here: Vec<&Service> =
+            self.services.values().filter(|service| from.may_be_of(service)).collect();
+        here.sort_by_key(|service| std::cmp::Reverse(from.agrees(service)));
+        let first = |fits: &dyn Fn(&Service) -> bool| here.iter().copied().find(|service| fits(service));
+        first(&|s| s.alarms.iter().any(|pattern| glob(pattern, alarm)))
+            .or_else(|| first(&|s| has_dimensions(s, dimensions)))
             .or_else(|| {
-                self.services
-                    .values()
-                    .filter(|s| contains_word(alarm, s.name.as_str()))
-                    .max_by_key(|s| s.name.as_str().len())
+                let named = here.iter().rev().copied().filter(|s| contains_word(alarm, s.name.as_str()));
+                named.max_by_key(|s| s.name.as_str().len())
             })
+    }
+}
+
+/// Where an alarm says it is from. What either side does not say is not held against the other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Whence<'a> {
+    /// AWS account.
+    pub account: Option<&'a str>,
+    /// Region, as `eu-west-1`.
+    pub region: Option<&'a str>,
+}
+
+impl Whence<'_> {
+    /// Whether something from there can be of a service.
+    pub fn may_be_of(self, service: &Service) -> bool {
+        let agree = |declared: Option<&str>, said: Option<&str>| {
+            declared.zip(said).is_none_or(|(declared, said)| declared == said)
+        };
+        agree(service.home_account(), self.account) && agree(service.region.as_deref(), self.region)
+    }
+
+    /// How much of it the catalog says of a service, too.
+    fn agrees(self, service: &Service) -> u8 {
+        let same =
+            |declared: Option<&str>, said: Option<&str>| u8::from(declared.is_some() && declared == said);
+        same(service.home_account(), self.account) + same(service.region.as_deref(), self.region)
     }
 }
 

@@ -12,6 +12,12 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
     /// The time now.
     fn now(&self) -> Timestamp;
 
+    /// How long this clock has been running. Unlike [`now`](Self::now) it never steps, and says nothing of
+    /// the time of day: for how long ago something was in this process.
+    fn running(&self) -> Duration {
+        Duration::from_millis(self.now().as_millisecond().unsigned_abs())
+    }
+
     /// Resolves once `span` has passed on this clock. A stepped world moves when it is waited on.
     fn sleep<'a>(&'a self, span: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 }

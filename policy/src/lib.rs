@@ -29,7 +29,7 @@ pub use approval::{
 pub use calendar::{Calendar, CalendarError, Freeze};
 pub use catalog::{
     Autonomy, Catalog, CatalogError, CodeDeployTarget, EcsTarget, Environment, MetricRef, ScaleBounds,
-    Service, Tier, glob, state_machine_name,
+    Service, Tier, Whence, glob, state_machine_name,
 };
 pub use cause::{CauseKind, Verdict};
 pub use clock::{Clock, FixedClock};

@@ -71,6 +71,7 @@ pub async fn readers_at(
                 let config = RunbooksConfig {
                     directory: runbooks.clone(),
                     knowledge_base_id: std::env::var("MIDWATCH_KNOWLEDGE_BASE").ok(),
+                    rerank_model: std::env::var("MIDWATCH_RERANK_MODEL").ok(),
                 };
                 Box::pin(connect_in_process(RunbooksServer::new(ctx.clone(), config))).await
             }

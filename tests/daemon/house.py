@@ -76,6 +76,8 @@ class House:
         self.children = []
         self.daemon = None
         self.kills = 0
+        # Seconds that the clock of this house is off.
+        self.offset = 0
         text = ""
         if scenario:
             self.world(scenario)
@@ -213,7 +215,8 @@ token_file = "remediation.token"
             return error.code, error.read().decode()
 
     def alarm(self, name, state="firing", **more):
-        at = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        at = datetime.datetime.fromtimestamp(time.time() + self.offset, datetime.timezone.utc)
+        at = at.strftime("%Y-%m-%dT%H:%M:%SZ")
         return {"name": name, "state": state, "at": at, **more}
 
     def bring(self, alarm):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The daemon as a team runs it, and what goes wrong around it: killed at moments that nobody chose, its
-disk full for minutes, its queue out of reach for a minute, half a record at the end of its log.
+disk full for minutes, its queue out of reach for a minute, half a record at the end of its log, the clock stepped.
 
 The world, the desk and the remediation server are processes of their own; the world's own log of what
 was changed in it is the oracle. Nothing but the standard library is needed.
@@ -16,6 +16,7 @@ import json
 import os
 import random
 import sqlite3
+import struct
 import subprocess
 import sys
 import tempfile
@@ -255,7 +256,50 @@ def queue_out_of_reach(home):
         house.close()
 
 
-SHORT = [storm_of_kills, store_not_writable, queue_out_of_reach]
+def clock_stepped(home):
+    """The wall clock leaps on by three hours and back by six, with work under way and with none: alarms are taken,
+    each ends once and soon, and the daemon is well at every hour. Nothing waits for a time that has gone or come."""
+    house = House(home)
+    library, step = house.home / "stepped.so", house.home / "step"
+    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O1", "-o", library,
+                    os.path.join(os.path.dirname(os.path.abspath(__file__)), "stepped.c")], check=True)
+
+    def leap(hours):
+        # In place: the daemon has this file mapped.
+        with open(step, "r+b" if step.exists() else "wb") as file:
+            file.write(struct.pack("q", hours * 3600))
+        house.offset = hours * 3600
+
+    try:
+        leap(0)
+        house.start({"LD_PRELOAD": str(library), "STEPPED_CLOCK": str(step)})
+        began = []
+        for number, hours in enumerate([3, -3, 0]):
+            at_work = opened(house, house.alarm(f"before-{number}", region=f"region-{number}"))
+            house.until(lambda: "stage_began" in house.kinds(at_work), "an incident is at work", 60)
+            leap(hours)
+            began += [at_work, opened(house, house.alarm(f"after-{number}", region=f"region-after-{number}"))]
+            for incident in began[-2:]:
+                house.until(lambda: finished(house, incident), f"{incident} ends, {hours} hours off", 120)
+            house.until(lambda: house.call("/ready")[0] == 200, f"it is ready, {hours} hours off", 60)
+            expect(house.call("/live")[0] == 200, f"and lives, {hours} hours off")
+        house.kill()
+        house.start({"LD_PRELOAD": str(library), "STEPPED_CLOCK": str(step)})
+        for incident in began:
+            whole(house, incident)
+        house.until(lambda: set(began) <= {body["incident"] for _, body in list(house.people.told)}, "people hear of each", 60)
+        own = [body for _, body in list(house.people.told) if body["incident"].startswith("midwatch-")]
+        expect(not own, f"nobody is told that Midwatch does not work: {own}")
+        times = [entry["at"] for entry in json.loads(house.midwatch(
+            "incidents", "show", began[0], "--format", "json", "--store", house.store))["entries"]]
+        expect(any(later < earlier or later[:13] != earlier[:13] for earlier, later in zip(times, times[1:])),
+               f"the step was there to be seen: {times}")
+        print(f"{len(began)} incidents through steps of +3, -6 and +3 hours; each ended and told once")
+    finally:
+        house.close()
+
+
+SHORT = [storm_of_kills, store_not_writable, queue_out_of_reach, clock_stepped]
 
 
 def play(check):

@@ -226,8 +226,14 @@ async fn runbooks_come_from_the_directory_or_the_knowledge_base_in_one_shape() {
     let directory = tempfile::tempdir().unwrap();
     let world = world_in(&directory, "").await;
     let query = json!({"query": "ConnectionTimeoutException: connection pool exhausted"});
-    for (knowledge_base_id, source) in [(None, "local"), (Some("KB12345678".to_owned()), "knowledge_base")] {
-        let config = RunbooksConfig { directory: Some(world.runbooks().to_owned()), knowledge_base_id };
+    let (base, model) = (|| Some("KB12345678".to_owned()), || Some("amazon.rerank-v1:0".to_owned()));
+    for (knowledge_base_id, rerank_model, source, spent) in [
+        (None, None, "local", json!({})),
+        (base(), None, "knowledge_base", json!({"retrieval_queries": 1})),
+        (base(), model(), "knowledge_base", json!({"retrieval_queries": 1, "rerank_queries": 1})),
+    ] {
+        let directory = Some(world.runbooks().to_owned());
+        let config = RunbooksConfig { directory, knowledge_base_id, rerank_model };
         let client = connect_in_process(RunbooksServer::new(ctx(&world), config)).await.unwrap();
         let found = call(&client, "search_runbooks", &query).await;
         let hit = &found["hits"][0];
@@ -237,5 +243,6 @@ async fn runbooks_come_from_the_directory_or_the_knowledge_base_in_one_shape() {
             "{found}"
         );
         assert_eq!(hit["contract"]["id"], "pool", "{found}");
+        assert_eq!(found["spent"], spent, "{found}");
     }
 }

@@ -17,6 +17,10 @@ pub struct RunbooksArgs {
     /// Bedrock knowledge base to ask first.
     #[arg(long, value_name = "ID", env = "MIDWATCH_KNOWLEDGE_BASE")]
     knowledge_base: Option<String>,
+    /// Reranking model of Bedrock that puts what the knowledge base finds into order: an id such as
+    /// amazon.rerank-v1:0, or an ARN.
+    #[arg(long, value_name = "MODEL", env = "MIDWATCH_RERANK_MODEL", requires = "knowledge_base")]
+    rerank_model: Option<String>,
     #[command(flatten)]
     serve: ServeArgs,
 }
@@ -32,7 +36,11 @@ impl RunbooksArgs {
                 )
             })?;
         }
-        let config = RunbooksConfig { directory: self.runbooks, knowledge_base_id: self.knowledge_base };
+        let config = RunbooksConfig {
+            directory: self.runbooks,
+            knowledge_base_id: self.knowledge_base,
+            rerank_model: self.rerank_model,
+        };
         self.serve.run(IAM_POLICY, |ctx| Ok(RunbooksServer::new(ctx, config))).await
     }
 }

@@ -1,4 +1,5 @@
-//! Retrieval from a Bedrock knowledge base, with answers in the shape of the local ones.
+//! Retrieval from a Bedrock knowledge base, put into order by a reranking model where there is one, with
+//! answers in the shape of the local ones.
 
 use aws_sdk_bedrockagentruntime::{
     Client,
@@ -8,11 +9,12 @@ use aws_sdk_bedrockagentruntime::{
     },
 };
 use aws_smithy_types::Document;
-use midwatch_mcp::{Aws, AwsResult, ToolError};
+use midwatch_mcp::{Aws, AwsResult, Spent, ToolError};
 
 use crate::{
     chunk::{Chunk, chunks},
     index::Match,
+    rerank::{model_arn, rerank},
     shelf::Shelf,
 };
 
@@ -21,17 +23,80 @@ const LONGEST_QUERY: usize = 1000;
 /// Where Bedrock puts the address of a document.
 const SOURCE: &str = "x-amz-bedrock-kb-source-uri";
 
-/// Asks the knowledge base. The best piece of each document is kept.
-pub(crate) async fn retrieve(
-    aws: &Aws,
+/// A knowledge base, and what orders what it finds.
+#[derive(Debug, Clone)]
+pub(crate) struct KnowledgeBase {
+    pub(crate) id: String,
+    /// Id or ARN of a reranking model.
+    pub(crate) rerank_model: Option<String>,
+}
+
+/// What came of a question.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) matches: Vec<Match>,
+    /// What was asked, also where it failed: that may have been counted.
+    pub(crate) spent: Spent,
+    pub(crate) note: Option<String>,
+}
+
+impl KnowledgeBase {
+    /// Asks the knowledge base, and the model where `may` leaves something for it. The best piece of each document
+    /// is kept. A model that fails leaves the order of the knowledge base.
+    pub(crate) async fn ask(
+        &self,
+        aws: &Aws,
+        query: &str,
+        shelf: &Shelf,
+        limit: usize,
+        may: Option<Spent>,
+    ) -> Result<Found, ToolError> {
+        let base = aws.base().await?;
+        let client = Client::new(&base);
+        let query = query.chars().take(LONGEST_QUERY).collect::<String>();
+        let mut matches = retrieve(&client, &self.id, &query, shelf, limit).await?;
+        let mut spent = Spent { retrieval_queries: 1, ..Spent::default() };
+        let mut note = None;
+        if let (Some(model), true) = (&self.rerank_model, matches.len() > 1) {
+            if may.is_none_or(|may| may.rerank_queries > 0) {
+                spent.rerank_queries = 1;
+                let region = base.region().map_or("us-east-1", AsRef::as_ref);
+                matches = match rerank(&client, &model_arn(model, region), &query, matches).await {
+                    Ok(ordered) => ordered,
+                    Err((as_found, error)) => {
+                        note = Some(format!(
+                            "the reranking model did not answer ({error}): in the knowledge base's order"
+                        ));
+                        as_found
+                    }
+                };
+            } else {
+                note = Some(
+                    "nothing is left to ask the reranking model with: in the knowledge base's order"
+                        .to_owned(),
+                );
+            }
+        }
+        // Best first, so a document's first piece is its best.
+        let mut best: Vec<Match> = Vec::new();
+        for found in matches {
+            if !best.iter().any(|known| known.runbook_id == found.runbook_id) {
+                best.push(found);
+            }
+        }
+        best.truncate(limit);
+        Ok(Found { matches: best, spent, note })
+    }
+}
+
+async fn retrieve(
+    client: &Client,
     id: &str,
     query: &str,
     shelf: &Shelf,
     limit: usize,
 ) -> Result<Vec<Match>, ToolError> {
-    let client = Client::new(&aws.base().await?);
     let wanted = i32::try_from(limit.saturating_mul(4)).unwrap_or(20).clamp(1, 40);
-    let query = query.chars().take(LONGEST_QUERY).collect::<String>();
     let found = client
         .retrieve()
         .knowledge_base_id(id)
@@ -46,15 +111,7 @@ pub(crate) async fn retrieve(
         .send()
         .await
         .aws("bedrock:Retrieve")?;
-    let mut matches: Vec<Match> = Vec::new();
-    for found in found.retrieval_results().iter().filter_map(|result| convert(result, shelf)) {
-        // Best first, so a document's first piece is its best.
-        if !matches.iter().any(|known| known.runbook_id == found.runbook_id) {
-            matches.push(found);
-        }
-    }
-    matches.truncate(limit);
-    Ok(matches)
+    Ok(found.retrieval_results().iter().filter_map(|result| convert(result, shelf)).collect())
 }
 
 fn convert(result: &KnowledgeBaseRetrievalResult, shelf: &Shelf) -> Option<Match> {

@@ -13,6 +13,7 @@ pub mod index;
 mod knowledge_base;
 mod library;
 mod outside;
+mod rerank;
 mod resources;
 mod server;
 pub mod shelf;

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     index::Match,
-    knowledge_base,
+    knowledge_base::{Found, KnowledgeBase},
     library::{Library, Stock},
     outside::{FIELD, WHOLE, contract, outside, visible},
     resources,
@@ -41,6 +41,8 @@ pub struct RunbooksConfig {
     pub directory: Option<PathBuf>,
     /// A Bedrock knowledge base that is asked first. The directory answers when it fails.
     pub knowledge_base_id: Option<String>,
+    /// Id or ARN of a reranking model that puts what the knowledge base finds into order.
+    pub rerank_model: Option<String>,
 }
 
 /// The server. Cheap to clone.
@@ -48,7 +50,7 @@ pub struct RunbooksConfig {
 pub struct RunbooksServer {
     ctx: Ctx,
     library: Arc<Library>,
-    knowledge_base_id: Option<Arc<str>>,
+    knowledge_base: Option<Arc<KnowledgeBase>>,
     tool_router: Arc<ToolRouter<Self>>,
 }
 
@@ -144,7 +146,9 @@ impl RunbooksServer {
         Self {
             ctx,
             library: Arc::new(Library::new(config.directory)),
-            knowledge_base_id: config.knowledge_base_id.map(Arc::from),
+            knowledge_base: config
+                .knowledge_base_id
+                .map(|id| Arc::new(KnowledgeBase { id, rerank_model: config.rerank_model })),
             tool_router: Arc::new(Self::tool_router()),
         }
     }
@@ -183,16 +187,21 @@ impl RunbooksServer {
         notes.extend(service.as_ref().and_then(|service| unknown(&self.ctx, &stock, service)));
         let mut hits = Vec::new();
         let mut spent = Spent::default();
-        let may_ask = Spent::allowed(&context.meta).is_none_or(|allowed| allowed.retrieval_queries > 0);
-        if self.knowledge_base_id.is_some() && !may_ask {
+        let may = Spent::allowed(&context.meta);
+        let may_ask = may.is_none_or(|may| may.retrieval_queries > 0);
+        if self.knowledge_base.is_some() && !may_ask {
             notes.push("nothing is left to ask the knowledge base with; local runbooks instead".to_owned());
         }
-        if let Some(id) = self.knowledge_base_id.as_ref().filter(|_| may_ask) {
-            // One that fails may have been counted.
-            spent.retrieval_queries = 1;
-            match knowledge_base::retrieve(&self.ctx.aws, id, &args.query, &stock.shelf, limit).await {
-                Ok(found) => hits = present(found, &stock, Source::KnowledgeBase, &mut notes),
+        if let Some(knowledge_base) = self.knowledge_base.as_ref().filter(|_| may_ask) {
+            match knowledge_base.ask(&self.ctx.aws, &args.query, &stock.shelf, limit, may).await {
+                Ok(Found { matches, spent: asked, note }) => {
+                    spent = asked;
+                    notes.extend(note);
+                    hits = present(matches, &stock, Source::KnowledgeBase, &mut notes);
+                }
                 Err(error) => {
+                    // One that fails may have been counted.
+                    spent.retrieval_queries = 1;
                     notes
                         .push(format!("the knowledge base did not answer ({error}); local runbooks instead"));
                 }

@@ -23,6 +23,7 @@ async fn client(directory: Option<&Path>, knowledge_base: Option<&str>) -> Clien
     let config = RunbooksConfig {
         directory: directory.map(Path::to_owned),
         knowledge_base_id: knowledge_base.map(str::to_owned),
+        rerank_model: None,
     };
     let ctx = Ctx::new(aws, Arc::new(Catalog::default()), Arc::new(clock));
     connect_in_process(RunbooksServer::new(ctx, config)).await.unwrap()

@@ -10,7 +10,7 @@ mod wire;
 
 use std::{collections::BTreeMap, fmt};
 
-use midwatch_policy::Timestamp;
+use midwatch_policy::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -143,7 +143,26 @@ pub struct Alarm {
     pub severity: Option<Severity>,
 }
 
+/// A change that is said to lie further ahead of our clock than this cannot be.
+const AHEAD: SignedDuration = SignedDuration::from_mins(5);
+/// Nor can one from before there were alarms: 2000-01-01, in seconds.
+const BEFORE_ALARMS: i64 = 946_684_800;
+
 impl Alarm {
+    /// The alarm, as if it had changed now where it says a time that cannot be: changes are ordered by their own
+    /// time, and one from the year 2099 could never be followed by another. Its reason then says so.
+    #[must_use]
+    pub fn at_a_time_that_can_be(self, now: Timestamp) -> Self {
+        let ahead = now.saturating_add(AHEAD).unwrap_or(now);
+        if self.at <= ahead && self.at.as_second() >= BEFORE_ALARMS {
+            return self;
+        }
+        tracing::warn!(alarm = self.name, said = %self.at, "an alarm says a time that cannot be: it is taken as of now");
+        let reason =
+            format!("{} [it said it changed at {}, which cannot be: taken as of now]", self.reason, self.at);
+        Self { at: now, reason: reason.trim_start().to_owned(), ..self }
+    }
+
     /// Dimensions of everything it watches; the first value wins where two metrics disagree.
     pub fn dimensions(&self) -> BTreeMap<String, String> {
         let metrics: &[WatchedMetric] = match &self.watch {

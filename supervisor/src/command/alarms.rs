@@ -37,9 +37,22 @@ pub(super) async fn unseen(store: &Path) -> anyhow::Result<Vec<Row>> {
 /// Everything that came in for an incident.
 pub(super) async fn of_incident(store: &Path, incident: &IncidentId) -> anyhow::Result<Vec<Row>> {
     match inbox(store)? {
-        Some(inbox) => Ok(inbox.of_incident(incident.clone()).await?),
+        Some(inbox) => Ok(inbox.all_of(incident.clone()).await?),
         None => Ok(Vec::new()),
     }
+}
+
+/// Why an incident that was opened has no journal: it waits, or it ended without having been begun.
+pub(super) async fn without_a_journal(store: &Path, wanted: &str) -> anyhow::Result<Option<String>> {
+    let (Some(inbox), Ok(incident)) = (inbox(store)?, IncidentId::parse(wanted)) else { return Ok(None) };
+    let rows = inbox.of_incident(incident).await?;
+    let ended = rows.iter().rev().find_map(|row| match &row.noted {
+        Noted::Finished { why, .. } => {
+            Some(why.clone().unwrap_or_else(|| "its work could not be begun".to_owned()))
+        }
+        _ => None,
+    });
+    Ok((!rows.is_empty()).then(|| ended.unwrap_or_else(|| "it waits for its turn".to_owned())))
 }
 
 /// Writes rows under a title, a line each; nothing where there are none.

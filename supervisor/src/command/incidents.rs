@@ -174,7 +174,7 @@ async fn show(
     keys: (Option<&KeyFile>, &Path),
     format: Format,
 ) -> anyhow::Result<ExitCode> {
-    let id = find(journal, wanted).await?;
+    let id = find((journal, store), wanted).await?;
     let came_in = alarms::of_incident(store, &id).await?;
     let (entries, pieces) = verified(journal, &id).await?;
     let seals = seals::judge(&id, &entries, keys);
@@ -218,7 +218,7 @@ async fn show(
     Ok(ended)
 }
 
-async fn find(journal: &dyn Journal, wanted: &str) -> anyhow::Result<IncidentId> {
+async fn find((journal, store): (&dyn Journal, &Path), wanted: &str) -> anyhow::Result<IncidentId> {
     if wanted.trim().is_empty() {
         bail!("give an incident's id, or the beginning of it; see `midwatch incidents list`");
     }
@@ -228,7 +228,10 @@ async fn find(journal: &dyn Journal, wanted: &str) -> anyhow::Result<IncidentId>
         (Some(one), None) => Ok(one.incident.clone()),
         (Some(one), Some(_)) if one.incident.as_str() == wanted => Ok(one.incident.clone()),
         (Some(_), Some(_)) => bail!("`{wanted}` is the beginning of several incidents: give more of it"),
-        (None, _) => None.with_context(|| format!("no incident `{wanted}`; see `midwatch incidents list`")),
+        (None, _) => match alarms::without_a_journal(store, wanted).await? {
+            Some(why) => bail!("`{wanted}` has no journal of its own: {why}"),
+            None => bail!("no incident `{wanted}`; see `midwatch incidents list`"),
+        },
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     panic::AssertUnwindSafe,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -60,30 +60,33 @@ impl Organ {
 #[derive(Debug, Clone)]
 pub struct Pulse {
     clock: Arc<dyn Clock>,
-    /// Milliseconds since 1970, one for each organ; the smallest number for never.
-    seen: Arc<[AtomicI64; 3]>,
+    /// When each organ was last seen, in milliseconds that the clock had been running: a clock that is set neither
+    /// silences an organ nor revives it. 0 for never.
+    seen: Arc<[AtomicU64; 3]>,
 }
 
 impl Pulse {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, seen: Arc::new([const { AtomicI64::new(i64::MIN) }; 3]) }
+        Self { clock, seen: Arc::new([const { AtomicU64::new(0) }; 3]) }
     }
 
     /// An organ did its work just now.
     pub fn beat(&self, organ: Organ) {
         if let Some(seen) = self.seen.get(organ as usize) {
-            seen.store(self.clock.now().as_millisecond(), Ordering::Relaxed);
+            seen.store(self.now(), Ordering::Relaxed);
         }
     }
 
-    /// Organs that have shown no sign of life lately. A sign that lies in the future was shown
-    /// before the clock went back, and counts as little as an old one.
+    fn now(&self) -> u64 {
+        u64::try_from(self.clock.running().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Organs that have shown no sign of life lately.
     pub fn silent(&self) -> Vec<&'static str> {
-        let now = self.clock.now().as_millisecond();
-        let fresh = i64::try_from(FRESH.as_millis()).unwrap_or(i64::MAX);
+        let now = self.now();
         let is_silent = |organ: &Organ| {
-            let seen = self.seen.get(*organ as usize).map_or(i64::MIN, |seen| seen.load(Ordering::Relaxed));
-            now.saturating_sub(seen).saturating_abs() > fresh
+            let seen = self.seen.get(*organ as usize).map_or(0, |seen| seen.load(Ordering::Relaxed));
+            Duration::from_millis(now.saturating_sub(seen)) > FRESH
         };
         Organ::ALL.into_iter().filter(is_silent).map(Organ::as_str).collect()
     }

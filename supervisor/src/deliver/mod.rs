@@ -62,6 +62,8 @@ use crate::alarm::Alarm;
 
 /// How long a notice may be due before it counts as stuck.
 const STUCK: Duration = Duration::from_mins(2);
+/// How long it may take until somebody has heard of a notice that is to wake them.
+const UNHEARD: Duration = Duration::from_mins(3);
 /// Most notices that are shown at once.
 const SHOWN: u32 = 500;
 
@@ -382,13 +384,14 @@ impl Inner {
 async fn health(outbox: &Outbox, now: Timestamp) -> Result<DeliveryHealth, OutboxError> {
     let failed = outbox.failed().await?;
     let (pending, stuck) = outbox.pending(now.saturating_sub(STUCK).unwrap_or(now)).await?;
-    let ok = failed.is_empty() && stuck == 0;
-    Ok(DeliveryHealth { ok, failed, pending, stuck, problem: None })
+    let unheard = outbox.unheard(now.saturating_sub(UNHEARD).unwrap_or(now)).await?;
+    let ok = failed.is_empty() && stuck == 0 && unheard == 0;
+    Ok(DeliveryHealth { ok, failed, pending, stuck, unheard, problem: None })
 }
 
 fn broken(error: &OutboxError) -> DeliveryHealth {
     let problem = Some(error.to_string());
-    DeliveryHealth { ok: false, failed: Vec::new(), pending: 0, stuck: 0, problem }
+    DeliveryHealth { ok: false, failed: Vec::new(), pending: 0, stuck: 0, unheard: 0, problem }
 }
 
 /// The outbox as others see it, beside the daemon: to look, and to acknowledge.

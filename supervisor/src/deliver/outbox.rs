@@ -59,8 +59,7 @@ impl Outbox {
     pub(super) async fn restart(&self, now: Timestamp) -> Result<(), OutboxError> {
         self.write(move |tx| {
             let old = now.as_millisecond().saturating_sub(KEPT_MS);
-            tx.execute("DELETE FROM deliveries WHERE ended_ms < ?1 AND phase <> 'failed'", [old])?;
-            tx.execute("DELETE FROM acknowledged WHERE at_ms < ?1", [old])?;
+            forget(tx, old)?;
             for mut row in rows::select(tx, "flight IS NOT NULL OR phase = 'sending'", [])? {
                 row.flight = None;
                 rows::step(tx, row, Input::Restarted, now)?;
@@ -68,6 +67,12 @@ impl Outbox {
             Ok(())
         })
         .await
+    }
+
+    /// Takes away what ended long ago.
+    pub(super) async fn prune(&self, now: Timestamp) -> Result<(), OutboxError> {
+        let old = now.as_millisecond().saturating_sub(KEPT_MS);
+        self.write(move |tx| Ok(forget(tx, old)?)).await
     }
 
     /// Keeps a notice, once for each leg. What is known already is left as it is. Returns how many
@@ -268,6 +273,17 @@ impl Outbox {
         self.write(|tx| Ok(rows::views(tx, "phase = 'failed' ORDER BY seq LIMIT 1000", [])?)).await
     }
 
+    /// How many are to wake somebody, were made before `since`, are still tried, and have reached nobody.
+    pub(super) async fn unheard(&self, since: Timestamp) -> Result<u64, OutboxError> {
+        self.write(move |tx| {
+            let condition = "phase IN ('trying', 'sending') AND made_ms < ?1 ORDER BY seq LIMIT 1000";
+            let rows = rows::select(tx, condition, [since.as_millisecond()])?;
+            let unheard = |row: &&Row| row.notice.kind.wants_a_person() && row.delivery.told().is_empty();
+            Ok(u64::try_from(rows.iter().filter(unheard).count()).unwrap_or(u64::MAX))
+        })
+        .await
+    }
+
     /// How many have not ended, and how many of those are due since before `since`.
     pub(super) async fn pending(&self, since: Timestamp) -> Result<(u64, u64), OutboxError> {
         self.write(move |tx| {
@@ -280,6 +296,11 @@ impl Outbox {
         })
         .await
     }
+}
+
+fn forget(tx: &Transaction<'_>, before_ms: i64) -> Result<(), rusqlite::Error> {
+    tx.execute("DELETE FROM deliveries WHERE ended_ms < ?1 AND phase <> 'failed'", [before_ms])?;
+    tx.execute("DELETE FROM acknowledged WHERE at_ms < ?1", [before_ms]).map(drop)
 }
 
 fn put(tx: &Transaction<'_>, notice: &Notice, mut legs: Vec<Leg>, now: Timestamp) -> Result<usize, Failure> {

@@ -26,14 +26,22 @@ const SHORTEST: Duration = Duration::from_millis(200);
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often it is tried whether the outbox can be written.
 const TOUCH: SignedDuration = SignedDuration::from_secs(15);
+/// How often what ended long ago is taken away.
+const PRUNE: SignedDuration = SignedDuration::from_hours(1);
 /// Deadline of an attempt, beyond the channel's own: the last resort.
 const LAST_RESORT: Duration = DEADLINE.saturating_mul(3);
 
+/// When something was done that is done from time to time.
+struct Did {
+    touched: Timestamp,
+    pruned: Timestamp,
+}
+
 /// Pumps until it is told to stop.
 pub(super) async fn run(inner: Arc<Inner>) {
-    let mut touched = Timestamp::UNIX_EPOCH;
+    let mut did = Did { touched: Timestamp::UNIX_EPOCH, pruned: inner.clock.now() };
     while !inner.stop.is_cancelled() {
-        let sleep = match AssertUnwindSafe(turn(&inner, &mut touched)).catch_unwind().await {
+        let sleep = match AssertUnwindSafe(turn(&inner, &mut did)).catch_unwind().await {
             Ok(Ok(sleep)) => {
                 inner.well();
                 inner.pulse.beat(Organ::Outbox);
@@ -57,12 +65,16 @@ pub(super) async fn run(inner: Arc<Inner>) {
 }
 
 /// One turn; says how long to sleep after it.
-async fn turn(inner: &Arc<Inner>, touched: &mut Timestamp) -> Result<Duration, OutboxError> {
+async fn turn(inner: &Arc<Inner>, Did { touched, pruned }: &mut Did) -> Result<Duration, OutboxError> {
     let now = inner.clock.now();
     // A turn may find nothing to write; that there is room for what comes is shown all the same.
     if now.duration_since(*touched).abs() >= TOUCH {
         inner.outbox.touch(now).await?;
         *touched = now;
+    }
+    if now.duration_since(*pruned).abs() >= PRUNE {
+        inner.outbox.prune(now).await?;
+        *pruned = now;
     }
     inner.outbox.pass(inner.clock.now()).await?;
     inner.overdue("Midwatch has not come to one, or is stuck").await?;

@@ -42,6 +42,8 @@ pub struct DeliveryHealth {
     pub pending: u64,
     /// Of those, how many should have been sent some time ago.
     pub stuck: u64,
+    /// Of those, how many are to wake somebody and have reached nobody for minutes.
+    pub unheard: u64,
     /// What is wrong with the outbox itself.
     pub problem: Option<String>,
 }

@@ -25,7 +25,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::{alarm::Alarm, run::Outcome};
 
 use super::{
-    board::{Board, Orders, Ruling},
+    board::{Board, How, Orders, Ruling},
     inbox::{Inbox, InboxError},
     queue::Queue,
     refused::Refused,
@@ -75,6 +75,22 @@ pub enum Effect {
         alarm: Box<Alarm>,
         /// What was decided about it.
         ruling: Ruling,
+    },
+    /// A person has the incident, and one more alarm came in for it: they are told.
+    More {
+        /// The incident.
+        incident: IncidentId,
+        /// The alarm.
+        alarm: Box<Alarm>,
+        /// Why it belongs to it.
+        how: How,
+    },
+    /// An incident that has ended has no alarm any more that fires: whoever was told of it hears that.
+    Over {
+        /// The incident.
+        incident: IncidentId,
+        /// The alarm that went last.
+        alarm: Box<Alarm>,
     },
     /// An incident is part of another one.
     Absorbed {

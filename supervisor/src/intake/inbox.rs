@@ -10,6 +10,7 @@ mod rows;
 mod tests;
 
 use std::{
+    collections::BTreeSet,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{alarm::Alarm, run::Outcome};
 
-use super::board::Ruling;
+use super::board::{Decision, How, Ruling};
 
 const SCHEMA_VERSION: i64 = 2;
 /// What each version adds to the one before.
@@ -183,6 +184,30 @@ pub struct Row {
     pub noted: Noted,
 }
 
+impl Row {
+    /// An alarm of an incident that is part of another one, as one of that.
+    fn as_joined(self, into: &IncidentId, how: How) -> Option<Self> {
+        let Noted::Alarm { alarm, ruling: Ruling { service, decision } } = self.noted else { return None };
+        let (Decision::Opened { .. } | Decision::Joined { .. }) = decision else { return None };
+        let decision = Decision::Joined { incident: into.clone(), how, leads: false, absorbs: Vec::new() };
+        Some(Self { noted: Noted::Alarm { alarm, ruling: Ruling { service, decision } }, ..self })
+    }
+}
+
+/// Incidents that became part of another one by these rows, and why.
+fn absorbed(rows: &[Row]) -> Vec<(IncidentId, How)> {
+    let mut absorbed = Vec::new();
+    for row in rows {
+        if let Noted::Alarm {
+            ruling: Ruling { decision: Decision::Joined { absorbs, how, .. }, .. }, ..
+        } = &row.noted
+        {
+            absorbed.extend(absorbs.iter().map(|other| (other.clone(), *how)));
+        }
+    }
+    absorbed
+}
+
 /// An incident that was opened and has not ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Open {
@@ -264,8 +289,8 @@ impl Inbox {
         self.on_store(move |connection| Ok(rows::touch(connection, now)?)).await
     }
 
-    /// What the board is made of: everything since then, and everything about incidents that have
-    /// not ended, in order.
+    /// What the board is made of: everything since then, everything about incidents that have not ended, and
+    /// what was silenced or needed nothing however long ago, in order.
     pub async fn since(&self, since: Timestamp) -> Result<Vec<Row>, InboxError> {
         self.on_store(move |connection| rows::since(connection, since)).await
     }
@@ -278,6 +303,23 @@ impl Inbox {
     /// What came in for an incident, in order.
     pub async fn of_incident(&self, incident: IncidentId) -> Result<Vec<Row>, InboxError> {
         self.on_store(move |connection| rows::of_incident(connection, &incident)).await
+    }
+
+    /// What came in for an incident, and for those that turned out to be part of it: these as if they had joined it.
+    pub async fn all_of(&self, incident: IncidentId) -> Result<Vec<Row>, InboxError> {
+        let mut rows = self.of_incident(incident.clone()).await?;
+        let mut parts = absorbed(&rows);
+        let mut known = BTreeSet::from([incident.clone()]);
+        while let Some((part, how)) = parts.pop() {
+            if !known.insert(part.clone()) {
+                continue;
+            }
+            let came = self.of_incident(part).await?;
+            parts.extend(absorbed(&came));
+            rows.extend(came.into_iter().filter_map(|row| row.as_joined(&incident, how)));
+        }
+        rows.sort_by_key(|row| row.at);
+        Ok(rows)
     }
 
     /// The newest rows of some kinds (see `Decision::kind`, and `finished`), newest first.
@@ -306,9 +348,10 @@ impl Inbox {
         self.on_store(move |connection| Ok(rows::ended_among(connection, incidents)?)).await
     }
 
-    /// Takes away what is older and not about an incident that has not ended; returns how many rows.
-    pub async fn forget(&self, before: Timestamp) -> Result<usize, InboxError> {
-        self.on_store(move |connection| rows::forget(connection, before)).await
+    /// Takes away what is older, not about an incident that has not ended, and not silenced still; returns how many
+    /// rows.
+    pub async fn forget(&self, before: Timestamp, now: Timestamp) -> Result<usize, InboxError> {
+        self.on_store(move |connection| rows::forget(connection, before, now)).await
     }
 
     async fn on_store<T: Send + 'static>(

@@ -19,7 +19,9 @@ pub mod sources;
 
 use std::fmt::Write as _;
 
-use midwatch_policy::{Catalog, IdError, IncidentId, Service, ServiceName, SignedDuration, Timestamp};
+use midwatch_policy::{
+    Catalog, IdError, IncidentId, Service, ServiceName, SignedDuration, Timestamp, Whence,
+};
 
 use crate::alarm::{Alarm, AlarmState};
 
@@ -63,19 +65,15 @@ pub fn incident_id(alarm: &Alarm, salt: u32) -> Result<IncidentId, IdError> {
 /// The service an alarm is about; of a composite alarm, the one its children are about.
 pub fn service_of<'a>(alarm: &Alarm, catalog: &'a Catalog) -> Option<&'a Service> {
     let none = std::collections::BTreeMap::new();
-    let here = |service: &&Service| match (&service.account, &alarm.account) {
-        // The same names in another account are other things, such as the rehearsal's.
-        (Some(declared), Some(account)) => declared == account,
-        _ => true,
-    };
+    let from = Whence { account: alarm.account.as_deref(), region: alarm.region.as_deref() };
     let dimensions = alarm.dimensions();
-    let named = || dimensions.get("service").and_then(|name| ServiceName::parse(name.as_str()).ok());
-    named()
+    let named = dimensions.get("service").and_then(|name| ServiceName::parse(name.as_str()).ok());
+    named
         .and_then(|name| catalog.get(&name))
-        .filter(here)
-        .or_else(|| catalog.service_of_alarm(&alarm.name, &dimensions).filter(here))
+        .filter(|service| from.may_be_of(service))
+        .or_else(|| catalog.service_of_alarm_from(&alarm.name, &dimensions, from))
         .or_else(|| {
-            alarm.children().iter().find_map(|child| catalog.service_of_alarm(child, &none)).filter(here)
+            alarm.children().iter().find_map(|child| catalog.service_of_alarm_from(child, &none, from))
         })
 }
 
@@ -118,6 +116,53 @@ mod tests {
     fn fixture(name: &str) -> Alarm {
         let path = format!("{}/tests/fixtures/alarms/{name}.json", env!("CARGO_MANIFEST_DIR"));
         alarm::parse(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_same_names_in_another_account_or_region_are_another_service() {
+        let service = |name: &str, more: &str| {
+            format!(
+                "[[service]]\nname='{name}'\ntier=1\nenvironment='production'\nalarms=['pay-*']\n{more}\n"
+            )
+        };
+        let (staging, production) = ("account='111111111111'", "account='222222222222'");
+        let catalog = Catalog::parse(
+            &[
+                service("a-anywhere", ""),
+                service("b-staging", staging),
+                service("c-euw1", &format!("{production}\nregion='eu-west-1'")),
+                service("d-use1", &format!("{production}\nregion='us-east-1'")),
+            ]
+            .concat(),
+        )
+        .unwrap();
+        let of = |account: Option<&str>, region: Option<&str>| {
+            let alarm = Alarm {
+                name: "pay-5xx".to_owned(),
+                account: account.map(str::to_owned),
+                region: region.map(str::to_owned),
+                ..fixture("sns-metric")
+            };
+            service_of(&alarm, &catalog).unwrap().name.to_string()
+        };
+        assert_eq!(of(Some("222222222222"), Some("us-east-1")), "d-use1");
+        assert_eq!(of(Some("222222222222"), Some("eu-west-1")), "c-euw1");
+        assert_eq!(of(Some("111111111111"), Some("eu-west-1")), "b-staging");
+        assert_eq!(of(Some("333333333333"), Some("eu-west-1")), "a-anywhere");
+        assert_eq!(of(None, None), "a-anywhere");
+    }
+
+    #[test]
+    fn a_time_that_cannot_be_is_taken_as_now_and_said() {
+        let now: Timestamp = "2026-11-21T02:00:00Z".parse().unwrap();
+        for said in ["2099-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "2026-11-21T02:05:01Z"] {
+            let alarm = Alarm { at: said.parse().unwrap(), ..fixture("sns-metric") };
+            let taken = alarm.at_a_time_that_can_be(now);
+            assert_eq!(taken.at, now);
+            assert!(taken.reason.contains(said), "{}", taken.reason);
+        }
+        let alarm = Alarm { at: "2026-11-21T02:05:00Z".parse().unwrap(), ..fixture("sns-metric") };
+        assert_eq!(alarm.clone().at_a_time_that_can_be(now), alarm);
     }
 
     #[test]

@@ -17,6 +17,8 @@ use crate::alarm::{Alarm, Severity};
 
 /// So long a wait makes as urgent as the next tier.
 const AGING: SignedDuration = SignedDuration::from_mins(5);
+/// What a tier counts.
+const TIER: i64 = 4;
 /// The tier of a service that the catalog does not know: nothing says that it does not matter.
 const UNKNOWN_TIER: i64 = 1;
 /// Most that may be parked: each still holds a task and its evidence. Beyond that they hold places.
@@ -37,7 +39,8 @@ pub struct Waiting {
     pub urgency: i64,
     /// Since when it waits.
     pub since: Timestamp,
-    /// Whether it was at work before, and is gone on with: that goes before everything else.
+    /// Whether it was accepted before a restart, or its work broke off: that goes before all of its tier, and
+    /// takes no room from what comes in.
     pub interrupted: bool,
 }
 
@@ -58,12 +61,13 @@ impl Waiting {
             Some(Severity::Info) => 3,
         };
         let service = service.map(|service| service.name.clone());
-        Self { incident, alarm, salt, service, urgency: tier * 4 + severity, since, interrupted: false }
+        Self { incident, alarm, salt, service, urgency: tier * TIER + severity, since, interrupted: false }
     }
 
-    fn rank(&self, now: Timestamp) -> (bool, i64) {
+    fn rank(&self, now: Timestamp) -> (i64, bool) {
         let waited = now.duration_since(self.since).as_secs().max(0);
-        (!self.interrupted, self.urgency - 4 * (waited / AGING.as_secs()))
+        let urgency = self.urgency - TIER * (waited / AGING.as_secs());
+        (if self.interrupted { urgency - TIER } else { urgency }, !self.interrupted)
     }
 }
 
@@ -99,7 +103,7 @@ impl Queue {
 
     /// How many more may be brought.
     pub fn room(&self) -> usize {
-        self.most.saturating_sub(self.waiting.len())
+        self.most.saturating_sub(self.waiting.iter().filter(|waiting| !waiting.interrupted).count())
     }
 
     /// How many wait.
@@ -258,19 +262,30 @@ mod tests {
         queue.done(&id(2));
         assert_eq!(queue.next(at(10)).unwrap().incident, id(3));
         assert!(!queue.park(&id(9)), "nobody knows it");
-        queue.push(waiting(4, "vital", 0, 5));
+        queue.push(waiting(4, "other", 3, 5));
         queue.put_back();
         assert_eq!((queue.working(), queue.waiting()), (0, 2));
-        assert_eq!(queue.next(at(10)).unwrap().incident, id(3), "what broke off goes first");
+        assert_eq!(queue.next(at(10)).unwrap().incident, id(3), "what broke off goes before its tier");
     }
 
     #[test]
-    fn what_was_interrupted_goes_first() {
-        let mut queue = Queue::new(1, 2);
-        queue.push(waiting(1, "vital", 0, 0));
+    fn what_was_interrupted_goes_first_in_its_tier_and_takes_no_room() {
+        let mut queue = Queue::new(2, 2);
+        queue.push(waiting(1, "vital", 1, 0));
+        queue.push(waiting(3, "small", 12, 0));
+        assert_eq!(queue.room(), 0);
         queue.push(Waiting { interrupted: true, ..waiting(2, "small", 12, 0) });
-        assert_eq!(queue.next(at(0)).unwrap().incident.as_str(), "inc-2");
-        assert!(queue.withdraw(&IncidentId::parse("inc-1").unwrap()).is_some());
-        assert!(queue.withdraw(&IncidentId::parse("inc-1").unwrap()).is_none());
+        assert_eq!(order(&mut queue, at(0)), ["inc-1", "inc-2"]);
+        assert_eq!((queue.waiting(), queue.room()), (1, 1));
+        let mut queue = Queue::new(1, 1);
+        for n in 0..500 {
+            queue.push(Waiting { interrupted: true, ..waiting(n, "small", 5, 0) });
+        }
+        assert_eq!(queue.room(), 1, "a restart with many does not shut the door");
+        queue.push(waiting(1_000, "vital", 0, 0));
+        assert_eq!(queue.next(at(0)).unwrap().incident.as_str(), "inc-1000");
+        queue.push(waiting(2_000, "vital", 0, 0));
+        assert!(queue.withdraw(&IncidentId::parse("inc-2000").unwrap()).is_some());
+        assert!(queue.withdraw(&IncidentId::parse("inc-2000").unwrap()).is_none());
     }
 }

@@ -28,10 +28,10 @@ const SCANNED: [u64; 2] = [4_000_000_000, 20_000_000_000];
 const LEAST_SCANNED: u64 = 10_000_000;
 
 /// What calls cost that cost something, beside tokens.
-const DEAR: &[(&str, &str, Charge)] = &[
-    ("logs", "error_patterns", Charge::LogsInsights),
-    ("logs", "log_query", Charge::LogsInsights),
-    ("runbooks", "search_runbooks", Charge::Retrieval),
+const DEAR: &[(&str, &str, &[Charge])] = &[
+    ("logs", "error_patterns", &[Charge::LogsInsights]),
+    ("logs", "log_query", &[Charge::LogsInsights]),
+    ("runbooks", "search_runbooks", &[Charge::Retrieval, Charge::Rerank]),
 ];
 
 /// Tools, paid from an incident's purse.
@@ -80,50 +80,59 @@ impl Paid {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner).insert(said);
     }
 
-    /// One call with at most so much of what it costs; also what it cost, where that is known, and
+    /// One call with at most so much of each of what it costs; also what it cost, where that is known, and
     /// how much it was allowed.
     async fn pay(
         &self,
         call: &ToolCall,
         limits: &CallLimits,
-        what: Charge,
-        most: u64,
-    ) -> (Result<Value, ToolFailure>, Option<u64>, u64) {
-        let (held, units) = self.set_aside(what, most).await;
-        let (answer, spent) = self.toolbox.read(call, limits, Some(allowance(what, units))).await;
-        let spent = spent.map(|spent| amount(what, spent));
-        match held {
-            Some(held) => {
-                held.settle_units(spent);
-            }
-            None if spent.is_some_and(|spent| spent > 0) => {
-                tracing::error!(
-                    server = call.server,
-                    tool = call.tool,
-                    "a call that was allowed nothing cost something"
-                );
-            }
-            None => {}
+        wanted: &[(Charge, u64)],
+    ) -> (Result<Value, ToolFailure>, Option<Spent>, Spent) {
+        let mut allowed = Spent::default();
+        let mut held = Vec::new();
+        for &(what, most) in wanted {
+            let (one, units) = self.set_aside(what, most).await;
+            *units_of(what, &mut allowed) = units;
+            held.push((what, one));
         }
-        (answer, spent, units)
+        let (answer, spent) = self.toolbox.read(call, limits, Some(allowed)).await;
+        for (what, held) in held {
+            let spent = spent.map(|mut spent| *units_of(what, &mut spent));
+            match held {
+                Some(held) => {
+                    held.settle_units(spent);
+                }
+                None if spent.is_some_and(|spent| spent > 0) => {
+                    tracing::error!(
+                        server = call.server,
+                        tool = call.tool,
+                        what = what.as_str(),
+                        "a call that was allowed nothing cost something"
+                    );
+                }
+                None => {}
+            }
+        }
+        (answer, spent, allowed)
     }
 
     /// One call that scans logs, with few bytes and then with many. Where not even those are left and
     /// what is left is too little, what is free is read instead.
     async fn scan(&self, call: &ToolCall, limits: &CallLimits) -> Result<Value, ToolFailure> {
         let too_little = |answer: &Result<Value, ToolFailure>, spent| {
-            spent == Some(0) && answer.as_ref().is_err_and(|failure| failure.kind == FailureKind::Refused)
+            spent == Some(Spent::default())
+                && answer.as_ref().is_err_and(|failure| failure.kind == FailureKind::Refused)
         };
         let [few, many] = SCANNED;
-        let (answer, spent, _) = self.pay(call, limits, Charge::LogsInsights, few).await;
+        let (answer, spent, _) = self.pay(call, limits, &[(Charge::LogsInsights, few)]).await;
         if !too_little(&answer, spent) {
             return answer;
         }
-        let (answer, spent, allowed) = self.pay(call, limits, Charge::LogsInsights, many).await;
-        if !too_little(&answer, spent) || allowed == 0 || allowed == many {
+        let (answer, spent, allowed) = self.pay(call, limits, &[(Charge::LogsInsights, many)]).await;
+        if !too_little(&answer, spent) || [0, many].contains(&allowed.bytes_scanned) {
             return answer;
         }
-        let free = self.pay(call, limits, Charge::LogsInsights, 0).await.0;
+        let free = self.pay(call, limits, &[(Charge::LogsInsights, 0)]).await.0;
         // A refusal that names a narrower call says more than one that has nothing to spend.
         free.or(answer)
     }
@@ -153,19 +162,11 @@ impl Paid {
     }
 }
 
-fn allowance(what: Charge, units: u64) -> Spent {
+const fn units_of(what: Charge, spent: &mut Spent) -> &mut u64 {
     match what {
-        Charge::LogsInsights => Spent { bytes_scanned: units, ..Spent::default() },
-        Charge::Retrieval => Spent { retrieval_queries: units, ..Spent::default() },
-        Charge::Rerank => Spent { rerank_queries: units, ..Spent::default() },
-    }
-}
-
-const fn amount(what: Charge, spent: Spent) -> u64 {
-    match what {
-        Charge::LogsInsights => spent.bytes_scanned,
-        Charge::Retrieval => spent.retrieval_queries,
-        Charge::Rerank => spent.rerank_queries,
+        Charge::LogsInsights => &mut spent.bytes_scanned,
+        Charge::Retrieval => &mut spent.retrieval_queries,
+        Charge::Rerank => &mut spent.rerank_queries,
     }
 }
 
@@ -181,15 +182,18 @@ impl Tools for Paid {
     ) -> BoxFuture<'a, Result<Value, ToolFailure>> {
         Box::pin(async move {
             let is_this =
-                |(server, tool, _): &&(&str, &str, Charge)| *server == call.server && *tool == call.tool;
+                |(server, tool, _): &&(&str, &str, &[Charge])| *server == call.server && *tool == call.tool;
             match DEAR.iter().find(is_this) {
                 None => {
                     let answer = self.toolbox.read(call, limits, None).await.0;
                     self.note(call, &answer);
                     answer
                 }
-                Some((.., Charge::LogsInsights)) => self.scan(call, limits).await,
-                Some((.., what)) => self.pay(call, limits, *what, 1).await.0,
+                Some((.., [Charge::LogsInsights])) => self.scan(call, limits).await,
+                Some((.., charges)) => {
+                    let one_each: Vec<_> = charges.iter().map(|what| (*what, 1)).collect();
+                    self.pay(call, limits, &one_each).await.0
+                }
             }
         })
     }
@@ -231,7 +235,12 @@ mod tests {
             self.allowed.lock().unwrap().push(allowed);
             let most = allowed.map_or(u64::MAX, |allowed| allowed.bytes_scanned + allowed.retrieval_queries);
             let spent = match request.name.as_ref() {
-                "search_runbooks" => Spent { retrieval_queries: self.needs.min(most), ..Spent::default() },
+                "search_runbooks" => Spent {
+                    retrieval_queries: self.needs.min(most),
+                    rerank_queries: (self.needs / 2)
+                        .min(allowed.map_or(u64::MAX, |allowed| allowed.rerank_queries)),
+                    ..Spent::default()
+                },
                 _ => Spent { bytes_scanned: self.needs, ..Spent::default() },
             };
             // Patterns are read for nothing where nothing is allowed; a query is not.
@@ -311,6 +320,13 @@ mod tests {
     async fn knowledge_bases_are_paid_by_the_query_and_other_tools_not_at_all() {
         let seen = ask("runbooks", "search_runbooks", (1, true), 500_000).await;
         assert_eq!((seen.total.cost_micro_usd, seen.allowed[0].unwrap().retrieval_queries), (100, 1));
+        let seen = ask("runbooks", "search_runbooks", (2, true), 500_000).await;
+        assert_eq!(seen.total.cost_micro_usd, 2_100, "with one query of a reranking model");
+        let seen = ask("runbooks", "search_runbooks", (1, false), 500_000).await;
+        assert_eq!((seen.total.cost_micro_usd, seen.total.assumed_micro_usd), (2_100, 2_100));
+        // The knowledge base can still be paid, the model that orders what it finds cannot.
+        let seen = ask("runbooks", "search_runbooks", (2, true), 2_099).await;
+        assert_eq!((seen.total.cost_micro_usd, seen.allowed[0].unwrap().rerank_queries), (100, 0));
         let seen = ask("runbooks", "search_runbooks", (0, true), 500_000).await;
         assert_eq!(seen.total.cost_micro_usd, 0, "runbooks of this machine");
         let seen = ask("runbooks", "search_runbooks", (1, true), 99).await;

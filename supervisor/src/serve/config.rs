@@ -134,6 +134,27 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Settings that are not as they were and that only a start can change, as they are written. Where it listens
+    /// is not among them: a flag may have said that.
+    pub fn needs_a_restart(&self, began: &Self) -> Vec<&'static str> {
+        [
+            ("`http.behind_tls`", self.behind_tls != began.behind_tls),
+            ("`private_network`", self.network != began.network),
+            ("`http.hosts`", self.hosts != began.hosts),
+            ("`[[caller]]`", self.callers != began.callers),
+            ("`[sns]`", self.topics != began.topics),
+            ("`[[sqs]]`", self.queues != began.queues),
+            ("`work.at_once`", self.at_once != began.at_once),
+            ("`work.waiting`", self.waiting != began.waiting),
+            ("`keep_days`", self.keep_days != began.keep_days),
+            ("`work.grace`", self.grace != began.grace),
+            ("`[notify]` came or went, or", self.notify.is_some() != began.notify.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(name, changed)| changed.then_some(name))
+        .collect()
+    }
+
     /// Reads a file; paths in it are relative to where it lies.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)

@@ -120,7 +120,7 @@ impl Crew {
         while AssertUnwindSafe(Box::pin(self.one(&waiting))).catch_unwind().await.is_err() {
             tracing::error!(incident = %waiting.incident, "a defect in Midwatch: the end of an incident broke off");
             let why = "a defect in Midwatch: the end of an incident broke off; see the log".to_owned();
-            self.health.broke("incidents", why, self.clock.now());
+            self.health.broke("incidents", why, self.clock.running());
             self.clock.sleep(AGAIN).await;
         }
     }
@@ -229,7 +229,7 @@ impl Crew {
         incident: &IncidentId,
         site: &crate::site::Site,
     ) -> Result<Vec<Event>, String> {
-        let rows = self.inbox.of_incident(incident.clone()).await.map_err(|error| error.to_string())?;
+        let rows = self.inbox.all_of(incident.clone()).await.map_err(|error| error.to_string())?;
         let entries = site.journal.read(incident).await.map_err(|error| error.to_string())?;
         Ok(late::missing(&rows, &entries))
     }

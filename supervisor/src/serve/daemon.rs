@@ -137,7 +137,7 @@ pub async fn run(start: Start, listening: impl FnOnce(SocketAddr)) -> Result<(),
     // Alarms are let in until `closed`; what is at work may then take its time.
     let closed = CancellationToken::new();
     let (reload, mut reloads) = mpsc::channel::<Reload>(4);
-    let health = Arc::new(Health::new(clock.now()));
+    let health = Arc::new(Health::new(clock.running()));
     let upkeep = Upkeep { health: Arc::clone(&health), clock: Arc::clone(&clock) };
     let overhttps = OverHttps::new().map_err(|error| setup("the HTTPS client", error))?;
     let desk = Desk {
@@ -273,8 +273,12 @@ async fn resume(inbox: &Inbox, door: &Door, sites: &Sites, people: &People) -> R
 async fn reloaded(sites: &Sites, door: &Door, people: &People, began: &Config) -> Result<(), String> {
     let (config, fresh) = sites.reload(began).await.map_err(|error| error.to_string())?;
     let calendar = calendar(&config).map_err(|error| error.to_string())?;
-    if config.notify.is_some() != began.notify.is_some() {
-        return Err("`[notify]` came or went: that needs a restart".to_owned());
+    let changed = config.needs_a_restart(began);
+    if !changed.is_empty() {
+        return Err(format!(
+            "{} changed: that needs a restart, and nothing was reloaded",
+            changed.join(", ")
+        ));
     }
     door.order(orders(&config, fresh.site())).await.map_err(|error| error.to_string())?;
     if let Some(notify) = config.notify {

@@ -4,33 +4,32 @@ use std::{
     collections::BTreeMap,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use midwatch_policy::{SignedDuration, Timestamp};
-
 /// How long a part that was started anew stays red.
-const SHAKEN: SignedDuration = SignedDuration::from_mins(5);
+const SHAKEN: Duration = Duration::from_mins(5);
 /// How long nothing may be looked at before the process counts as stuck.
 const STUCK: Duration = Duration::from_mins(3);
 
-/// Whether it does its work.
+/// Whether it does its work. Times are how long the clock [has been running](midwatch_policy::Clock::running): a clock
+/// that is set does not make it stuck, nor well.
 #[derive(Debug)]
 pub(super) struct Health {
     /// Everything is started, and nothing told to stop.
     up: AtomicBool,
     /// What is wrong, by the part that is, and until when that is said.
-    troubles: Mutex<BTreeMap<&'static str, (String, Option<Timestamp>)>>,
-    /// When its parts were last looked at, in milliseconds since 1970.
-    looked: AtomicI64,
+    troubles: Mutex<BTreeMap<&'static str, (String, Option<Duration>)>>,
+    /// When its parts were last looked at, in milliseconds.
+    looked: AtomicU64,
 }
 
 impl Health {
     /// Starting.
-    pub(super) fn new(now: Timestamp) -> Self {
-        let looked = AtomicI64::new(now.as_millisecond());
+    pub(super) fn new(now: Duration) -> Self {
+        let looked = AtomicU64::new(millis(now));
         Self { up: AtomicBool::new(false), troubles: Mutex::default(), looked }
     }
 
@@ -53,40 +52,43 @@ impl Health {
     }
 
     /// A part broke off, and is started anew.
-    pub(super) fn broke(&self, part: &'static str, why: String, now: Timestamp) {
-        let until = now.saturating_add(SHAKEN).unwrap_or(now);
+    pub(super) fn broke(&self, part: &'static str, why: String, now: Duration) {
+        let until = now.saturating_add(SHAKEN);
         self.lock().insert(part, (why, Some(until)));
     }
 
     /// What is wrong now.
-    pub(super) fn troubles(&self, now: Timestamp) -> Vec<String> {
+    pub(super) fn troubles(&self, now: Duration) -> Vec<String> {
         let mut troubles = self.lock();
         troubles.retain(|_, (_, until)| until.is_none_or(|until| now < until));
         troubles.iter().map(|(part, (why, _))| format!("{part}: {why}")).collect()
     }
 
     /// Everything was looked at.
-    pub(super) fn looked(&self, now: Timestamp) {
-        self.looked.store(now.as_millisecond(), Ordering::Relaxed);
+    pub(super) fn looked(&self, now: Duration) {
+        self.looked.store(millis(now), Ordering::Relaxed);
     }
 
-    /// Whether somebody still looks. A look that lies in the future was before the clock went back.
-    pub(super) fn is_alive(&self, now: Timestamp) -> bool {
-        let ago = now.as_millisecond().saturating_sub(self.looked.load(Ordering::Relaxed)).saturating_abs();
-        u128::from(ago.unsigned_abs()) < STUCK.as_millis()
+    /// Whether somebody still looks.
+    pub(super) fn is_alive(&self, now: Duration) -> bool {
+        now.saturating_sub(Duration::from_millis(self.looked.load(Ordering::Relaxed))) < STUCK
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, (String, Option<Timestamp>)>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, (String, Option<Duration>)>> {
         self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(1_795_000_000 + second).unwrap()
+    fn at(second: u64) -> Duration {
+        Duration::from_secs(3_600 + second)
     }
 
     #[test]
@@ -105,6 +107,6 @@ mod tests {
         let health = Health::new(at(0));
         assert!(health.is_alive(at(179)) && !health.is_alive(at(180)));
         health.looked(at(180));
-        assert!(health.is_alive(at(180)) && !health.is_alive(at(-100)));
+        assert!(health.is_alive(at(359)) && !health.is_alive(at(360)));
     }
 }

@@ -61,7 +61,7 @@ pub(super) struct Desk {
 impl Desk {
     /// Whether it is ready, and if not, why not.
     pub(super) async fn troubles(&self) -> Vec<String> {
-        let mut troubles = self.health.troubles(self.clock.now());
+        let mut troubles = self.health.troubles(self.clock.running());
         if !self.health.is_up() {
             troubles.push("it is starting or being stopped".to_owned());
         }

@@ -1,12 +1,15 @@
 //! When people are told that Midwatch itself does not work: of each part once in an outage, after a
 //! while, and again when it is over. What could not be said is said again. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use midwatch_policy::{IncidentId, SignedDuration, Timestamp};
+use midwatch_policy::{IncidentId, Timestamp};
 
 /// How long something may be wrong before anybody is woken for it.
-const PATIENCE: SignedDuration = SignedDuration::from_mins(2);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What people are told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,9 +32,11 @@ pub(super) enum Say {
 /// What is wrong, as people know it.
 #[derive(Debug, Default)]
 pub(super) struct Outage {
-    since: Option<Timestamp>,
+    /// When it began, by the time of day and by how long the clock had been running: patience is measured by the
+    /// latter, so that a clock that is set neither shortens nor lengthens it.
+    since: Option<(Timestamp, Duration)>,
     /// Parts that do not work, and since when.
-    parts: BTreeMap<String, Timestamp>,
+    parts: BTreeMap<String, Duration>,
     told: Option<Told>,
 }
 
@@ -45,20 +50,21 @@ struct Told {
 impl Outage {
     /// What is to be said, now that this is wrong: `part: why` each. The same until it
     /// [was said](Self::said).
-    pub(super) fn step(&mut self, troubles: &[String], now: Timestamp) -> Option<Say> {
+    pub(super) fn step(&mut self, troubles: &[String], now: (Timestamp, Duration)) -> Option<Say> {
+        let (_, running) = now;
         let parts: BTreeSet<String> = troubles.iter().map(|trouble| part(trouble)).collect();
         self.parts.retain(|part, _| parts.contains(part));
         for part in &parts {
-            self.parts.entry(part.clone()).or_insert(now);
+            self.parts.entry(part.clone()).or_insert(running);
         }
         if troubles.is_empty() {
             self.since = None;
             return self.told.as_ref().map(|told| Say::Mended(told.outage.clone()));
         }
-        let since = *self.since.get_or_insert(now);
-        let lasts = |since: Timestamp| now.duration_since(since) >= PATIENCE;
+        let (began, since) = *self.since.get_or_insert(now);
+        let lasts = |since: Duration| running.saturating_sub(since) >= PATIENCE;
         let (outage, nth) = if let Some(told) = &self.told {
-            let is_news = |(part, since): (&String, &Timestamp)| lasts(*since) && !told.parts.contains(part);
+            let is_news = |(part, since): (&String, &Duration)| lasts(*since) && !told.parts.contains(part);
             if !self.parts.iter().any(is_news) {
                 return None;
             }
@@ -67,7 +73,7 @@ impl Outage {
             if !lasts(since) {
                 return None;
             }
-            let name = format!("midwatch-{}", since.strftime("%Y%m%d-%H%M%S"));
+            let name = format!("midwatch-{}", began.strftime("%Y%m%d-%H%M%S"));
             (IncidentId::parse(name).ok()?, 0)
         };
         Some(Say::Broken { outage, why: troubles.join("; "), nth, parts })
@@ -92,10 +98,13 @@ fn part(trouble: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use midwatch_policy::SignedDuration;
+
     use super::*;
 
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(1_795_000_000 + second).unwrap()
+    fn at(second: u32) -> (Timestamp, Duration) {
+        let now = Timestamp::from_second(1_795_000_000 + i64::from(second)).unwrap();
+        (now, Duration::from_secs(second.into()))
     }
 
     #[test]
@@ -115,6 +124,19 @@ mod tests {
         assert_eq!(outage.step(&[], at(660)).as_ref(), Some(&mended));
         outage.said(mended);
         assert_eq!(outage.step(&[], at(661)), None);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_does_not_make_an_outage_longer_or_shorter() {
+        let full = ["the inbox: full".to_owned()];
+        for set in [-6 * 3600, 3 * 3600] {
+            let mut outage = Outage::default();
+            outage.step(&full, at(0));
+            let is_set =
+                |second| (at(second).0.saturating_add(SignedDuration::from_secs(set)).unwrap(), at(second).1);
+            assert_eq!(outage.step(&full, is_set(60)), None);
+            assert!(outage.step(&full, is_set(120)).is_some());
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::{
     alarm::Alarm,
     deliver::{About, Accepted, Deliver, DeliverError, Notice, NotifyConfig, Organ},
     event::{Event, Noted, View},
-    intake::{inbox::Inbox, service_of},
+    intake::{board::How, inbox::Inbox, service_of},
     record::millis_between,
     run::Run,
     terminal::text::took,
@@ -46,6 +46,7 @@ pub(super) struct People {
 #[derive(Debug)]
 enum Heard {
     Event(Box<(About, Event, Timestamp, u32)>),
+    Notice(Box<Notice>),
     /// Everything before it has been told.
     Told(oneshot::Sender<()>),
 }
@@ -97,6 +98,17 @@ impl People {
                                 lost.fetch_add(1, Ordering::Relaxed);
                             }
                         }
+                        Heard::Notice(notice) => {
+                            if AssertUnwindSafe(deliver.notify(*notice))
+                                .catch_unwind()
+                                .await
+                                .map(|done| told(done.map(drop)))
+                                .is_err()
+                            {
+                                tracing::error!("a defect in Midwatch: telling people broke off");
+                                lost.fetch_add(1, Ordering::Relaxed);
+                            }
+                        }
                         Heard::Told(done) => {
                             let _ = done.send(());
                         }
@@ -120,6 +132,22 @@ impl People {
     /// What shows an incident as it happens.
     pub(super) fn herald(&self, incident: &IncidentId, alarm: &Alarm, catalog: &Catalog) -> Box<dyn View> {
         Box::new(Herald { about: about(incident, alarm, catalog), nth: 0, sender: self.sender.clone() })
+    }
+
+    /// One more alarm came in for an incident that a person has.
+    pub(super) fn more(&self, incident: &IncidentId, alarm: &Alarm, how: How, catalog: &Catalog) {
+        self.say_soon(Notice::more(about(incident, alarm, catalog), alarm, how, self.clock.now()));
+    }
+
+    /// No alarm of an incident that has ended fires any more.
+    pub(super) fn over(&self, incident: &IncidentId, alarm: &Alarm, catalog: &Catalog) {
+        let why = "no alarm of it fires any more; whether somebody mended it, Midwatch does not know";
+        self.say_soon(Notice::all_clear(about(incident, alarm, catalog), why, self.clock.now()));
+    }
+
+    fn say_soon(&self, notice: Notice) {
+        // Without anybody to tell, nobody listens.
+        let _ = self.sender.send(Heard::Notice(Box::new(notice)));
     }
 
     /// Begins to wait for an outcome. Tried until it is durable; the caller does not wait for that.
@@ -262,6 +290,12 @@ impl People {
         if !health.failed.is_empty() {
             troubles
                 .push(format!("{} notices reached nobody: see `midwatch notify list`", health.failed.len()));
+        }
+        if health.unheard > 0 {
+            troubles.push(format!(
+                "{} notices that are to wake somebody have reached nobody for minutes: see `midwatch notify list`",
+                health.unheard
+            ));
         }
         if health.stuck > 0 {
             troubles.push(format!("{} notices should have left some time ago", health.stuck));

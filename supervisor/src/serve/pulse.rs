@@ -90,11 +90,12 @@ impl Pulse {
         let room = if full { Err("no more incidents may wait".to_owned()) } else { Ok(()) };
         self.health.seen("incidents that wait", room);
         let now = self.clock.now();
-        self.health.looked(now);
+        let running = self.clock.running();
+        self.health.looked(running);
 
-        let mut troubles = self.health.troubles(now);
+        let mut troubles = self.health.troubles(running);
         troubles.extend(self.metrics.broken_queues());
-        self.say(&troubles, now).await;
+        self.say(&troubles, (now, running)).await;
         self.pass_on(now);
         if let Err(why) = in_time(self.prune(now).map(Ok)).await {
             tracing::warn!(why, "old incidents could not be taken away");
@@ -102,7 +103,7 @@ impl Pulse {
     }
 
     /// Tells people of troubles, unless they are just being told.
-    async fn say(&mut self, troubles: &[String], now: Timestamp) {
+    async fn say(&mut self, troubles: &[String], now: (Timestamp, Duration)) {
         if let Some(done) = self.telling.saying.take_if(|saying| saying.is_finished())
             && let Ok(Some(said)) = done.await
         {
@@ -150,14 +151,16 @@ impl Pulse {
         let Some(days) = self.keep_days.filter(|_| now.duration_since(self.pruned).abs() >= PRUNE) else {
             return;
         };
-        self.pruned = now;
         let Ok(before) = now.checked_sub(SignedDuration::from_hours(24 * i64::from(days))) else { return };
         let journal = Arc::clone(&self.sites.now().journal);
         match journal.forget(before, AT_A_TIME).await {
+            // There may be more: the next look goes on.
+            Ok(gone) if gone >= AT_A_TIME => return,
             Ok(0) => {}
             Ok(gone) => tracing::info!(gone, days, "old incidents were taken away"),
             Err(error) => tracing::warn!(%error, "old incidents could not be taken away"),
         }
+        self.pruned = now;
     }
 
     /// The door answers, and what comes through it can be written down.

@@ -12,12 +12,17 @@ use std::{
     time::Duration,
 };
 
-use midwatch_policy::IncidentId;
+use midwatch_policy::{IncidentId, SignedDuration, Timestamp};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{
     event::Event,
-    intake::door::{Begun, Effect},
+    intake::{
+        board::Decision,
+        door::{Begun, Effect},
+        identity::AlarmKey,
+        inbox::{InboxError, Noted},
+    },
 };
 
 use super::{crew::Crew, late};
@@ -37,6 +42,8 @@ const SOON: Duration = Duration::from_millis(100);
 const HELD_UP: Duration = Duration::from_secs(5);
 /// How often it is looked whether people said something.
 const LISTEN: Duration = Duration::from_secs(2);
+/// How long ago something came in of which people are told again.
+const SAID_AGAIN: SignedDuration = SignedDuration::from_hours(24);
 /// So many of the newest alarms are held against the journals of their incidents after a start.
 const LATELY: u32 = 200;
 
@@ -51,7 +58,7 @@ enum Told {
     UnderWay(JoinHandle<Vec<Event>>),
 }
 
-/// What an incident is to be told.
+/// What an incident is to be told; nothing where it has taken another one in, and what came in for that is its own.
 type Tidings = (IncidentId, Vec<Event>);
 
 impl Crew {
@@ -79,10 +86,20 @@ impl Crew {
                         self.people.settle(&incident);
                     }
                 }
+                Effect::More { incident, alarm, how } => {
+                    self.people.more(&incident, &alarm, how, &self.sites.now().catalog);
+                }
+                Effect::Over { incident, alarm } => {
+                    self.people.over(&incident, &alarm, &self.sites.now().catalog);
+                }
                 Effect::Absorbed { incident, into, begun } => {
                     tracing::info!(%incident, %into, "an incident is part of another one");
                     if begun == Begun::No {
                         self.people.settle(&incident);
+                    }
+                    // Without events: it looks itself what came in for the other.
+                    if tidings.try_send((into, Vec::new())).is_err() {
+                        tracing::warn!("what came in earlier is in the inbox only, until the next start");
                     }
                 }
             }
@@ -121,6 +138,9 @@ impl Crew {
             if !self.door.queue(|queue| queue.has_ended(&incident)) {
                 continue;
             }
+            if let Err(error) = self.say_again(&incident).await {
+                tracing::warn!(%incident, %error, "people may not have heard of all that came in lately");
+            }
             match self.came_in(&incident, &site).await {
                 Ok(events) if events.is_empty() => {}
                 Ok(events) => drop(self.tell_one(&incident, events).await),
@@ -129,12 +149,55 @@ impl Crew {
         }
     }
 
+    /// A crash may have come between the inbox and the outbox; what is there already leaves once.
+    async fn say_again(&self, incident: &IncidentId) -> Result<(), InboxError> {
+        let since = self.clock.now().saturating_sub(SAID_AGAIN).unwrap_or(Timestamp::UNIX_EPOCH);
+        let catalog = Arc::clone(&self.sites.now().catalog);
+        let (mut members, mut with_a_person, mut ended) = (BTreeSet::new(), false, false);
+        for row in self.inbox.of_incident(incident.clone()).await? {
+            let lately = row.at >= since;
+            match row.noted {
+                Noted::Alarm { alarm, ruling } => {
+                    let is_new = members.insert(AlarmKey::of(&alarm));
+                    match ruling.decision {
+                        Decision::Joined { how, .. } if is_new && with_a_person && lately => {
+                            self.people.more(incident, &alarm, how, &catalog);
+                        }
+                        Decision::Updated { all_clear: true, .. } if ended => {
+                            with_a_person = false;
+                            if lately {
+                                self.people.over(incident, &alarm, &catalog);
+                            }
+                        }
+                        _ => {}
+                    }
+                }
+                Noted::Finished { outcome, .. } => {
+                    (ended, with_a_person) = (true, Noted::with_a_person(outcome));
+                }
+                Noted::Reopened { .. } => ended = false,
+            }
+        }
+        Ok(())
+    }
+
     async fn tell_all(&self, tidings: impl Iterator<Item = Tidings>) {
         let mut told: BTreeMap<IncidentId, Vec<Event>> = BTreeMap::new();
+        let mut grew = BTreeSet::new();
         for (incident, events) in tidings {
+            if events.is_empty() {
+                grew.insert(incident.clone());
+            }
             told.entry(incident).or_default().extend(events);
         }
-        for (incident, events) in told {
+        for (incident, mut events) in told {
+            if grew.contains(&incident) {
+                let site = self.sites.now();
+                match self.came_in(&incident, &site).await {
+                    Ok(missing) => events = missing,
+                    Err(why) => tracing::warn!(%incident, why, "what came in earlier is in the inbox only"),
+                }
+            }
             if matches!(self.tell_one(&incident, events).await, Told::NotYet) {
                 tracing::warn!(%incident, "what came in later is in the inbox only, until the next start");
             }

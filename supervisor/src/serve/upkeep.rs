@@ -42,7 +42,7 @@ impl Upkeep {
                 Err(_) => "a defect in Midwatch: it broke off and is started anew",
             };
             tracing::error!(part, why, "a part of the daemon does not run");
-            self.health.broke(part, why.to_owned(), self.clock.now());
+            self.health.broke(part, why.to_owned(), self.clock.running());
             tokio::select! { () = stop.cancelled() => {}, () = self.clock.sleep(pause) => {} }
             pause = (pause * 2).min(PAUSE.1);
         }
@@ -52,14 +52,13 @@ impl Upkeep {
 #[cfg(test)]
 mod tests {
     use midwatch_mcp::SystemClock;
-    use midwatch_policy::SignedDuration;
 
     use super::*;
 
     #[tokio::test]
     async fn a_part_that_breaks_off_or_ends_is_started_anew_with_what_it_had_and_is_red() {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let health = Arc::new(Health::new(clock.now()));
+        let health = Arc::new(Health::new(clock.running()));
         let upkeep = Upkeep { health: Arc::clone(&health), clock: Arc::clone(&clock) };
         let stop = CancellationToken::new();
         let told = stop.clone();
@@ -80,8 +79,8 @@ mod tests {
             [receiver.recv().await, receiver.recv().await, receiver.recv().await],
             [Some(1), Some(2), Some(3)]
         );
-        let now = clock.now();
+        let now = clock.running();
         assert_eq!(health.troubles(now), ["it: it ended by itself and is started anew"]);
-        assert!(health.troubles(now.checked_add(SignedDuration::from_mins(6)).unwrap()).is_empty());
+        assert!(health.troubles(now + Duration::from_mins(6)).is_empty());
     }
 }

@@ -111,7 +111,7 @@ struct Tally {
 async fn doors(range: &Range) -> Vec<Door> {
     let aws = Aws::new(AwsSettings::local(range.world.endpoint(), "us-east-1"));
     let ctx = Ctx::new(aws, Arc::new(range.world.catalog().clone()), range.world.clock());
-    let config = RunbooksConfig { directory: Some(range.path("runbooks")), knowledge_base_id: None };
+    let config = RunbooksConfig { directory: Some(range.path("runbooks")), ..RunbooksConfig::default() };
     let clients = [
         ("remediation", range.client(EDITOR).await),
         ("remediation", range.client(EDITOR).await),

@@ -207,6 +207,15 @@ fn rerank(input: &Rerank) -> Result<Value, WireError> {
             text.map(str::to_owned).or(json).unwrap_or_default()
         })
         .collect();
+    let model = input
+        .reranking_configuration
+        .pointer("/bedrockRerankingConfiguration/modelConfiguration/modelArn")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    if !(model.starts_with("arn:aws") && model.contains(":bedrock:") && model.contains("::foundation-model/"))
+    {
+        return Err(WireError::invalid("modelArn must be the ARN of a foundation model"));
+    }
     let asked = input
         .reranking_configuration
         .pointer("/bedrockRerankingConfiguration/numberOfResults")

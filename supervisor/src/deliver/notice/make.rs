@@ -7,6 +7,7 @@ use crate::{
     alarm::Alarm,
     deliver::text,
     event::Event,
+    intake::{board::How, identity::AlarmKey},
     run::{Escalation, Outcome, Run},
     terminal::text::took,
 };
@@ -70,6 +71,18 @@ impl Notice {
             .ours("why", &escalation.why)
             .ours("for", &escalation.to.join(", "))
             .named()
+    }
+
+    /// One more alarm came in for an incident that a person has. What is part of a storm is told once.
+    pub fn more(about: About, alarm: &Alarm, how: How, at: Timestamp) -> Self {
+        let headline = format!("{}: one more alarm of an incident that a person has", about.name());
+        let severity = about.severity();
+        let which = if how == How::Storm { "a storm".to_owned() } else { AlarmKey::of(alarm).to_string() };
+        Self::new(about, Kind::Escalation, severity, at, &headline)
+            .with_subject(&format!("more: {which}"))
+            .ours("why you get it", &format!("{}; Midwatch does not look at it by itself", how.as_str()))
+            .named()
+            .quoted("reason", &alarm.reason)
     }
 
     /// A person is asked. What is shown here is not what is approved: that is shown at the desk.

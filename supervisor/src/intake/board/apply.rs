@@ -76,6 +76,9 @@ impl Board {
                     if !fires {
                         group.firing.remove(&key);
                     }
+                    if group.firing.is_empty() {
+                        group.clear(alarm.at);
+                    }
                 }
             }
             Decision::Suppressed { hush } => {
@@ -87,12 +90,13 @@ impl Board {
         }
     }
 
-    /// An incident has come to its end. `with_a_person`: more of the same still belongs to it.
+    /// An incident has come to its end. `with_a_person`: more of the same still belongs to it, while it fires.
     /// Otherwise it is over, and an alarm of it that fires on for a while is looked at again:
     /// nothing more comes in for it by itself.
     pub fn finish(&mut self, incident: &IncidentId, with_a_person: bool, now: Timestamp) {
         let Some(group) = self.groups.get_mut(incident) else { return };
-        group.finished = Some(Finished { at: now, with_a_person });
+        let over = group.firing.is_empty();
+        group.finished = Some(Finished { at: now, with_a_person: with_a_person && !over });
         group.touched = now;
         if with_a_person {
             return;

@@ -194,6 +194,9 @@ impl Board {
             .iter()
             .filter(|(_, group)| group.touched >= lately && group.place == place && group.takes(incoming))
             .filter(|(_, group)| group.span.distance(alarm.at) <= grouping.storm_window)
+            // What has ended is nobody's investigation: it neither takes others in nor is one of many. A storm that a
+            // person has takes more of it, and they are told.
+            .filter(|(_, group)| group.storm || !group.is_finished())
             .collect();
         if let Some((incident, _)) = near.iter().find(|(_, group)| group.storm) {
             return Some(joined(incident, How::Storm));

@@ -50,7 +50,7 @@ impl Span {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Finished {
     pub(super) at: Timestamp,
-    /// A person has it: more of the same is still theirs.
+    /// A person has it, and it still fires: more of the same is theirs, and they are told of it.
     pub(super) with_a_person: bool,
 }
 
@@ -86,6 +86,21 @@ impl Group {
     /// Whether its investigation has come to its end.
     pub const fn is_finished(&self) -> bool {
         self.finished.is_some()
+    }
+
+    /// Whether an alarm would be news to the person who has it.
+    pub fn is_news(&self, alarm: &Alarm) -> bool {
+        self.finished.is_some_and(|finished| finished.with_a_person)
+            && !self.members.contains(&AlarmKey::of(alarm))
+    }
+
+    /// Nothing of it fires any more: whoever has it can let go, and what fires from then on is looked at anew.
+    pub(super) fn clear(&mut self, at: Timestamp) {
+        if let Some(finished) = &mut self.finished
+            && finished.with_a_person
+        {
+            *finished = Finished { at, with_a_person: false };
+        }
     }
 
     /// Whether an alarm can still be part of it. Of what is over, only what it was about: an alarm

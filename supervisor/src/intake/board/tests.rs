@@ -196,7 +196,27 @@ fn what_was_closed_takes_nothing_that_fired_later_and_what_is_with_a_person_does
     let Decision::Opened { incident, after, .. } = decision else { panic!("{decision:?}") };
     assert_eq!(after, Some(closed));
     stage.board.finish(&incident, true, at(900));
+    assert!(stage.board.group(&incident).unwrap().is_news(&fires("mail", "depth", 1000)));
     assert_eq!(joins(stage.comes(fires("mail", "depth", 1000))).0, incident);
+    assert!(!stage.board.group(&incident).unwrap().is_news(&fires("mail", "depth", 1000)), "they know of it");
+    // Once nothing of it fires any more nobody has it.
+    assert!(matches!(stage.comes(ok("mail", "errors", 1_010)), Decision::Updated { all_clear: false, .. }));
+    assert_eq!(joins(stage.comes(fires("mail", "errors", 1_020))).0, incident);
+    stage.comes(ok("mail", "errors", 1_030));
+    assert!(matches!(stage.comes(ok("mail", "depth", 1_040)), Decision::Updated { all_clear: true, .. }));
+    for family in ["errors", "disk"] {
+        let decision = stage.comes(fires("mail", family, 1_050));
+        assert!(decision.incident().is_some_and(|other| *other != incident), "{decision:?}");
+    }
+}
+
+#[test]
+fn what_a_person_was_given_after_all_was_over_takes_nothing_more() {
+    let mut stage = Stage::new();
+    let incident = stage.opens(fires("mail", "errors", 0));
+    stage.comes(ok("mail", "errors", 100));
+    stage.board.finish(&incident, true, at(300));
+    assert_ne!(stage.opens(fires("mail", "errors", 400)), incident);
 }
 
 #[test]
@@ -283,8 +303,31 @@ fn a_storm_is_one_incident() {
     let (into, how, _, absorbs) = joins(stage.comes(fires("s12", "errors", 12)));
     assert_eq!((how, absorbs.len()), (How::Storm, 11));
     assert_eq!(joins(stage.comes(fires("s13", "errors", 13))).0, into);
+    // More of a storm that a person has is news to them, until it is over.
+    stage.board.finish(&into, true, at(14));
+    assert!(stage.board.group(&into).unwrap().is_news(&fires("s15", "errors", 15)));
+    assert_eq!(joins(stage.comes(fires("s15", "errors", 15))).0, into);
     let elsewhere = Alarm { region: Some("eu-west-1".to_owned()), ..fires("s14", "errors", 14) };
     assert_ne!(stage.opens(elsewhere), into);
+}
+
+#[test]
+fn a_storm_takes_no_incident_that_has_ended_and_is_none_by_such() {
+    let mut stage = Stage::new();
+    let each = |n| format!("[[service]]\nname='s{n}'\ntier=1\nenvironment='production'");
+    let text = (0..40).map(each).collect::<Vec<_>>().join("\n");
+    stage.orders =
+        Orders::new(Arc::new(Catalog::parse(&text).unwrap()), Quiet::default(), Grouping::default());
+    let first = stage.opens(fires("s0", "errors", 0));
+    stage.board.finish(&first, true, at(1));
+    let mut opened = Vec::new();
+    for n in 1..=12 {
+        opened.push(stage.opens(fires(&format!("s{n}"), "errors", n)));
+    }
+    let (into, how, _, absorbs) = joins(stage.comes(fires("s13", "errors", 13)));
+    assert_eq!(how, How::Storm);
+    assert!(opened.contains(&into), "somebody looks at it");
+    assert!(!absorbs.contains(&first));
 }
 
 #[test]

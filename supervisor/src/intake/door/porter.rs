@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     alarm::Alarm,
     intake::{
-        board::{Board, Decision, Firing, Orders, Ruling},
+        board::{Board, Decision, Firing, Group, Orders, Ruling},
         inbox::{Inbox, InboxError, Noted, Row},
         queue::{Queue, Waiting},
         refused::Refused,
@@ -141,7 +141,7 @@ impl Porter {
     async fn sweep(&mut self, now: Timestamp) {
         self.board.prune(now);
         let Ok(before) = now.checked_sub(KEPT) else { return };
-        if let Err(error) = self.inbox.forget(before).await {
+        if let Err(error) = self.inbox.forget(before, now).await {
             tracing::warn!(%error, "old rows of the inbox could not be taken away");
         }
     }
@@ -161,6 +161,8 @@ impl Porter {
         for message in messages {
             match message {
                 Message::Arrival(Arrival { alarms, source, message, done }) => {
+                    let now = self.clock.now();
+                    let alarms = alarms.into_iter().map(|alarm| alarm.at_a_time_that_can_be(now)).collect();
                     let ruled = self.rule(alarms, (&source, message.as_ref()), &mut room, &mut batch);
                     answers.push(Answer::Arrival(done, ruled));
                 }
@@ -293,8 +295,10 @@ impl Porter {
             let service = ruling.service.as_ref().and_then(|name| self.orders.catalog.get(name));
             batch.waiting.push(Waiting::new(incident.clone(), alarm.clone(), *salt, service, now));
         }
+        let is_news = ruling.decision.incident().and_then(|incident| self.board.group(incident));
+        let is_news = is_news.is_some_and(|group| group.is_news(&alarm));
         self.board.apply(&alarm, ruling, &self.orders.grouping, now);
-        self.consequences(&alarm, ruling, batch);
+        self.consequences(&alarm, ruling, is_news, batch);
         let noted = Noted::Alarm { alarm: Box::new(alarm), ruling: ruling.clone() };
         batch.rows.push(Row { at: now, source: source.to_owned(), message: message.cloned(), noted });
     }
@@ -327,20 +331,30 @@ impl Porter {
         Ok(opened.map_or(Onward::Nothing, Onward::Opened))
     }
 
-    fn consequences(&mut self, alarm: &Alarm, ruling: &Ruling, batch: &mut Batch) {
+    fn consequences(&mut self, alarm: &Alarm, ruling: &Ruling, is_news: bool, batch: &mut Batch) {
         let tell = |incident: &IncidentId| Effect::Tell {
             incident: incident.clone(),
             alarm: Box::new(alarm.clone()),
             ruling: ruling.clone(),
         };
         match &ruling.decision {
-            Decision::Joined { incident, absorbs, .. } => {
+            Decision::Joined { incident, absorbs, how, .. } => {
                 for other in absorbs {
                     self.absorbed(other, incident, batch);
                 }
                 batch.effects.push(tell(incident));
+                if is_news {
+                    let (incident, alarm) = (incident.clone(), Box::new(alarm.clone()));
+                    batch.effects.push(Effect::More { incident, alarm, how: *how });
+                }
             }
-            Decision::Updated { incident, .. } => batch.effects.push(tell(incident)),
+            Decision::Updated { incident, all_clear, .. } => {
+                batch.effects.push(tell(incident));
+                if *all_clear && self.board.group(incident).is_some_and(Group::is_finished) {
+                    let (incident, alarm) = (incident.clone(), Box::new(alarm.clone()));
+                    batch.effects.push(Effect::Over { incident, alarm });
+                }
+            }
             Decision::Opened { incident, .. } => batch.effects.push(Effect::Opened {
                 incident: incident.clone(),
                 alarm: Box::new(alarm.clone()),

@@ -8,8 +8,8 @@ use super::*;
 use crate::{
     alarm,
     intake::{
-        board::Decision,
-        inbox::{Noted, Said},
+        board::{Decision, How},
+        inbox::{Noted, Row, Said},
     },
 };
 
@@ -269,4 +269,82 @@ async fn what_still_fires_of_an_incident_that_is_handed_back_has_a_new_one_once(
     assert_eq!(second.door.hand_back(next, by).await.unwrap(), Onward::Nothing);
     let nobody = IncidentId::parse("inc-0").unwrap();
     assert_eq!(second.door.hand_back(nobody, by).await.unwrap(), Onward::Nothing);
+}
+
+/// Effects so far, without those that an incident is told.
+fn effects(stage: &mut Stage) -> Vec<Effect> {
+    let all = std::iter::from_fn(|| stage.effects.try_recv().ok());
+    all.filter(|effect| !matches!(effect, Effect::Tell { .. })).collect()
+}
+
+#[tokio::test]
+async fn who_has_an_incident_hears_of_more_of_it_and_that_it_is_over() {
+    let mut stage = stage(Inbox::in_memory().unwrap(), 100).await;
+    let brought = |name: &str, state: &str, second| vec![alarm(name, state, second)];
+    let incident = opened(&stage.door.bring(brought("a", "firing", 0), "t", None).await.unwrap());
+    for n in 1..12 {
+        stage.door.bring(brought(&format!("a{n}"), "firing", 1), "t", None).await.unwrap();
+    }
+    let rulings = stage.door.bring(brought("storm", "firing", 2), "t", None).await.unwrap();
+    assert_eq!(rulings[0].decision.incident(), Some(&incident));
+    stage.door.finished(incident.clone(), Some(Outcome::Escalated), None).await.unwrap();
+    effects(&mut stage);
+    stage.door.bring(brought("more", "firing", 3), "t", None).await.unwrap();
+    let told = effects(&mut stage);
+    let [Effect::More { incident: of, alarm: more, how: How::Storm }] = told.as_slice() else {
+        panic!("{told:?}")
+    };
+    assert_eq!((of, more.name.as_str()), (&incident, "more"));
+    stage.door.bring(brought("more", "firing", 4), "t", None).await.unwrap();
+    assert_eq!(effects(&mut stage), [], "they know of it");
+    let names = (1..12).map(|n| format!("a{n}")).chain(["a".to_owned(), "storm".to_owned()]);
+    for name in names {
+        stage.door.bring(brought(&name, "resolved", 5), "t", None).await.unwrap();
+        assert_eq!(effects(&mut stage), []);
+    }
+    stage.door.bring(brought("more", "resolved", 6), "t", None).await.unwrap();
+    let told = effects(&mut stage);
+    assert!(matches!(told.as_slice(), [Effect::Over { incident: of, .. }] if *of == incident), "{told:?}");
+    let rulings = stage.door.bring(brought("more", "firing", 7), "t", None).await.unwrap();
+    assert!(matches!(rulings[0].decision, Decision::Opened { .. }));
+}
+
+#[tokio::test]
+async fn what_is_silenced_for_weeks_is_looked_at_after_a_restart() {
+    let inbox = Inbox::in_memory().unwrap();
+    let now = SystemClock.now();
+    let days =
+        |days: i64| now.saturating_sub(midwatch_policy::SignedDuration::from_hours(24 * days)).unwrap();
+    let until = now.saturating_add(midwatch_policy::SignedDuration::from_hours(1)).unwrap();
+    let hush =
+        crate::intake::quiet::Hush { by: "silence `x`".into(), reason: "known".into(), until: Some(until) };
+    let row = |name: &str, at, decision| Row {
+        at,
+        source: "t".to_owned(),
+        message: None,
+        noted: Noted::Alarm {
+            alarm: Box::new(Alarm { at, ..alarm(name, "firing", 0) }),
+            ruling: Ruling { service: None, decision },
+        },
+    };
+    let rows = vec![
+        row("old", days(40), Decision::Suppressed { hush: hush.clone() }),
+        row("over", days(3), Decision::Suppressed { hush }),
+        Row {
+            noted: Noted::Alarm {
+                alarm: Box::new(Alarm { at: days(2), ..alarm("over", "resolved", 0) }),
+                ruling: Ruling { service: None, decision: Decision::Noted { why: "it went to OK".into() } },
+            },
+            ..row("over", days(2), Decision::Duplicate { incident: None })
+        },
+        row("other", days(40), Decision::Duplicate { incident: None }),
+    ];
+    inbox.append(rows).await.unwrap();
+    assert_eq!(inbox.forget(days(30), now).await.unwrap(), 1, "what is still silenced is kept");
+    let (sender, _effects) = mpsc::channel(64);
+    let queue = Queue::new(1, 10);
+    let (_door, porter) =
+        Door::build(inbox, Orders::default(), queue, Arc::new(SystemClock), sender).await.unwrap();
+    let due: Vec<String> = porter.board.due(until).into_iter().map(|alarm| alarm.name).collect();
+    assert_eq!(due, ["old"]);
 }

@@ -52,8 +52,11 @@ pub(super) fn touch(connection: &Connection, now: Timestamp) -> Result<(), rusql
 }
 
 pub(super) fn since(connection: &Connection, since: Timestamp) -> Result<Vec<Row>, Failure> {
-    let sql =
-        format!("SELECT {COLUMNS} FROM intake WHERE at >= ?1 OR incident IN ({UNFINISHED}) ORDER BY seq");
+    // What is of no incident may be held back for weeks.
+    let sql = format!(
+        "SELECT {COLUMNS} FROM intake WHERE at >= ?1 OR incident IN ({UNFINISHED}) OR kind IN ('suppressed', 'noted') \
+         ORDER BY seq"
+    );
     let mut statement = connection.prepare_cached(&sql)?;
     statement.query([since.as_millisecond()]).map_err(Failure::from).and_then(all)
 }
@@ -97,11 +100,14 @@ pub(super) fn unfinished(connection: &Connection) -> Result<Vec<Open>, Failure> 
     Ok(unfinished)
 }
 
-pub(super) fn forget(connection: &Connection, before: Timestamp) -> Result<usize, Failure> {
-    let sql =
-        format!("DELETE FROM intake WHERE at < ?1 AND (incident IS NULL OR incident NOT IN ({UNFINISHED}))");
+pub(super) fn forget(connection: &Connection, before: Timestamp, now: Timestamp) -> Result<usize, Failure> {
+    // What is silenced for longer than rows are kept is looked at when the silence is over.
+    let sql = format!(
+        "DELETE FROM intake WHERE at < ?1 AND (incident IS NULL OR incident NOT IN ({UNFINISHED})) AND NOT \
+         (kind = 'suppressed' AND coalesce(json_extract(ruling, '$.ruling.until'), '') > ?2)"
+    );
     connection.execute("DELETE FROM said WHERE journaled = 1 AND at < ?1", [before.as_millisecond()])?;
-    Ok(connection.execute(&sql, [before.as_millisecond()])?)
+    Ok(connection.execute(&sql, params![before.as_millisecond(), now.to_string()])?)
 }
 
 pub(super) fn say(

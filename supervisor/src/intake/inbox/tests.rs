@@ -1,10 +1,7 @@
 //! What the inbox keeps.
 
 use super::*;
-use crate::{
-    alarm,
-    intake::board::{Decision, How},
-};
+use crate::alarm;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -72,10 +69,24 @@ async fn an_incident_that_goes_on_after_its_end_has_not_ended_until_it_ends_agai
 }
 
 #[tokio::test]
+async fn what_came_in_for_one_that_is_part_of_another_is_the_others_too() {
+    let inbox = Inbox::in_memory().unwrap();
+    let takes = |second, of: u32, other: u32| {
+        let (incident, absorbs) = (incident(of), vec![incident(other)]);
+        row(second, Decision::Joined { incident, how: How::Storm, leads: false, absorbs })
+    };
+    let rows = vec![opened(0, 1), opened(1, 2), opened(2, 3), takes(3, 2, 3), takes(4, 1, 2), opened(5, 9)];
+    inbox.append(rows).await.unwrap();
+    let all = inbox.all_of(incident(1)).await.unwrap();
+    assert_eq!(all.len(), 5, "{all:?}");
+    assert!(all.iter().all(|row| row.noted.incident() == Some(&incident(1))));
+}
+
+#[tokio::test]
 async fn an_incident_that_has_not_ended_is_never_forgotten() {
     let inbox = Inbox::in_memory().unwrap();
     inbox.append(vec![opened(0, 1), opened(0, 2), finished(10, 2)]).await.unwrap();
     assert_eq!(inbox.since(at(5_000)).await.unwrap(), [opened(0, 1)]);
-    assert_eq!(inbox.forget(at(5_000)).await.unwrap(), 2);
+    assert_eq!(inbox.forget(at(5_000), at(5_000)).await.unwrap(), 2);
     assert_eq!(inbox.unfinished().await.unwrap().len(), 1);
 }

@@ -132,3 +132,13 @@ fn nobody_else_is_listened_to_without_tls_and_a_name() {
         assert!(error.contains(said), "{error}");
     }
 }
+
+#[test]
+fn what_only_a_start_can_change_is_named() {
+    let began = Config::parse(GOOD, Path::new("/etc/midwatch")).unwrap();
+    let again = |text: &str| Config::parse(text, Path::new("/etc/midwatch")).unwrap().needs_a_restart(&began);
+    assert!(again(GOOD).is_empty());
+    assert!(again(&GOOD.replace("canary-*", "other-*")).is_empty());
+    let other = GOOD.replace("at_once = 4", "at_once = 5").replace("\"alarms\", \"metrics\"", "\"alarms\"");
+    assert_eq!(again(&other), ["`[[caller]]`", "`work.at_once`"]);
+}

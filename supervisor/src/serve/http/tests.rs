@@ -40,7 +40,7 @@ async fn stage(waiting: usize, open: bool) -> Stage {
     let bound = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let url = format!("http://{}", bound.addr);
     let (reload, reloads) = mpsc::channel(1);
-    let health = Arc::new(Health::new(clock.now()));
+    let health = Arc::new(Health::new(clock.running()));
     health.set_up(true);
     let desk = Desk {
         door,
@@ -183,8 +183,6 @@ async fn what_hangs_is_not_alive_and_what_cannot_be_written_is_not_ready() {
     let (ready, why) = stage.get("/ready").await;
     assert!(ready == StatusCode::SERVICE_UNAVAILABLE && why.contains("the disk is full"), "{why}");
     assert_eq!(stage.get("/live").await.0, StatusCode::OK, "a restart would not mend it");
-    stage
-        .health
-        .looked(SystemClock.now().checked_sub(midwatch_policy::SignedDuration::from_mins(4)).unwrap());
+    stage.health.looked(SystemClock.running().checked_sub(Duration::from_mins(4)).unwrap());
     assert_eq!(stage.get("/live").await.0, StatusCode::SERVICE_UNAVAILABLE);
 }
