@@ -299,10 +299,10 @@ async fn who_has_an_incident_hears_of_more_of_it_and_that_it_is_over() {
     assert_eq!(effects(&mut stage), [], "they know of it");
     let names = (1..12).map(|n| format!("a{n}")).chain(["a".to_owned(), "storm".to_owned()]);
     for name in names {
-        stage.door.bring(brought(&name, "resolved", 5), "t", None).await.unwrap();
+        stage.door.bring(brought(&name, "ok", 5), "t", None).await.unwrap();
         assert_eq!(effects(&mut stage), []);
     }
-    stage.door.bring(brought("more", "resolved", 6), "t", None).await.unwrap();
+    stage.door.bring(brought("more", "ok", 6), "t", None).await.unwrap();
     let told = effects(&mut stage);
     assert!(matches!(told.as_slice(), [Effect::Over { incident: of, .. }] if *of == incident), "{told:?}");
     let rulings = stage.door.bring(brought("more", "firing", 7), "t", None).await.unwrap();
@@ -332,7 +332,7 @@ async fn what_is_silenced_for_weeks_is_looked_at_after_a_restart() {
         row("over", days(3), Decision::Suppressed { hush }),
         Row {
             noted: Noted::Alarm {
-                alarm: Box::new(Alarm { at: days(2), ..alarm("over", "resolved", 0) }),
+                alarm: Box::new(Alarm { at: days(2), ..alarm("over", "ok", 0) }),
                 ruling: Ruling { service: None, decision: Decision::Noted { why: "it went to OK".into() } },
             },
             ..row("over", days(2), Decision::Duplicate { incident: None })
