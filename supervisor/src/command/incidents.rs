@@ -51,7 +51,8 @@ pub(super) async fn run(arguments: IncidentsArgs) -> anyhow::Result<ExitCode> {
         }
         IncidentsCommand::Verify => verify(kept(store)?.as_ref(), format).await,
         IncidentsCommand::Export { ids, output } => {
-            carry::export(kept(store)?.as_ref(), &ids, output.as_deref()).await
+            let place = self::store(store.clone());
+            carry::export((kept(store)?.as_ref(), &place), &ids, output.as_deref()).await
         }
         IncidentsCommand::Import { file } => {
             carry::import(&SqliteJournal::open(&self::store(store))?, &file, format).await

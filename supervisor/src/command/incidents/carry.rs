@@ -19,13 +19,13 @@ use super::{super::args::Format, find};
 
 /// Writes incidents, a line each.
 pub(super) async fn export(
-    journal: &dyn Journal,
+    (journal, store): (&dyn Journal, &Path),
     ids: &[String],
     output: Option<&Path>,
 ) -> anyhow::Result<ExitCode> {
     let mut wanted = Vec::new();
     for id in ids {
-        wanted.push(find(journal, id).await?);
+        wanted.push(find((journal, store), id).await?);
     }
     if ids.is_empty() {
         wanted = journal.heads().await?.into_iter().map(|head| head.incident).collect();
