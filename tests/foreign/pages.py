@@ -27,7 +27,7 @@ PAGES = stack.ROOT / "docs" / "servers"
 SECTIONS = ["Start it", "Tools", "Errors", "IAM", "Configuration", "Limits", "What it does not do"]
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 VARIABLE = re.compile(r"\bMIDWATCH_[A-Z_]+\b")
-ACTION = re.compile(r"\b(?:logs|cloudwatch|ecs|codedeploy|bedrock|states|iam|sts):[A-Z]\w+")
+ACTION = re.compile(r"\b(?:logs|cloudtrail|cloudwatch|ecs|codedeploy|bedrock|states|iam|sts):[A-Z]\w+")
 
 
 def say(*command):

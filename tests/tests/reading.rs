@@ -170,6 +170,32 @@ async fn a_deployment_is_compared_with_what_ran_before_and_no_value_leaves() {
 }
 
 #[tokio::test]
+async fn who_asked_for_a_deployment_is_told_by_cloudtrail_and_never_needed() {
+    let world = world("").await;
+    let client = deployments(&world).await;
+    let new = json!({"service": "shop-api", "deployment_id": "d-NEW"});
+    let changed = call(&client, "what_changed", &new).await;
+    let by = &changed["asked_by"];
+    assert_eq!(
+        (by["principal"].as_str(), by["by"].as_str()),
+        (Some("role/deploy/payments-dev"), Some("cli"))
+    );
+    assert_eq!(changed["notes"], json!([]), "{changed}");
+
+    let window = json!({"service": "cart", "from": then(&world, -180), "to": then(&world, 1)});
+    let listed = call(&client, "list_deployments", &window).await;
+    let id = &listed["deployments"][0]["deployment_id"];
+    let of_cart = call(&client, "what_changed", &json!({"service": "cart", "deployment_id": id})).await;
+    assert_eq!(of_cart["asked_by"]["principal"], "role/deploy/cart-team", "{of_cart}");
+
+    world.fail("cloudtrail:*", "AccessDeniedException", 400, None);
+    let denied = call(&client, "what_changed", &new).await;
+    assert!(denied["asked_by"].is_null() && denied["changes"] == changed["changes"], "{denied}");
+    let note = denied["notes"][0].as_str().unwrap();
+    assert!(note.contains("cloudtrail:LookupEvents") && note.contains("not permitted"), "{note}");
+}
+
+#[tokio::test]
 async fn the_deployment_just_before_the_onset_is_the_first_suspect() {
     let world = world("").await;
     let client = deployments(&world).await;

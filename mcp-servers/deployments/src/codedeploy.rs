@@ -13,6 +13,7 @@ use midwatch_policy::{CodeDeployTarget, Service, ServiceName};
 use crate::{
     change::{Fields, Value},
     deployment::{Deployment, Kind, Status},
+    lambda::LambdaSpec,
     outside,
     provenance::Provenance,
     stamp,
@@ -218,6 +219,9 @@ pub(crate) fn revision_text(revision: &RevisionLocation) -> String {
         }
         return text;
     }
+    if let Some(lambda) = LambdaSpec::of(revision) {
+        return lambda.text(&lambda.target);
+    }
     let content = revision
         .app_spec_content()
         .and_then(|spec| spec.content())
@@ -243,6 +247,11 @@ pub(crate) fn revision_fields(info: &DeploymentInfo, revision: Option<&RevisionL
         put("bucket", s3.bucket());
         put("key", s3.key());
         put("object_version", s3.version());
+    }
+    if let Some(lambda) = LambdaSpec::of(revision) {
+        put("function", Some(&lambda.function));
+        put("alias", Some(&lambda.alias));
+        put("version", Some(&lambda.target));
     }
     put("task_definition", task_definition(revision).as_deref());
     put("deployment_config", info.deployment_config_name());

@@ -37,6 +37,22 @@ pub enum Status {
     RolledBack,
 }
 
+/// How ECS moves traffic from the old tasks to the new ones, where it does not simply replace them.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Shift {
+    /// `BLUE_GREEN`, `CANARY`, `LINEAR`, in AWS's word.
+    pub strategy: String,
+    /// Where it is, in AWS's word, such as `BAKE_TIME`; absent when it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// Per cent of the production traffic that the new tasks are to have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub production_percent: Option<f64>,
+    /// Minutes for which both run after all traffic has moved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bake_minutes: Option<i32>,
+}
+
 /// A deployment.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Deployment {
@@ -80,6 +96,9 @@ pub struct Deployment {
     /// Why AWS says it failed or was rolled back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_reason: Option<String>,
+    /// How ECS moves the traffic.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shift: Option<Shift>,
     /// Commit, author and pull request, where they could be told.
     #[serde(flatten)]
     pub provenance: Provenance,
@@ -107,6 +126,7 @@ impl Deployment {
             rollback_of: None,
             rolled_back_by: None,
             status_reason: None,
+            shift: None,
             provenance: Provenance::default(),
             screened: Vec::new(),
         }

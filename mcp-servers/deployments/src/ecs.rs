@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use aws_sdk_ecs::{
     Client,
     types::{
-        CreatedAt, DesiredStatus, HealthStatus, ServiceDeployment, ServiceDeploymentStatus, Task,
-        TaskDefinition, TaskDefinitionField,
+        CreatedAt, DeploymentStrategy, DesiredStatus, HealthStatus, ServiceDeployment,
+        ServiceDeploymentStatus, ServiceRevisionSummary, Task, TaskDefinition, TaskDefinitionField,
     },
 };
 use aws_smithy_types::DateTime;
@@ -19,7 +19,7 @@ use midwatch_mcp::{Aws, AwsResult, ErrorKind, ToolError, Window};
 use midwatch_policy::{EcsTarget, Service, ServiceName};
 
 use crate::{
-    deployment::{Deployment, Kind, Status},
+    deployment::{Deployment, Kind, Shift, Status},
     outside,
     provenance::Provenance,
     stamp,
@@ -258,7 +258,21 @@ pub(crate) fn convert(
         previous_revision: source,
         status_reason,
         screened,
+        shift: shift(deployment),
         ..Deployment::new(Kind::Ecs, id, service, status(aws_status), created_at)
+    })
+}
+
+fn shift(deployment: &ServiceDeployment) -> Option<Shift> {
+    let configured = deployment.deployment_configuration()?;
+    let strategy = configured.strategy().filter(|strategy| **strategy != DeploymentStrategy::Rolling)?;
+    let stage = deployment.lifecycle_stage().filter(|_| deployment.finished_at().is_none());
+    let target = deployment.target_service_revision();
+    Some(Shift {
+        strategy: strategy.as_str().to_owned(),
+        stage: stage.map(|stage| stage.as_str().to_owned()),
+        production_percent: target.and_then(ServiceRevisionSummary::requested_production_traffic_weight),
+        bake_minutes: configured.bake_time_in_minutes(),
     })
 }
 
@@ -321,7 +335,7 @@ fn provenance(task: &TaskDefinition) -> Provenance {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ecs::types::{ContainerDefinition, ServiceRevisionSummary};
+    use aws_sdk_ecs::types::ContainerDefinition;
 
     use super::*;
 
@@ -343,6 +357,33 @@ mod tests {
         let found = convert(&deployment, &ServiceName::parse("api").unwrap(), &definitions).unwrap();
         assert_eq!((found.previous_revision.as_deref(), found.revision.as_str()), (Some("api:1"), "api:2"));
         assert_eq!(found.status, Status::InProgress);
+        assert_eq!(found.shift, None);
+    }
+
+    #[test]
+    fn blue_green_says_how_far_the_traffic_has_moved() {
+        use aws_sdk_ecs::types::{DeploymentConfiguration, ServiceDeploymentLifecycleStage as Stage};
+        let told = |strategy, finished: Option<i64>| {
+            let configured =
+                DeploymentConfiguration::builder().strategy(strategy).bake_time_in_minutes(10).build();
+            let target = ServiceRevisionSummary::builder()
+                .arn("r2")
+                .requested_production_traffic_weight(100.0)
+                .build();
+            shift(
+                &ServiceDeployment::builder()
+                    .lifecycle_stage(Stage::BakeTime)
+                    .deployment_configuration(configured)
+                    .target_service_revision(target)
+                    .set_finished_at(finished.map(DateTime::from_secs))
+                    .build(),
+            )
+        };
+        let baking = told(DeploymentStrategy::BlueGreen, None).unwrap();
+        assert_eq!((baking.strategy.as_str(), baking.stage.as_deref()), ("BLUE_GREEN", Some("BAKE_TIME")));
+        assert_eq!((baking.production_percent, baking.bake_minutes), (Some(100.0), Some(10)));
+        assert_eq!(told(DeploymentStrategy::Canary, Some(1)).unwrap().stage, None);
+        assert_eq!(told(DeploymentStrategy::Rolling, None), None);
     }
 
     #[test]

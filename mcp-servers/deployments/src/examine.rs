@@ -8,11 +8,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    change::{Change, Fields, changes, task_fields},
+    asked::{AskedBy, Made, asked_by},
+    change::{Change, Fields, Value, changes, task_fields},
     codedeploy::{self, CodeDeploy, revision_fields},
-    deployment::link,
+    deployment::{Deployment, link},
     ecs::{self, Described, Ecs},
     health::{Event, Health, StopFacts, StopKind, StoppedTask, classify, exit_code, is_healthy, reason_text},
+    lambda::LambdaSpec,
     outside,
     provenance::Provenance,
     stamp,
@@ -36,6 +38,9 @@ pub struct WhatChanged {
     pub to_revision: String,
     /// The fields that differ.
     pub changes: Vec<Change>,
+    /// Who asked AWS for it, as CloudTrail says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked_by: Option<AskedBy>,
     /// Commit, author and pull request, where they could be told.
     #[serde(flatten)]
     pub provenance: Provenance,
@@ -51,6 +56,7 @@ impl WhatChanged {
             from_revision: None,
             to_revision,
             changes: Vec::new(),
+            asked_by: None,
             provenance: Provenance::default(),
             notes: Vec::new(),
         }
@@ -103,11 +109,25 @@ pub(crate) async fn what_changed(
                 Some(target) => Some(Ecs::of(aws, service, target).await?),
                 None => None,
             };
-            codedeploy_changed(&group, ecs.as_ref(), &service.name, id, now).await?.ok_or_else(missing)
+            let found = codedeploy_changed(&group, ecs.as_ref(), &service.name, id, now).await?;
+            let (mut found, this) = found.ok_or_else(missing)?;
+            // What CodeDeploy or a scaling began has no caller.
+            if this.creator.as_deref().is_none_or(|creator| creator == "user") {
+                let trail = aws_sdk_cloudtrail::Client::new(&aws.for_service(service).await?);
+                let made = Made::CodeDeploy { id };
+                found.asked_by = asked_by(&trail, &made, this.created_at, now, &mut found.notes).await;
+            }
+            Ok(found)
         }
         (_, Some(target)) if !by_codedeploy => {
             let ecs = Ecs::of(aws, service, target).await?;
-            ecs_changed(&ecs, &service.name, id).await?.ok_or_else(missing)
+            let (mut found, created_at) = ecs_changed(&ecs, &service.name, id).await?.ok_or_else(missing)?;
+            if let Some(created_at) = created_at {
+                let trail = aws_sdk_cloudtrail::Client::new(&aws.for_service(service).await?);
+                let made = Made::Ecs { cluster: target.cluster.as_str(), service: target.service.as_str() };
+                found.asked_by = asked_by(&trail, &made, created_at, now, &mut found.notes).await;
+            }
+            Ok(found)
         }
         _ => Err(missing()),
     }
@@ -119,7 +139,7 @@ async fn codedeploy_changed(
     service: &ServiceName,
     id: &str,
     now: Timestamp,
-) -> Result<Option<WhatChanged>, ToolError> {
+) -> Result<Option<(WhatChanged, Deployment)>, ToolError> {
     let Some(info) = group.one(id).await? else { return Ok(None) };
     let Some(this) = codedeploy::convert(&info, service) else { return Ok(None) };
     let mut found = WhatChanged::new(id, this.revision.clone());
@@ -144,18 +164,33 @@ async fn codedeploy_changed(
         None => None,
     };
     let location = before.as_ref().and_then(|b| b.revision()).or_else(|| info.previous_revision());
-    let from = location.map(|location| revision_fields(before.as_ref().unwrap_or(&info), Some(location)));
-    found.compare(from.as_ref(), &revision_fields(&info, info.revision()));
+    let to = revision_fields(&info, info.revision());
+    let mut from = location.map(|location| revision_fields(before.as_ref().unwrap_or(&info), Some(location)));
+    if let Some(lambda) = info.revision().and_then(LambdaSpec::of)
+        && let Some(version) = &lambda.current
+    {
+        // The specification itself says what it replaces.
+        found.from_revision.get_or_insert_with(|| lambda.text(version));
+        let from = from.get_or_insert_with(|| to.clone());
+        from.insert("revision".to_owned(), Value::Open(lambda.text(version)));
+        from.insert("version".to_owned(), Value::Open(version.clone()));
+    }
+    found.compare(from.as_ref(), &to);
     // CodeDeploy to ECS: the task definition holds what really changed.
     let definition = |revision: Option<&_>| revision.and_then(codedeploy::task_definition);
     if let (Some(ecs), Some(to)) = (ecs, definition(info.revision())) {
         compare_tasks(&mut found, ecs, definition(location).as_deref(), &to).await;
     }
-    Ok(Some(found))
+    Ok(Some((found, this)))
 }
 
-async fn ecs_changed(ecs: &Ecs, service: &ServiceName, id: &str) -> Result<Option<WhatChanged>, ToolError> {
-    let (from, to) = if id.contains(":service-deployment/") {
+/// With when it was created, where that is known.
+async fn ecs_changed(
+    ecs: &Ecs,
+    service: &ServiceName,
+    id: &str,
+) -> Result<Option<(WhatChanged, Option<Timestamp>)>, ToolError> {
+    let (from, to, created_at) = if id.contains(":service-deployment/") {
         let described = ecs.service_deployments(&[id.to_owned()]).await?;
         let Some(deployment) = described.iter().find(|d| d.service_deployment_arn() == Some(id)) else {
             return Ok(None);
@@ -167,12 +202,13 @@ async fn ecs_changed(ecs: &Ecs, service: &ServiceName, id: &str) -> Result<Optio
         // Several sources: the one that differs is what ran before this.
         let source = sources.iter().filter_map(|r| definition(r.arn()));
         let source = source.max_by_key(|source| Some(source) != target.as_ref());
-        (source, target)
+        (source, target, stamp(deployment.created_at()))
     } else {
         let Some(live) = ecs.describe().await? else { return Ok(None) };
         let of = |ours: bool| live.deployments().iter().find(|d| (d.id() == Some(id)) == ours);
         let Some(this) = of(true) else { return Ok(None) };
-        (of(false).and_then(|d| d.task_definition.clone()), this.task_definition.clone())
+        let before = of(false).and_then(|d| d.task_definition.clone());
+        (before, this.task_definition.clone(), stamp(this.created_at()))
     };
     let Some(to) = to else {
         return Err(ToolError::not_found(
@@ -186,7 +222,7 @@ async fn ecs_changed(ecs: &Ecs, service: &ServiceName, id: &str) -> Result<Optio
     let mut found = WhatChanged::new(id, ecs::short(&to).to_owned());
     found.from_revision = from.as_deref().map(|arn| ecs::short(arn).to_owned());
     compare_tasks(&mut found, ecs, from.as_deref(), &to).await;
-    Ok(Some(found))
+    Ok(Some((found, created_at)))
 }
 
 /// Adds what differs between two task definitions. What cannot be read becomes a note.

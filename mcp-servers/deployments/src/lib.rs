@@ -6,6 +6,7 @@
 //!
 //! INVARIANT: no value of an environment variable or secret leaves, and free text leaves redacted.
 
+mod asked;
 pub mod change;
 mod codedeploy;
 pub mod correlate;
@@ -14,11 +15,13 @@ mod ecs;
 mod examine;
 pub mod health;
 mod history;
+mod lambda;
 mod outside;
 pub mod provenance;
 mod server;
 mod span;
 
+pub use asked::{AskedBy, Means};
 pub use examine::WhatChanged;
 pub use server::{
     ChangedArgs, CorrelateArgs, Correlation, DeploymentList, DeploymentsServer, HealthArgs, ListArgs,

@@ -154,7 +154,8 @@ impl DeploymentsServer {
     #[tool(
         title = "What changed",
         description = "What a deployment changed against what ran before: revision, images, sizes, names of \
-                       environment variables (never their values); commit, author and pull request where known.",
+                       environment variables (never their values), versions of a Lambda function; commit, author and pull \
+                       request where known; who asked AWS for it.",
         annotations(
             read_only_hint = true,
             destructive_hint = false,

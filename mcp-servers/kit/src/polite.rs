@@ -26,6 +26,8 @@ const LONGEST: Duration = Duration::from_secs(6);
 const WORTH_TELLING: Duration = Duration::from_millis(250);
 /// Services that are not limited here.
 const FREE: [&str; 5] = ["bedrock", "bedrock-runtime", "sns", "sqs", "sts"];
+/// Services that allow less than is asked of the others, a second.
+const SLOW: [(&str, NonZeroU32); 1] = [("cloudtrail", NonZeroU32::new(2).unwrap())];
 /// Places that are remembered: credentials change by the hour.
 const PLACES: usize = 1_000;
 
@@ -33,12 +35,26 @@ const PLACES: usize = 1_000;
 #[derive(Clone)]
 pub(crate) struct Polite {
     inner: SharedHttpClient,
-    rates: Arc<DefaultKeyedRateLimiter<String>>,
+    rates: Rates,
+}
+
+/// By place; with those of the services that allow less.
+#[derive(Clone)]
+struct Rates {
+    most: Arc<DefaultKeyedRateLimiter<String>>,
+    slow: Arc<[(&'static str, DefaultKeyedRateLimiter<String>)]>,
+}
+
+impl Rates {
+    fn of(&self, place: &str) -> &DefaultKeyedRateLimiter<String> {
+        let service = place.split(' ').nth(2);
+        self.slow.iter().find(|(slow, _)| Some(*slow) == service).map_or(&*self.most, |(_, rates)| rates)
+    }
 }
 
 impl std::fmt::Debug for Polite {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Polite").field("places", &self.rates.len()).finish_non_exhaustive()
+        f.debug_struct("Polite").field("places", &self.rates.most.len()).finish_non_exhaustive()
     }
 }
 
@@ -46,7 +62,9 @@ impl Polite {
     /// In front of a client: so many calls of one operation a second.
     pub(crate) fn new(inner: SharedHttpClient, rate: NonZeroU32) -> Self {
         let quota = Quota::per_second(rate).allow_burst(AT_ONCE.max(rate));
-        Self { inner, rates: Arc::new(RateLimiter::keyed(quota)) }
+        let slow =
+            SLOW.map(|(service, most)| (service, RateLimiter::keyed(Quota::per_second(most.min(rate)))));
+        Self { inner, rates: Rates { most: Arc::new(RateLimiter::keyed(quota)), slow: Arc::new(slow) } }
     }
 }
 
@@ -57,13 +75,13 @@ impl HttpClient for Polite {
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
         let connector = self.inner.http_connector(settings, components);
-        SharedHttpConnector::new(Turn { connector, rates: Arc::clone(&self.rates) })
+        SharedHttpConnector::new(Turn { connector, rates: self.rates.clone() })
     }
 }
 
 struct Turn {
     connector: SharedHttpConnector,
-    rates: Arc<DefaultKeyedRateLimiter<String>>,
+    rates: Rates,
 }
 
 impl std::fmt::Debug for Turn {
@@ -75,11 +93,12 @@ impl std::fmt::Debug for Turn {
 impl HttpConnector for Turn {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let place = place(&request);
-        let Some(place) = place.filter(|place| self.rates.check_key(place).is_err()) else {
+        let Some(place) = place.filter(|place| self.rates.of(place).check_key(place).is_err()) else {
             return self.connector.call(request);
         };
-        let (connector, rates) = (self.connector.clone(), Arc::clone(&self.rates));
+        let (connector, rates) = (self.connector.clone(), self.rates.clone());
         HttpConnectorFuture::new(async move {
+            let rates = rates.of(&place);
             if rates.len() > PLACES {
                 rates.retain_recent();
             }
@@ -154,7 +173,9 @@ mod tests {
     #[tokio::test]
     async fn who_asks_too_much_at_once_waits_its_turn() {
         let n = |n| NonZeroU32::new(n).unwrap();
-        let rates = Arc::new(RateLimiter::keyed(Quota::per_second(n(20)).allow_burst(n(2))));
+        let most = Arc::new(RateLimiter::keyed(Quota::per_second(n(20)).allow_burst(n(2))));
+        let slow = Arc::new([("cloudtrail", RateLimiter::keyed(Quota::per_second(n(10))))]);
+        let rates = Rates { most, slow };
         let turn = Turn { connector: SharedHttpConnector::new(Answers), rates };
         let begun = tokio::time::Instant::now();
         for _ in 0..2 {
@@ -162,5 +183,10 @@ mod tests {
         }
         assert!(turn.call(request("ecs", None)).await.unwrap_err().is_user());
         assert!(begun.elapsed() >= Duration::from_millis(40), "{:?}", begun.elapsed());
+        let begun = tokio::time::Instant::now();
+        for _ in 0..12 {
+            assert!(turn.call(request("cloudtrail", None)).await.unwrap_err().is_user());
+        }
+        assert!(begun.elapsed() >= Duration::from_millis(150), "its own rate: {:?}", begun.elapsed());
     }
 }

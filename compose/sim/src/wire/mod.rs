@@ -7,6 +7,7 @@
 
 pub(crate) mod bedrock;
 mod cbor;
+mod cloudtrail;
 mod cloudwatch;
 mod codedeploy;
 mod ecs;
@@ -64,6 +65,7 @@ pub(crate) enum Protocol {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Api {
     Logs,
+    CloudTrail,
     CloudWatch,
     CodeDeploy,
     Ecs,
@@ -83,6 +85,7 @@ impl Api {
     pub(crate) const fn prefix(self) -> &'static str {
         match self {
             Self::Logs => "logs",
+            Self::CloudTrail => "cloudtrail",
             Self::CloudWatch => "cloudwatch",
             Self::CodeDeploy => "codedeploy",
             Self::Ecs => "ecs",
@@ -112,6 +115,7 @@ pub(crate) fn handle(state: &mut State, request: &Request) -> Result<WireBody, W
     let resource = request.resource.as_deref().unwrap_or_default();
     match request.api {
         Api::Logs => logs::handle(state, op, input),
+        Api::CloudTrail => cloudtrail::handle(state, op, input),
         Api::CloudWatch => cloudwatch::handle(state, op, input),
         Api::CodeDeploy => codedeploy::handle(state, op, input),
         Api::Ecs => ecs::handle(state, op, input),

@@ -84,6 +84,7 @@ pub(crate) fn read(
     if let Some((service, op)) = target.and_then(|t| t.rsplit_once('.')) {
         let api = match service {
             "Logs_20140328" => Some(Api::Logs),
+            "CloudTrail_20131101" => Some(Api::CloudTrail),
             "CodeDeploy_20141006" => Some(Api::CodeDeploy),
             "AmazonEC2ContainerServiceV20141113" => Some(Api::Ecs),
             "AWSStepFunctions" => Some(Api::States),
