@@ -168,7 +168,11 @@ NO_OCCASION = {
     },
     "metrics": {"logs:DescribeMetricFilters": "an alarm on a metric that is not AWS's own"},
     "deployments": {"ecs:DescribeTaskDefinition": "a deployment that changes the task definition"},
-    "runbooks": {"bedrock:Retrieve": "a knowledge base"},
+    "runbooks": {
+        "bedrock:Retrieve": "a knowledge base",
+        "bedrock:Rerank": "a knowledge base and a reranking model",
+        "bedrock:InvokeModel": "the same: Bedrock asks the model on the caller's behalf",
+    },
 }
 # Where IAM calls an operation otherwise than the wire.
 IAM_NAMES = {"bedrock-agent:Retrieve": "bedrock:Retrieve", "bedrock-agent:Rerank": "bedrock:Rerank"}

@@ -97,7 +97,7 @@ fn as_arguments(flag: &Arg, value: &Value, base: &Path) -> Result<Vec<OsString>,
         let text = match value {
             Value::String(text) if is_path => base.join(text).into_os_string(),
             Value::String(text) => text.into(),
-            Value::Integer(number) => number.to_string().into(),
+            Value::Integer(number) if !takes_pairs(flag) => number.to_string().into(),
             _ if many && takes_pairs(flag) => return Err("is a table of texts".to_owned()),
             _ if many => return Err("is a list of texts".to_owned()),
             _ => return Err("is a text or a number".to_owned()),

@@ -37,7 +37,7 @@ use super::{
 };
 
 pub use firing::Firing;
-pub use group::Group;
+pub use group::{Group, News};
 
 /// How alarms are put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

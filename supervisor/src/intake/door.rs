@@ -25,7 +25,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::{alarm::Alarm, run::Outcome};
 
 use super::{
-    board::{Board, How, Orders, Ruling},
+    board::{Board, How, News, Orders, Ruling},
     inbox::{Inbox, InboxError},
     queue::Queue,
     refused::Refused,
@@ -84,6 +84,8 @@ pub enum Effect {
         alarm: Box<Alarm>,
         /// Why it belongs to it.
         how: How,
+        /// What is new about it.
+        news: News,
     },
     /// An incident that has ended has no alarm any more that fires: whoever was told of it hears that.
     Over {

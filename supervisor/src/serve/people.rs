@@ -23,7 +23,11 @@ use crate::{
     alarm::Alarm,
     deliver::{About, Accepted, Deliver, DeliverError, Notice, NotifyConfig, Organ},
     event::{Event, Noted, View},
-    intake::{board::How, inbox::Inbox, service_of},
+    intake::{
+        board::{How, News},
+        inbox::Inbox,
+        service_of,
+    },
     record::millis_between,
     run::Run,
     terminal::text::took,
@@ -134,15 +138,16 @@ impl People {
         Box::new(Herald { about: about(incident, alarm, catalog), nth: 0, sender: self.sender.clone() })
     }
 
-    /// One more alarm came in for an incident that a person has.
-    pub(super) fn more(&self, incident: &IncidentId, alarm: &Alarm, how: How, catalog: &Catalog) {
-        self.say_soon(Notice::more(about(incident, alarm, catalog), alarm, how, self.clock.now()));
+    /// An alarm came in for an incident that a person has, and is news to them.
+    pub(super) fn more(&self, incident: &IncidentId, alarm: &Alarm, what: (How, News), catalog: &Catalog) {
+        self.say_soon(Notice::more(about(incident, alarm, catalog), alarm, what, self.clock.now()));
     }
 
     /// No alarm of an incident that has ended fires any more.
     pub(super) fn over(&self, incident: &IncidentId, alarm: &Alarm, catalog: &Catalog) {
         let why = "no alarm of it fires any more; whether somebody mended it, Midwatch does not know";
-        self.say_soon(Notice::all_clear(about(incident, alarm, catalog), why, self.clock.now()));
+        let notice = Notice::all_clear(about(incident, alarm, catalog), why, self.clock.now());
+        self.say_soon(notice.of(&alarm.at.to_string()));
     }
 
     fn say_soon(&self, notice: Notice) {

@@ -18,7 +18,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use crate::{
     event::Event,
     intake::{
-        board::Decision,
+        board::{Decision, News},
         door::{Begun, Effect},
         identity::AlarmKey,
         inbox::{InboxError, Noted},
@@ -86,8 +86,8 @@ impl Crew {
                         self.people.settle(&incident);
                     }
                 }
-                Effect::More { incident, alarm, how } => {
-                    self.people.more(&incident, &alarm, how, &self.sites.now().catalog);
+                Effect::More { incident, alarm, how, news } => {
+                    self.people.more(&incident, &alarm, (how, news), &self.sites.now().catalog);
                 }
                 Effect::Over { incident, alarm } => {
                     self.people.over(&incident, &alarm, &self.sites.now().catalog);
@@ -153,19 +153,24 @@ impl Crew {
     async fn say_again(&self, incident: &IncidentId) -> Result<(), InboxError> {
         let since = self.clock.now().saturating_sub(SAID_AGAIN).unwrap_or(Timestamp::UNIX_EPOCH);
         let catalog = Arc::clone(&self.sites.now().catalog);
-        let (mut members, mut with_a_person, mut ended) = (BTreeSet::new(), false, false);
+        let (mut members, mut with_a_person, mut ended, mut is_clear) =
+            (BTreeSet::new(), false, false, false);
         for row in self.inbox.of_incident(incident.clone()).await? {
             let lately = row.at >= since;
             match row.noted {
                 Noted::Alarm { alarm, ruling } => {
                     let is_new = members.insert(AlarmKey::of(&alarm));
                     match ruling.decision {
-                        Decision::Joined { how, .. } if is_new && with_a_person && lately => {
-                            self.people.more(incident, &alarm, how, &catalog);
+                        Decision::Joined { how, .. } => {
+                            let news = if is_clear { News::Again } else { News::More };
+                            if ended && with_a_person && lately && (is_new || is_clear) {
+                                self.people.more(incident, &alarm, (how, news), &catalog);
+                            }
+                            is_clear = false;
                         }
-                        Decision::Updated { all_clear: true, .. } if ended => {
-                            with_a_person = false;
-                            if lately {
+                        Decision::Updated { all_clear, .. } => {
+                            is_clear = all_clear;
+                            if ended && all_clear && lately {
                                 self.people.over(incident, &alarm, &catalog);
                             }
                         }

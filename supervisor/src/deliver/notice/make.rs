@@ -7,7 +7,10 @@ use crate::{
     alarm::Alarm,
     deliver::text,
     event::Event,
-    intake::{board::How, identity::AlarmKey},
+    intake::{
+        board::{How, News},
+        identity::AlarmKey,
+    },
     run::{Escalation, Outcome, Run},
     terminal::text::took,
 };
@@ -56,6 +59,12 @@ impl Notice {
         self
     }
 
+    /// The same, told apart from others of its kind by what it is of.
+    #[must_use]
+    pub fn of(self, subject: &str) -> Self {
+        self.with_subject(subject)
+    }
+
     /// The same once more, told apart from the first by `nth`: for a second escalation that says
     /// something new.
     #[must_use]
@@ -73,11 +82,20 @@ impl Notice {
             .named()
     }
 
-    /// One more alarm came in for an incident that a person has. What is part of a storm is told once.
-    pub fn more(about: About, alarm: &Alarm, how: How, at: Timestamp) -> Self {
-        let headline = format!("{}: one more alarm of an incident that a person has", about.name());
+    /// One more alarm came in for an incident that a person has, or one fires again after all was clear. What else is
+    /// part of a storm is told once.
+    pub fn more(about: About, alarm: &Alarm, (how, news): (How, News), at: Timestamp) -> Self {
+        let what = match news {
+            News::More => "one more alarm of an incident that a person has",
+            News::Again => "an incident that was over fires again",
+        };
+        let headline = format!("{}: {what}", about.name());
         let severity = about.severity();
-        let which = if how == How::Storm { "a storm".to_owned() } else { AlarmKey::of(alarm).to_string() };
+        let which = match (news, how) {
+            (News::More, How::Storm) => "a storm".to_owned(),
+            (News::More, _) => AlarmKey::of(alarm).to_string(),
+            (News::Again, _) => alarm.at.to_string(),
+        };
         Self::new(about, Kind::Escalation, severity, at, &headline)
             .with_subject(&format!("more: {which}"))
             .ours("why you get it", &format!("{}; Midwatch does not look at it by itself", how.as_str()))

@@ -33,7 +33,7 @@ impl Board {
                     && let Some(before) = after
                     && let Some(before) = self.groups.get_mut(before)
                 {
-                    before.finished = Some(Finished { at: now, with_a_person: false });
+                    before.finished = Some(Finished { at: now, with_a_person: false, is_clear: false });
                 }
                 let group = Group {
                     lead: key.clone(),
@@ -76,8 +76,8 @@ impl Board {
                     if !fires {
                         group.firing.remove(&key);
                     }
-                    if group.firing.is_empty() {
-                        group.clear(alarm.at);
+                    if let Some(finished) = &mut group.finished {
+                        finished.is_clear = group.firing.is_empty();
                     }
                 }
             }
@@ -90,13 +90,12 @@ impl Board {
         }
     }
 
-    /// An incident has come to its end. `with_a_person`: more of the same still belongs to it, while it fires.
+    /// An incident has come to its end. `with_a_person`: more of the same still belongs to it.
     /// Otherwise it is over, and an alarm of it that fires on for a while is looked at again:
     /// nothing more comes in for it by itself.
     pub fn finish(&mut self, incident: &IncidentId, with_a_person: bool, now: Timestamp) {
         let Some(group) = self.groups.get_mut(incident) else { return };
-        let over = group.firing.is_empty();
-        group.finished = Some(Finished { at: now, with_a_person: with_a_person && !over });
+        group.finished = Some(Finished { at: now, with_a_person, is_clear: group.firing.is_empty() });
         group.touched = now;
         if with_a_person {
             return;
@@ -186,6 +185,9 @@ impl Board {
         group.members.insert(key.clone());
         if fires {
             group.firing.insert(key.clone());
+            if let Some(finished) = &mut group.finished {
+                finished.is_clear = false;
+            }
         }
         group.span.reach(alarm.at);
         group.touched = now;

@@ -50,8 +50,19 @@ impl Span {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Finished {
     pub(super) at: Timestamp,
-    /// A person has it, and it still fires: more of the same is theirs, and they are told of it.
+    /// A person has it: more of the same is still theirs, and they are told of it.
     pub(super) with_a_person: bool,
+    /// None of its alarms fires.
+    pub(super) is_clear: bool,
+}
+
+/// What is new about an alarm of an incident that a person has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// It is one more.
+    More,
+    /// It fires after nothing of it did.
+    Again,
 }
 
 /// An incident, as far as its alarms go.
@@ -88,19 +99,13 @@ impl Group {
         self.finished.is_some()
     }
 
-    /// Whether an alarm would be news to the person who has it.
-    pub fn is_news(&self, alarm: &Alarm) -> bool {
-        self.finished.is_some_and(|finished| finished.with_a_person)
-            && !self.members.contains(&AlarmKey::of(alarm))
-    }
-
-    /// Nothing of it fires any more: whoever has it can let go, and what fires from then on is looked at anew.
-    pub(super) fn clear(&mut self, at: Timestamp) {
-        if let Some(finished) = &mut self.finished
-            && finished.with_a_person
-        {
-            *finished = Finished { at, with_a_person: false };
+    /// What would be new about an alarm to the person who has it, if anything.
+    pub fn news(&self, alarm: &Alarm) -> Option<News> {
+        let finished = self.finished.filter(|finished| finished.with_a_person)?;
+        if finished.is_clear {
+            return Some(News::Again);
         }
+        (!self.members.contains(&AlarmKey::of(alarm))).then_some(News::More)
     }
 
     /// Whether an alarm can still be part of it. Of what is over, only what it was about: an alarm

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     alarm::Alarm,
     intake::{
-        board::{Board, Decision, Firing, Group, Orders, Ruling},
+        board::{Board, Decision, Firing, Group, News, Orders, Ruling},
         inbox::{Inbox, InboxError, Noted, Row},
         queue::{Queue, Waiting},
         refused::Refused,
@@ -295,10 +295,9 @@ impl Porter {
             let service = ruling.service.as_ref().and_then(|name| self.orders.catalog.get(name));
             batch.waiting.push(Waiting::new(incident.clone(), alarm.clone(), *salt, service, now));
         }
-        let is_news = ruling.decision.incident().and_then(|incident| self.board.group(incident));
-        let is_news = is_news.is_some_and(|group| group.is_news(&alarm));
+        let news = ruling.decision.incident().and_then(|incident| self.board.group(incident)?.news(&alarm));
         self.board.apply(&alarm, ruling, &self.orders.grouping, now);
-        self.consequences(&alarm, ruling, is_news, batch);
+        self.consequences(&alarm, ruling, news, batch);
         let noted = Noted::Alarm { alarm: Box::new(alarm), ruling: ruling.clone() };
         batch.rows.push(Row { at: now, source: source.to_owned(), message: message.cloned(), noted });
     }
@@ -331,7 +330,7 @@ impl Porter {
         Ok(opened.map_or(Onward::Nothing, Onward::Opened))
     }
 
-    fn consequences(&mut self, alarm: &Alarm, ruling: &Ruling, is_news: bool, batch: &mut Batch) {
+    fn consequences(&mut self, alarm: &Alarm, ruling: &Ruling, news: Option<News>, batch: &mut Batch) {
         let tell = |incident: &IncidentId| Effect::Tell {
             incident: incident.clone(),
             alarm: Box::new(alarm.clone()),
@@ -343,9 +342,9 @@ impl Porter {
                     self.absorbed(other, incident, batch);
                 }
                 batch.effects.push(tell(incident));
-                if is_news {
+                if let Some(news) = news {
                     let (incident, alarm) = (incident.clone(), Box::new(alarm.clone()));
-                    batch.effects.push(Effect::More { incident, alarm, how: *how });
+                    batch.effects.push(Effect::More { incident, alarm, how: *how, news });
                 }
             }
             Decision::Updated { incident, all_clear, .. } => {

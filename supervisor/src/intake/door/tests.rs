@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     alarm,
     intake::{
-        board::{Decision, How},
+        board::{Decision, How, News},
         inbox::{Noted, Row, Said},
     },
 };
@@ -291,7 +291,8 @@ async fn who_has_an_incident_hears_of_more_of_it_and_that_it_is_over() {
     effects(&mut stage);
     stage.door.bring(brought("more", "firing", 3), "t", None).await.unwrap();
     let told = effects(&mut stage);
-    let [Effect::More { incident: of, alarm: more, how: How::Storm }] = told.as_slice() else {
+    let [Effect::More { incident: of, alarm: more, how: How::Storm, news: News::More }] = told.as_slice()
+    else {
         panic!("{told:?}")
     };
     assert_eq!((of, more.name.as_str()), (&incident, "more"));
@@ -306,7 +307,9 @@ async fn who_has_an_incident_hears_of_more_of_it_and_that_it_is_over() {
     let told = effects(&mut stage);
     assert!(matches!(told.as_slice(), [Effect::Over { incident: of, .. }] if *of == incident), "{told:?}");
     let rulings = stage.door.bring(brought("more", "firing", 7), "t", None).await.unwrap();
-    assert!(matches!(rulings[0].decision, Decision::Opened { .. }));
+    assert_eq!(rulings[0].decision.incident(), Some(&incident));
+    let told = effects(&mut stage);
+    assert!(matches!(told.as_slice(), [Effect::More { news: News::Again, .. }]), "{told:?}");
 }
 
 #[tokio::test]
