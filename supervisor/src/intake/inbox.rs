@@ -186,7 +186,7 @@ pub struct Row {
 
 impl Row {
     /// An alarm of an incident that is part of another one, as one of that.
-    fn as_joined(self, into: &IncidentId, how: How) -> Option<Self> {
+    fn into_joined(self, into: &IncidentId, how: How) -> Option<Self> {
         let Noted::Alarm { alarm, ruling: Ruling { service, decision } } = self.noted else { return None };
         let (Decision::Opened { .. } | Decision::Joined { .. }) = decision else { return None };
         let decision = Decision::Joined { incident: into.clone(), how, leads: false, absorbs: Vec::new() };
@@ -316,7 +316,7 @@ impl Inbox {
             }
             let came = self.of_incident(part).await?;
             parts.extend(absorbed(&came));
-            rows.extend(came.into_iter().filter_map(|row| row.as_joined(&incident, how)));
+            rows.extend(came.into_iter().filter_map(|row| row.into_joined(&incident, how)));
         }
         rows.sort_by_key(|row| row.at);
         Ok(rows)
