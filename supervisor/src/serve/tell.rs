@@ -18,7 +18,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use crate::{
     event::Event,
     intake::{
-        board::{Decision, News},
+        board::{Decision, How, News},
         door::{Begun, Effect},
         identity::AlarmKey,
         inbox::{InboxError, Noted},
@@ -163,7 +163,8 @@ impl Crew {
                     match ruling.decision {
                         Decision::Joined { how, .. } => {
                             let news = if is_clear { News::Again } else { News::More };
-                            if ended && with_a_person && lately && (is_new || is_clear) {
+                            let told = how != How::Flapping && (is_new || is_clear);
+                            if ended && with_a_person && lately && told {
                                 self.people.more(incident, &alarm, (how, news), &catalog);
                             }
                             is_clear = false;

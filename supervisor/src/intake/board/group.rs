@@ -108,6 +108,11 @@ impl Group {
         (!self.members.contains(&AlarmKey::of(alarm))).then_some(News::More)
     }
 
+    /// What is new about an alarm of it that was put off and fires on: the person who has it was told nothing then.
+    pub fn news_of_what_stays(&self) -> Option<News> {
+        self.finished.filter(|finished| finished.with_a_person).map(|_| News::Again)
+    }
+
     /// Whether an alarm can still be part of it. Of what is over, only what it was about: an alarm
     /// that fires on is looked at again, and a stranger that comes late was not looked at with it.
     pub(super) fn takes(&self, incoming: &Incoming<'_>) -> bool {

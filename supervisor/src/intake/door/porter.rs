@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     alarm::Alarm,
     intake::{
-        board::{Board, Decision, Firing, Group, News, Orders, Ruling},
+        board::{Board, Decision, Firing, Group, How, News, Orders, Ruling},
         inbox::{Inbox, InboxError, Noted, Row},
         queue::{Queue, Waiting},
         refused::Refused,
@@ -295,7 +295,13 @@ impl Porter {
             let service = ruling.service.as_ref().and_then(|name| self.orders.catalog.get(name));
             batch.waiting.push(Waiting::new(incident.clone(), alarm.clone(), *salt, service, now));
         }
-        let news = ruling.decision.incident().and_then(|incident| self.board.group(incident)?.news(&alarm));
+        let group = ruling.decision.incident().and_then(|incident| self.board.group(incident));
+        let news = match &ruling.decision {
+            // It is told once it stays: whoever flaps would wake somebody each time.
+            Decision::Joined { how: How::Flapping, .. } => None,
+            _ if source == PUT_OFF => group.and_then(Group::news_of_what_stays),
+            _ => group.and_then(|group| group.news(&alarm)),
+        };
         self.board.apply(&alarm, ruling, &self.orders.grouping, now);
         self.consequences(&alarm, ruling, news, batch);
         let noted = Noted::Alarm { alarm: Box::new(alarm), ruling: ruling.clone() };
