@@ -77,6 +77,17 @@ pub struct Toolbox {
     servers: BTreeMap<&'static str, Line>,
     offered: Arc<RwLock<Offered>>,
     guests: Vec<Guest>,
+    patience: Patience,
+}
+
+/// How many times as long as its caller says a call may take.
+#[derive(Debug, Clone, Copy)]
+struct Patience(u32);
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self(1)
+    }
 }
 
 /// Where the calls of a server go.
@@ -122,6 +133,14 @@ impl Toolbox {
     /// A toolbox without tools.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Waits so many times as long for an answer: in a world whose latencies pass on a clock of its own, real
+    /// time is what the machine needs to compute, and no sign that a server hangs.
+    #[must_use]
+    pub const fn patient(mut self, times: u32) -> Self {
+        self.patience = Patience(times);
+        self
     }
 
     /// Adds a connected server. One that cannot list its tools is named in `missing`.
@@ -209,7 +228,7 @@ impl Toolbox {
             () = limits.cancel.cancelled() => {
                 (Err(ToolFailure::new(FailureKind::Timeout, "the call was cancelled")), None)
             }
-            answer = tokio::time::timeout(limits.timeout, answer) => {
+            answer = tokio::time::timeout(limits.timeout.saturating_mul(self.patience.0), answer) => {
                 answer.map_or_else(
                     |_| {
                         let why = format!("no answer within {} s", limits.timeout.as_secs());

@@ -53,6 +53,9 @@ pub struct AwsSettings {
     pub session_name: String,
     /// Calls of one operation a second in this process; more wait their turn. 0: as many as come.
     pub calls_per_second: u32,
+    /// How many times as long as usual a call may take. 1, but in a world whose latencies pass on a
+    /// clock of its own: there real time is only what the machine needs to compute, however busy it is.
+    pub patience: u32,
 }
 
 /// What the stingiest of the APIs that are read allow an account.
@@ -68,6 +71,7 @@ impl Default for AwsSettings {
             roles: Roles::Assume,
             session_name: "midwatch-read".to_owned(),
             calls_per_second: CALLS_PER_SECOND,
+            patience: 1,
         }
     }
 }
@@ -179,9 +183,9 @@ async fn load(settings: &AwsSettings) -> SdkConfig {
     // For reads: what hangs is given up while a person still waits. Whoever changes something, or
     // asks a model, sets longer ones.
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(2))
-        .operation_attempt_timeout(Duration::from_secs(8))
-        .operation_timeout(Duration::from_secs(20))
+        .connect_timeout(Duration::from_secs(2).saturating_mul(settings.patience))
+        .operation_attempt_timeout(Duration::from_secs(8).saturating_mul(settings.patience))
+        .operation_timeout(Duration::from_secs(20).saturating_mul(settings.patience))
         .build();
     // Few attempts: a model is waiting, and an account that throttles is not helped by insisting.
     let retries = RetryConfig::standard().with_max_attempts(3).with_max_backoff(Duration::from_secs(2));

@@ -28,6 +28,8 @@ use super::{apart::Apart, args::ModelChoice, model::minds, seat::Seat};
 const SUBJECT: &str = "supervisor";
 /// The server whose permits are good in a world, and nowhere else.
 const AUDIENCE: &str = "sim";
+/// What a call may take of real time, in terms of the usual, where the world's time is no real time.
+const PATIENCE: u32 = 15;
 
 /// A world, and what its incident is handled with.
 pub(super) struct Stage {
@@ -74,14 +76,15 @@ pub(super) async fn set(
     let pace = (gate == Gate::Apart).then(|| world.run_at_real_time());
     let clock = world.clock();
     let catalog: Arc<Catalog> = Arc::new(world.catalog().clone());
-    let aws = Aws::new(AwsSettings::local(world.endpoint(), "us-east-1"));
+    let patience = if gate == Gate::Apart { 1 } else { PATIENCE };
+    let aws = Aws::new(AwsSettings { patience, ..AwsSettings::local(world.endpoint(), "us-east-1") });
     let config = aws.base().await.map_err(|e| anyhow::anyhow!("{}", e.message))?;
     let ctx = Ctx::new(aws, Arc::clone(&catalog), Arc::clone(&clock));
     let Reached { desk, remediation, seat, processes } = match gate {
         Gate::Embedded(ask_for) => embedded(&world, &ctx, ask_for).await?,
         Gate::Apart => apart(&world).await?,
     };
-    let mut tools = servers::readers(&ctx, Some(world.runbooks().to_owned())).await;
+    let mut tools = servers::readers(&ctx, Some(world.runbooks().to_owned())).await.patient(patience);
     servers::attach(&mut tools, "remediation", remediation).await;
     let event = world.alarm_event().to_string();
     let alarm = alarm::parse(&event).context("the world's alarm")?;
