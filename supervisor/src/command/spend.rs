@@ -2,15 +2,15 @@
 
 use std::{io::Write, process::ExitCode};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use jiff::{ToSpan as _, civil::Date, tz::TimeZone};
 use midwatch_policy::Timestamp;
 use serde_json::json;
 
 use crate::{
-    ledger::{Books, By, Ledger, Line, Period, Savings},
+    ledger::{Books, By, Earlier, Ledger, Line, Period, Savings},
     terminal::{
-        style::{BAD, FAINT, STRONG},
+        style::{BAD, FAINT, STRONG, WARN},
         text::{clean, count, dollars, escaped, fit},
     },
 };
@@ -25,20 +25,47 @@ pub(super) fn run(arguments: &SpendArgs) -> anyhow::Result<ExitCode> {
     let period = period(arguments.from, arguments.to)?;
     let lines = books.lines(arguments.by, period)?;
     let (total, savings) = (books.total(period)?, books.savings(period)?);
+    let earlier = books.earlier(period)?;
     let mut out = anstream::stdout();
     match arguments.format {
         SpendFormat::Json => {
-            let all = json!({ "by": arguments.by, "lines": lines, "total": total, "savings": savings });
+            let all = json!({
+                "by": arguments.by, "lines": lines, "total": total, "savings": savings, "earlier": earlier,
+            });
             writeln!(out, "{}", escaped(&serde_json::to_string_pretty(&all)?))?;
         }
         SpendFormat::Csv => csv(&mut out, &lines)?,
         SpendFormat::Text => text(&mut out, arguments.by, &lines, &total, &savings)?,
     }
+    if let Some(earlier) = &earlier
+        && arguments.format != SpendFormat::Json
+    {
+        // Apart from the rows, which a program may read.
+        writeln!(anstream::stderr(), "{WARN}{}{WARN:#}", known_of(earlier))?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is said of days whose calls were taken away.
+fn known_of(earlier: &Earlier) -> String {
+    format!(
+        "Calls are kept from {} on; of {} days before only the sums are known: {} in all, by day with \
+         `--format json`. Ask with `--from {0}` for what is complete.",
+        earlier.complete_from.strftime("%Y-%m-%d"),
+        earlier.days.len(),
+        dollars(earlier.cost_micro_usd)
+    )
 }
 
 /// Whole days, in UTC.
 fn period(from: Option<Date>, to: Option<Date>) -> anyhow::Result<Period> {
+    if let (Some(first), Some(last)) = (from, to)
+        && first > last
+    {
+        bail!(
+            "--from {first} is after --to {last}: give the earlier day with --from, the later one with --to"
+        );
+    }
     let midnight = |day: Date| Ok::<Timestamp, jiff::Error>(day.to_zoned(TimeZone::UTC)?.timestamp());
     let after = |day: Date| midnight(day.checked_add(1.day())?);
     let from = from.map(midnight).transpose().context("--from is out of range")?;
@@ -170,6 +197,8 @@ mod tests {
         assert_eq!(period.from.to_string(), "2026-03-09T00:00:00Z");
         assert_eq!(period.to.to_string(), "2026-03-10T00:00:00Z");
         assert_eq!(super::period(None, None).unwrap(), Period::ALL);
+        let error = super::period(day("2026-03-10"), day("2026-03-09")).unwrap_err().to_string();
+        assert!(error.contains("--from 2026-03-10 is after --to 2026-03-09: give the earlier"), "{error}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use midwatch_agents::budget::Ceilings;
 use midwatch_mcp::SystemClock;
 use midwatch_policy::{Clock as _, SignedDuration, Timestamp};
 use rusqlite::Connection;
@@ -21,7 +22,7 @@ use serde_json::json;
 use crate::{
     deliver::{hold_outbox, outbox_of},
     journal::{Journal as _, SqliteJournal, digest},
-    ledger::Ledger,
+    ledger::{Ledger, LedgerError},
 };
 
 use super::{
@@ -80,10 +81,15 @@ pub(super) async fn run(arguments: StoreArgs) -> anyhow::Result<ExitCode> {
             (text, serde_json::to_value(&manifest)?)
         }
         StoreCommand::Prune { days } => {
-            let gone = prune(&path, days).await?;
+            let (gone, ledger) = prune(&path, days).await?;
+            let calls = match ledger {
+                Some(gone) => format!("what {gone} of them cost, too; sums of days stay"),
+                None => "what they cost stays while `midwatch serve` runs: its `keep_days` takes it away"
+                    .to_owned(),
+            };
             (
-                format!("{gone} incidents that ended more than {days} days ago are gone"),
-                json!({ "gone": gone }),
+                format!("{gone} incidents that ended more than {days} days ago are gone; {calls}"),
+                json!({ "gone": gone, "ledger": ledger }),
             )
         }
     };
@@ -94,7 +100,8 @@ pub(super) async fn run(arguments: StoreArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn prune(store: &Path, days: u32) -> anyhow::Result<u32> {
+/// How many incidents went from the journal, and from the ledger unless somebody else writes it.
+async fn prune(store: &Path, days: u32) -> anyhow::Result<(u32, Option<u32>)> {
     if !store.exists() {
         bail!("there is no store at `{}`; give its place with --store", store.display());
     }
@@ -105,7 +112,24 @@ async fn prune(store: &Path, days: u32) -> anyhow::Result<u32> {
         let some = journal.forget(before, AT_A_TIME).await?;
         gone += some;
         if some < AT_A_TIME {
-            return Ok(gone);
+            break;
+        }
+    }
+    let path = Ledger::beside(store);
+    if !path.exists() {
+        return Ok((gone, Some(0)));
+    }
+    let ledger = match Ledger::open(&path, Ceilings::default()) {
+        Ok(ledger) => ledger,
+        Err(LedgerError::InUse { .. }) => return Ok((gone, None)),
+        Err(error) => return Err(error.into()),
+    };
+    let mut of_ledger = 0;
+    loop {
+        let some = ledger.forget(before, AT_A_TIME).await.map_err(anyhow::Error::msg)?;
+        of_ledger += some;
+        if some < AT_A_TIME {
+            return Ok((gone, Some(of_ledger)));
         }
     }
 }

@@ -8,6 +8,7 @@
 //! not written. A database as the place of decision was rejected: it would sync once for each
 //! reservation.
 
+mod forget;
 mod paid;
 mod read;
 mod savings;
@@ -31,7 +32,7 @@ use serde::Serialize;
 use crate::run::Run;
 
 pub use paid::Paid;
-pub use read::{Books, By, Line, Period};
+pub use read::{Books, By, Earlier, Line, Period};
 pub use savings::Savings;
 use writer::Durable;
 
@@ -115,7 +116,7 @@ impl Ledger {
     pub fn purse(&self, prices: Arc<Prices>, incident: &str, service: Option<&str>) -> Spend {
         let before = match &self.durable {
             // What cannot be read is not shown; the ceilings look for themselves.
-            Some(durable) => durable.total(incident).unwrap_or_default(),
+            Some(durable) => durable.begun(incident).unwrap_or_default(),
             None => Total::default(),
         };
         Spend::kept_by(Arc::clone(&self.keeper), prices, incident, service, before)
@@ -136,6 +137,15 @@ impl Ledger {
     pub fn over(&self, over: Over) {
         if let Some(durable) = &self.durable {
             durable.over(over);
+        }
+    }
+
+    /// Takes away what is of days before, of this many incidents at most, and says how many of those
+    /// are gone. Ceilings hold as before: sums of days stay, and all of an incident that is not over.
+    pub async fn forget(&self, before: Timestamp, most: u32) -> Result<u32, String> {
+        match &self.durable {
+            Some(durable) => durable.forget(before, most).await,
+            None => Ok(0),
         }
     }
 

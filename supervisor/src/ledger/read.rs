@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 
 use super::{
-    LedgerError, Savings, savings,
+    LedgerError, Savings, forget, savings,
     store::{count, explain, open_to_read},
 };
 
@@ -86,6 +86,26 @@ pub struct Line {
     pub left_open: u64,
 }
 
+/// What is known of days whose calls were taken away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Earlier {
+    /// From here on every call is there.
+    pub complete_from: Timestamp,
+    /// What was spent on each day before, in order.
+    pub days: Vec<Day>,
+    /// All of those days together.
+    pub cost_micro_usd: u64,
+}
+
+/// One day's sum.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Day {
+    /// The day, in UTC, such as `2026-03-09`.
+    pub day: String,
+    /// Cost.
+    pub cost_micro_usd: u64,
+}
+
 /// A ledger that is only read.
 #[derive(Debug)]
 pub struct Books {
@@ -114,6 +134,25 @@ impl Books {
     /// What caching, first light and early routing saved in a period.
     pub fn savings(&self, period: Period) -> Result<Savings, LedgerError> {
         savings::read(&self.connection, period).map_err(|error| explain(&self.path, &error))
+    }
+
+    /// What is known of the days of a period whose calls were taken away; nothing where all are there.
+    pub fn earlier(&self, period: Period) -> Result<Option<Earlier>, LedgerError> {
+        let read = || {
+            let Some(complete_from) = forget::forgotten(&self.connection)?.filter(|at| period.from < *at)
+            else {
+                return Ok(None);
+            };
+            let days = forget::days(&self.connection, (period.from, period.to.min(complete_from)))?;
+            let of = |(at, amount): (Timestamp, i64)| Day {
+                day: at.strftime("%Y-%m-%d").to_string(),
+                cost_micro_usd: count(amount),
+            };
+            let days: Vec<Day> = days.into_iter().map(of).collect();
+            let cost_micro_usd = days.iter().fold(0, |sum: u64, day| sum.saturating_add(day.cost_micro_usd));
+            Ok(Some(Earlier { complete_from, days, cost_micro_usd }))
+        };
+        read().map_err(|error| explain(&self.path, &error))
     }
 
     fn query(&self, key: &str, order: &str, period: Period) -> Result<Vec<Line>, rusqlite::Error> {

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, param
 
 use super::{LedgerError, Over};
 
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 const SCHEMA: &str = "
     CREATE TABLE calls (
         id INTEGER PRIMARY KEY, at INTEGER NOT NULL, incident TEXT NOT NULL, service TEXT,
@@ -31,7 +31,11 @@ const SCHEMA: &str = "
         model_calls INTEGER NOT NULL, free_calls INTEGER NOT NULL, cost INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE INDEX incidents_at ON incidents (at);
-    PRAGMA user_version = 1;
+";
+/// Since the second: from when on everything is there, once something was taken away.
+const SECOND: &str = "
+    CREATE TABLE forgotten (one INTEGER PRIMARY KEY CHECK (one = 1), before INTEGER NOT NULL);
+    PRAGMA user_version = 2;
 ";
 
 /// States of a call.
@@ -64,8 +68,13 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
         // A reservation has to survive the machine, not only the process.
         connection.pragma_update(None, "synchronous", "FULL")?;
         let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        if version == 0 {
-            connection.execute_batch(&format!("BEGIN IMMEDIATE;{SCHEMA}COMMIT;"))?;
+        let missing = match version {
+            0 => format!("{SCHEMA}{SECOND}"),
+            1 => SECOND.to_owned(),
+            _ => String::new(),
+        };
+        if !missing.is_empty() {
+            connection.execute_batch(&format!("BEGIN IMMEDIATE;{missing}COMMIT;"))?;
         }
         Ok((connection, version))
     };
@@ -127,6 +136,11 @@ pub(super) fn total(connection: &Connection, incident: &str) -> Result<Total, ru
             ..Total::default()
         })
     })
+}
+
+/// Whether an incident was over once.
+pub(super) fn is_over(connection: &Connection, incident: &str) -> Result<bool, rusqlite::Error> {
+    connection.prepare_cached("SELECT 1 FROM incidents WHERE incident = ?")?.exists([incident])
 }
 
 /// A reservation is written down.

@@ -360,3 +360,122 @@ proptest! {
         }
     }
 }
+
+/// A ledger with an incident of each day in March, each with one call of 1,750 micro-dollars at 02:00.
+fn a_month(place: &Place, ceilings: Ceilings) -> Ledger {
+    let ledger = place.open(ceilings);
+    for day in 1..=30 {
+        let spend = purse(&ledger, &format!("inc-{day}"));
+        spent_on(&ledger, &spend, day, "escalated");
+    }
+    block_on(ledger.flush());
+    ledger
+}
+
+fn on_day(day: i64) -> Timestamp {
+    at("02:00") + SignedDuration::from_hours(24 * (day - 9))
+}
+
+fn spent_on(ledger: &Ledger, spend: &Spend, day: i64, outcome: &str) {
+    let held = block_on(spend.reserve(on_day(day), HAIKU, "log_analyst", u64::MAX, (1_000, 100))).unwrap();
+    held.settle(None);
+    if !outcome.is_empty() {
+        let (incident, outcome) = (format!("inc-{day}"), outcome.to_owned());
+        ledger.over(Over { incident, at: on_day(day), service: None, total: spend.total(), outcome });
+    }
+}
+
+fn rows(place: &Place, table: &str) -> i64 {
+    let connection = rusqlite::Connection::open(place.path()).unwrap();
+    connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn what_is_old_goes_a_little_at_a_time_and_no_ceiling_becomes_wider() {
+    let place = Place::new();
+    let ceilings = Ceilings { day_micro_usd: 4_000, incident_micro_usd: 3_000, ..Ceilings::default() };
+    let ledger = a_month(&place, ceilings);
+    // One that never ended, one that is worked on anew, and one of which a call is under way.
+    spent_on(&ledger, &purse(&ledger, "inc-open"), 2, "");
+    let again = purse(&ledger, "inc-3");
+    let under_way = purse(&ledger, "inc-4");
+    let held = block_on(under_way.reserve(on_day(26), HAIKU, "log_analyst", u64::MAX, (500, 50))).unwrap();
+    block_on(ledger.flush());
+    // Afternoon of the 20th: of that day everything stays.
+    let before = on_day(20) + SignedDuration::from_hours(12);
+    let mut lots = Vec::new();
+    loop {
+        lots.push(block_on(ledger.forget(before, 5)).unwrap());
+        if lots.last() < Some(&5) {
+            break;
+        }
+    }
+    assert_eq!((lots.iter().max(), lots.len()), (Some(&5), 4), "{lots:?}");
+    // 19 days, less the two that stay; eleven days after; and the one that never ended.
+    assert_eq!(rows(&place, "incidents"), 30 - 17);
+    assert_eq!(rows(&place, "calls"), 30 - 17 + 1 + 1);
+    let of = |like: &str| rows(&place, &format!("sums WHERE scope LIKE '{like}/%'"));
+    assert_eq!((of("day"), of("hour"), of("service-hour")), (30, 11, 11));
+    assert_eq!((of("incident"), of("specialist")), (14, 14));
+    // An incident that is not over may not spend again what it had spent, nor may one that is
+    // worked on anew, whoever asks, before and after a start.
+    let incident = |spend: &Spend, day| {
+        block_on(spend.reserve(on_day(day), HAIKU, "log_analyst", u64::MAX, (1_000, 100))).unwrap_err()
+    };
+    held.settle(None);
+    let tried = |ledger: &Ledger, again: &Spend| {
+        for spend in [again, &purse(ledger, "inc-open")] {
+            let refused = incident(spend, 25);
+            assert!(
+                matches!(&refused, SpendError::Ceiling { of, left: 1_250, .. } if of == "the incident"),
+                "{refused}"
+            );
+        }
+        // Nor is a day that is past wider, such as after a step of the clock.
+        let late = purse(ledger, "inc-late");
+        let small = block_on(late.reserve(on_day(5), HAIKU, "log_analyst", u64::MAX, (1_000, 100))).unwrap();
+        let refused = incident(&late, 5);
+        assert!(matches!(&refused, SpendError::Ceiling { .. }), "{refused}");
+        let other = incident(&purse(ledger, "inc-other"), 5);
+        assert!(matches!(&other, SpendError::Ceiling { of, left: 500, .. } if of == "this day"), "{other}");
+        small.release();
+    };
+    tried(&ledger, &again);
+    block_on(ledger.flush());
+    drop((under_way, again, ledger));
+    let ledger = place.open(ceilings);
+    tried(&ledger, &purse(&ledger, "inc-3"));
+}
+
+#[test]
+fn who_asks_for_days_that_are_gone_is_told_from_when_on_calls_are_there() {
+    let place = Place::new();
+    let ledger = a_month(&place, Ceilings::default());
+    let books = || Books::open(&place.path()).unwrap();
+    assert_eq!(books().earlier(Period::ALL).unwrap(), None);
+    assert_eq!(block_on(ledger.forget(on_day(1), 100)).unwrap(), 0);
+    assert_eq!(books().earlier(Period::ALL).unwrap(), None, "nothing was taken away");
+    assert_eq!(block_on(ledger.forget(on_day(11), 100)).unwrap(), 10);
+    let earlier = books().earlier(Period::ALL).unwrap().unwrap();
+    assert_eq!(earlier.complete_from.to_string(), "2026-03-11T00:00:00Z");
+    assert_eq!((earlier.days.len(), earlier.cost_micro_usd), (10, 17_500));
+    assert_eq!(earlier.days[0], read::Day { day: "2026-03-01".into(), cost_micro_usd: 1_750 });
+    let asked = Period { from: on_day(9), to: on_day(12) };
+    assert_eq!(books().earlier(asked).unwrap().unwrap().days.len(), 2);
+    let after = Period { from: "2026-03-11T00:00:00Z".parse().unwrap(), ..Period::ALL };
+    assert_eq!(books().earlier(after).unwrap(), None);
+    assert_eq!(books().total(after).unwrap().cost_micro_usd, 20 * 1_750);
+}
+
+#[test]
+fn a_ledger_of_the_first_schema_is_taken_on() {
+    let place = Place::new();
+    drop(a_month(&place, Ceilings::default()));
+    let connection = rusqlite::Connection::open(place.path()).unwrap();
+    connection.execute_batch("DROP TABLE forgotten; PRAGMA user_version = 1;").unwrap();
+    assert_eq!(Books::open(&place.path()).unwrap().earlier(Period::ALL).unwrap(), None);
+    drop(connection);
+    let ledger = place.open(Ceilings::default());
+    assert_eq!(block_on(ledger.forget(on_day(31), 100)).unwrap(), 30);
+    assert_eq!(rows(&place, "calls"), 0);
+}

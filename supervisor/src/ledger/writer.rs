@@ -4,6 +4,7 @@
 //! it at most, and whoever reserves waits until that is written.
 
 use std::{
+    collections::HashSet,
     fs::{File, OpenOptions, TryLockError},
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -19,7 +20,7 @@ use midwatch_policy::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{LedgerError, Level, Over, store};
+use super::{LedgerError, Level, Over, forget, store};
 
 /// How long settlements wait for others when nobody waits for them.
 const LINGER: Duration = Duration::from_millis(50);
@@ -33,6 +34,12 @@ enum Job {
     Settle(u64, Arc<[Want]>, Bill),
     Over(Box<Over>),
     Flush(Done),
+    Forget {
+        before: Timestamp,
+        most: u32,
+        live: HashSet<Arc<str>>,
+        done: oneshot::Sender<Result<u32, String>>,
+    },
 }
 
 impl Job {
@@ -48,6 +55,8 @@ struct State {
     queue: Vec<Job>,
     /// Incidents whose sums may leave memory.
     closed: Vec<Arc<str>>,
+    /// Incidents that were over and are worked on again.
+    again: HashSet<Arc<str>>,
     newest: u64,
     latest: Timestamp,
     trouble: Option<String>,
@@ -94,6 +103,7 @@ impl Durable {
             reader: store::open_to_read(path)?,
             queue: Vec::new(),
             closed: Vec::new(),
+            again: HashSet::new(),
             newest,
             latest: Timestamp::MIN,
             trouble: None,
@@ -109,12 +119,18 @@ impl Durable {
         Ok(Self { shared, writer: Some(writer), _alone: alone })
     }
 
-    pub(super) fn total(&self, incident: &str) -> Option<Total> {
-        store::total(&self.shared.lock().reader, incident).ok()
+    /// An incident is worked on. Returns what was spent on it before.
+    pub(super) fn begun(&self, incident: &str) -> Option<Total> {
+        let mut state = self.shared.lock();
+        if store::is_over(&state.reader, incident).unwrap_or(true) {
+            state.again.insert(incident.into());
+        }
+        store::total(&state.reader, incident).ok()
     }
 
     pub(super) fn over(&self, over: Over) {
         let mut state = self.shared.lock();
+        state.again.remove(over.incident.as_str());
         state.closed.push(over.incident.as_str().into());
         state.queue.push(Job::Over(Box::new(over)));
         drop(state);
@@ -133,6 +149,14 @@ impl Durable {
         let (done, written) = oneshot::channel();
         self.shared.add(Job::Flush(done));
         let _ = written.await;
+    }
+
+    /// Takes away what is of days before, a little.
+    pub(super) async fn forget(&self, before: Timestamp, most: u32) -> Result<u32, String> {
+        let (done, written) = oneshot::channel();
+        let live = self.shared.lock().again.clone();
+        self.shared.add(Job::Forget { before: forget::midnight(before), most, live, done });
+        written.await.unwrap_or_else(|_| Err("its writer has ended".to_owned()))
     }
 
     pub(super) fn levels(&self) -> Vec<Level> {
@@ -264,11 +288,13 @@ impl Shared {
     fn write(&self, mut connection: Connection) {
         while let Some(batch) = self.next() {
             match commit(&mut connection, &batch) {
-                Ok(()) => {
+                Ok(gone) => {
                     self.written();
                     for job in batch {
-                        if let Job::Reserve(_, _, done) | Job::Flush(done) = job {
-                            let _ = done.send(Ok(()));
+                        match job {
+                            Job::Reserve(_, _, done) | Job::Flush(done) => drop(done.send(Ok(()))),
+                            Job::Forget { done, .. } => drop(done.send(Ok(gone))),
+                            Job::Settle(..) | Job::Over(_) => {}
                         }
                     }
                 }
@@ -312,26 +338,34 @@ impl Shared {
         let is_closing = state.is_closing;
         drop(state);
         for job in given_up {
-            if let Job::Reserve(_, _, done) | Job::Flush(done) = job {
-                let _ = done.send(Err(problem.to_owned()));
+            match job {
+                Job::Reserve(_, _, done) | Job::Flush(done) => drop(done.send(Err(problem.to_owned()))),
+                Job::Forget { done, .. } => drop(done.send(Err(problem.to_owned()))),
+                Job::Settle(..) | Job::Over(_) => {}
             }
         }
         is_closing
     }
 }
 
-fn commit(connection: &mut Connection, batch: &[Job]) -> Result<(), rusqlite::Error> {
+/// Returns how many incidents were taken away.
+fn commit(connection: &mut Connection, batch: &[Job]) -> Result<u32, rusqlite::Error> {
     if batch.iter().all(|job| matches!(job, Job::Flush(_))) {
-        return Ok(());
+        return Ok(0);
     }
+    let mut gone = 0_u32;
     let on = connection.transaction()?;
     for job in batch {
         match job {
             Job::Reserve(id, ask, _) => store::reserved(&on, *id, ask)?,
             Job::Settle(id, wants, bill) => store::settled(&on, *id, wants, bill)?,
             Job::Over(over) => store::over(&on, over)?,
+            Job::Forget { before, most, live, .. } => {
+                gone = gone.saturating_add(forget::forget(&on, *before, *most, live)?);
+            }
             Job::Flush(_) => {}
         }
     }
-    on.commit()
+    on.commit()?;
+    Ok(gone)
 }

@@ -160,6 +160,13 @@ impl Pulse {
             Ok(gone) => tracing::info!(gone, days, "old incidents were taken away"),
             Err(error) => tracing::warn!(%error, "old incidents could not be taken away"),
         }
+        let ledger = self.sites.now().minds.ledger.clone();
+        match ledger.forget(before, AT_A_TIME).await {
+            Ok(gone) if gone >= AT_A_TIME => return,
+            Ok(0) => {}
+            Ok(gone) => tracing::info!(gone, days, "what old incidents cost was taken away"),
+            Err(error) => tracing::warn!(error, "what old incidents cost could not be taken away"),
+        }
         self.pruned = now;
     }
 
