@@ -4,7 +4,8 @@
 //! - every text in it is one bounded line without secrets; it is cleaned here, where it is made,
 //!   and escaped once more by the channel that it leaves by;
 //! - what came from outside (an alarm's name, its reason, an asker's words) stands in lines of
-//!   their own that say so, and is shown as a quotation, never among our words;
+//!   their own that say so, and is shown as a quotation, never among our words; the name of an alarm
+//!   of no known service stands in the headline as well, short and in quotation marks;
 //! - it holds no permit, no token and no way to approve by itself: a person answers at the desk,
 //!   as themselves.
 
@@ -20,6 +21,8 @@ use crate::{alarm::Alarm, intake::Opened};
 
 /// Longest headline, in characters.
 pub(super) const HEADLINE: usize = 140;
+/// Longest name of an alarm in a headline, in characters.
+const NAME: usize = 70;
 /// Longest line, in characters.
 const LINE: usize = 600;
 /// Most lines.
@@ -158,9 +161,12 @@ impl About {
         self.service.as_ref().map(|service| service.tier)
     }
 
-    /// The name that people know it by; ours, or none of ours.
-    fn name(&self) -> &str {
-        self.service_name().map_or("an unknown service", ServiceName::as_str)
+    /// The name that people know it by: the service's, or the alarm's where the catalog has none.
+    fn name(&self) -> String {
+        match self.service_name() {
+            Some(name) => name.to_string(),
+            None => format!("alarm \"{}\"", text::line(&self.alarm.replace('"', "'"), NAME)),
+        }
     }
 
     /// How bad something is that a person has to look at.
@@ -207,7 +213,7 @@ pub struct Notice {
     pub severity: Severity,
     /// When it was made.
     pub at: Timestamp,
-    /// In our words, with names that the catalog knows.
+    /// In our words, with the name that the catalog knows, or the alarm's, quoted.
     pub headline: String,
     /// What there is to say.
     pub lines: Vec<Line>,

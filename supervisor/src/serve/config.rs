@@ -58,6 +58,8 @@ pub struct Config {
     pub model: ModelChoice,
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where the file says to listen, which a flag may have overruled.
+    pub listen_in_file: SocketAddr,
     /// TLS ends in front of it.
     pub behind_tls: bool,
     /// What lies between it and its callers.
@@ -109,6 +111,7 @@ impl Default for Config {
             calendar: None,
             model: ModelChoice::Playbook,
             listen: LISTEN,
+            listen_in_file: LISTEN,
             behind_tls: false,
             network: Network::Open,
             hosts: Vec::new(),
@@ -134,10 +137,11 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Settings that are not as they were and that only a start can change, as they are written. Where it listens
-    /// is not among them: a flag may have said that.
+    /// Settings that are not as they were and that only a start can change, as they are written. Of where
+    /// it listens, what the file says: a flag over it stays.
     pub fn needs_a_restart(&self, began: &Self) -> Vec<&'static str> {
         [
+            ("`http.listen`", self.listen_in_file != began.listen_in_file),
             ("`http.behind_tls`", self.behind_tls != began.behind_tls),
             ("`private_network`", self.network != began.network),
             ("`http.hosts`", self.hosts != began.hosts),

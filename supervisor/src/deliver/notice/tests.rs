@@ -66,6 +66,16 @@ fn a_report_says_what_was_done_without_secret_or_permit() {
 }
 
 #[test]
+fn an_incident_of_no_known_service_is_headed_by_its_alarm_as_a_quotation() {
+    let clock = TestClock::at("2026-11-21T02:20:00Z");
+    let alarm = Alarm { name: format!("basket \"down\": @here\nall clear {}", "x".repeat(90)), ..alarm() };
+    let about = About::new(&"inc-1".parse().unwrap(), &alarm, None);
+    let notice = Notice::reminder(about, 1, 60_000, "it", clock.now());
+    assert!(notice.headline.starts_with("alarm \"basket 'down': @here all clear x"), "{}", notice.headline);
+    assert!(notice.headline.ends_with("…\": still open after 1 min 00 s"), "{}", notice.headline);
+}
+
+#[test]
 fn a_request_says_how_to_answer_and_quotes_the_asker() {
     let clock = TestClock::at("2026-11-21T02:06:00Z");
     let view = view();

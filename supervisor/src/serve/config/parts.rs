@@ -225,7 +225,7 @@ pub(super) fn money(text: &str, base: &Path, p: &mut Vec<Problem>) -> Option<Mon
 
 pub(super) fn http(mut table: Fields<'_>, config: &mut Config, p: &mut Vec<Problem>) {
     if let Some(listen) = table.take::<SocketAddr>("listen", "\"127.0.0.1:8484\"", p) {
-        config.listen = listen;
+        (config.listen, config.listen_in_file) = (listen, listen);
     }
     config.behind_tls = table.take("behind_tls", "true", p).unwrap_or_default();
     config.network = Network::private_if(table.take("private_network", "true", p).unwrap_or_default());

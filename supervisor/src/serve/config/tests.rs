@@ -141,4 +141,9 @@ fn what_only_a_start_can_change_is_named() {
     assert!(again(&GOOD.replace("canary-*", "other-*")).is_empty());
     let other = GOOD.replace("at_once = 4", "at_once = 5").replace("\"alarms\", \"metrics\"", "\"alarms\"");
     assert_eq!(again(&other), ["`[[caller]]`", "`work.at_once`"]);
+    let moved = GOOD.replace("0.0.0.0:8484", "0.0.0.0:8485");
+    assert_eq!(again(&moved), ["`http.listen`"]);
+    // What a flag says stays what it is, whatever the file said before and says now.
+    let flag = Config { listen: "127.0.0.1:1".parse().unwrap(), ..began.clone() };
+    assert!(began.needs_a_restart(&flag).is_empty());
 }
