@@ -165,6 +165,9 @@ pub enum Decision {
         state: AlarmState,
         /// Whether no alarm of the incident fires any more.
         all_clear: bool,
+        /// An alarm of it flaps: people hear that all is clear if it is still so then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        told_at: Option<Timestamp>,
     },
     /// Somebody does not want to hear of it.
     Suppressed {
@@ -248,6 +251,9 @@ pub struct Board {
     groups: BTreeMap<IncidentId, Group>,
     troubles: HashMap<Trouble, IncidentId>,
     by_service: BTreeMap<ServiceName, BTreeSet<IncidentId>>,
+    /// Incidents that have ended and whose flapping alarms are quiet, with the alarm that went last and the moment
+    /// from which on people hear that all is clear.
+    calm: BTreeMap<IncidentId, (Box<Alarm>, Timestamp)>,
 }
 
 impl Board {
@@ -259,6 +265,15 @@ impl Board {
     /// How many alarms are known.
     pub fn alarms(&self) -> usize {
         self.tracks.len()
+    }
+
+    /// Incidents that stayed quiet for long enough after their alarms had flapped, with the alarm that went last; each
+    /// once.
+    pub fn calmed(&mut self, now: Timestamp) -> Vec<(IncidentId, Box<Alarm>)> {
+        let calm = self.calm.extract_if(.., |_, (_, told_at)| *told_at <= now);
+        let calm: Vec<_> = calm.map(|(incident, (alarm, _))| (incident, alarm)).collect();
+        let is_clear = |id: &IncidentId| self.groups.get(id).is_some_and(|group| group.firing.is_empty());
+        calm.into_iter().filter(|(incident, _)| is_clear(incident)).collect()
     }
 
     /// Alarms that were put off, and still fire, and whose time has come.

@@ -163,7 +163,12 @@ mod tests {
             leads: false,
             absorbs: Vec::new(),
         };
-        let ok = Decision::Updated { incident: incident.clone(), state: AlarmState::Ok, all_clear: true };
+        let ok = Decision::Updated {
+            incident: incident.clone(),
+            state: AlarmState::Ok,
+            all_clear: true,
+            told_at: None,
+        };
         let rows = [row("a", joined()), row("a", joined()), row("b", joined()), row("a", ok)];
         let journal = SqliteJournal::in_memory().unwrap();
         let now = Timestamp::UNIX_EPOCH;

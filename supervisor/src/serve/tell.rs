@@ -169,9 +169,10 @@ impl Crew {
                             }
                             is_clear = false;
                         }
-                        Decision::Updated { all_clear, .. } => {
+                        Decision::Updated { all_clear, told_at, .. } => {
                             is_clear = all_clear;
-                            if ended && all_clear && lately {
+                            // What flapped is told by the door once it has been quiet.
+                            if ended && all_clear && told_at.is_none() && lately {
                                 self.people.over(incident, &alarm, &catalog);
                             }
                         }

@@ -69,7 +69,7 @@ impl Board {
                     self.hold(&key, alarm, until);
                 }
             }
-            Decision::Updated { incident, .. } => {
+            Decision::Updated { incident, told_at, .. } => {
                 let fires = self.tracks.get(&key).is_some_and(|track| track.state == AlarmState::Alarm);
                 if let Some(group) = self.groups.get_mut(incident) {
                     group.touched = now;
@@ -78,6 +78,10 @@ impl Board {
                     }
                     if let Some(finished) = &mut group.finished {
                         finished.is_clear = group.firing.is_empty();
+                    }
+                    match told_at.filter(|_| group.is_finished() && group.firing.is_empty()) {
+                        Some(at) => drop(self.calm.insert(incident.clone(), (Box::new(alarm.clone()), at))),
+                        None => drop(self.calm.remove(incident)),
                     }
                 }
             }
@@ -122,6 +126,7 @@ impl Board {
             held || open || track.touched > limit
         });
         self.troubles.retain(|_, incident| groups.contains_key(incident));
+        self.calm.retain(|incident, _| groups.contains_key(incident));
         self.by_service.retain(|_, incidents| {
             incidents.retain(|incident| groups.contains_key(incident));
             !incidents.is_empty()
@@ -184,6 +189,7 @@ impl Board {
         let Some(group) = self.groups.get_mut(incident) else { return };
         group.members.insert(key.clone());
         if fires {
+            self.calm.remove(incident);
             group.firing.insert(key.clone());
             if let Some(finished) = &mut group.finished {
                 finished.is_clear = false;

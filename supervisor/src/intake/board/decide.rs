@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-use super::{Board, Decision, How, Orders, Ruling, Track, group::Incoming};
+use super::{Board, Decision, Grouping, How, Orders, Ruling, Track, group::Incoming};
 
 /// How long an incident takes its own alarms again that never stopped, or while it is at work.
 const STILL: SignedDuration = SignedDuration::from_hours(24);
@@ -41,7 +41,7 @@ impl Board {
             return ruled(Decision::Duplicate { incident: track.incident.clone() });
         }
         if alarm.state != AlarmState::Alarm
-            && let Some(update) = self.update(alarm, track)
+            && let Some(update) = self.update(alarm, track, &orders.grouping, now)
         {
             return ruled(update);
         }
@@ -91,7 +91,13 @@ impl Board {
     }
 
     /// A change of an alarm that an incident is about, for the better or into the unknown.
-    fn update(&self, alarm: &Alarm, track: Option<&Track>) -> Option<Decision> {
+    fn update(
+        &self,
+        alarm: &Alarm,
+        track: Option<&Track>,
+        grouping: &Grouping,
+        now: Timestamp,
+    ) -> Option<Decision> {
         let track = track?;
         let incident = track.incident.clone()?;
         let group = self.groups.get(&incident)?;
@@ -101,7 +107,10 @@ impl Board {
         // Insufficient data is never OK.
         let others = group.firing.iter().any(|firing| *firing != key);
         let all_clear = !others && state == AlarmState::Ok;
-        Some(Decision::Updated { incident, state, all_clear })
+        // What flaps would wake people each time, and so would the end of it.
+        let flapped = all_clear && (self.calm.contains_key(&incident) || has_flapped(alarm, track, grouping));
+        let told_at = flapped.then(|| now.saturating_add(grouping.flap_hold).unwrap_or(now));
+        Some(Decision::Updated { incident, state, all_clear, told_at })
     }
 
     fn flaps(&self, alarm: &Alarm, track: Option<&Track>, orders: &Orders) -> Option<Decision> {
@@ -234,4 +243,10 @@ impl Board {
 
 fn joined(incident: &IncidentId, how: How) -> Decision {
     Decision::Joined { incident: incident.clone(), how, leads: false, absorbs: Vec::new() }
+}
+
+/// Whether an alarm that is quiet now flapped until then.
+fn has_flapped(alarm: &Alarm, track: &Track, grouping: &Grouping) -> bool {
+    let Ok(since) = alarm.at.checked_sub(grouping.flap_window) else { return false };
+    track.rises.iter().filter(|at| **at > since).count() >= grouping.flaps
 }

@@ -172,7 +172,12 @@ fn states_are_ordered_by_their_own_time() {
     let late = stage.comes_at(ok("mail", "errors", -60), at(100));
     assert_eq!(
         late,
-        Decision::Updated { incident: incident.clone(), state: AlarmState::Alarm, all_clear: false }
+        Decision::Updated {
+            incident: incident.clone(),
+            state: AlarmState::Alarm,
+            all_clear: false,
+            told_at: None
+        }
     );
     assert!(matches!(stage.comes(ok("mail", "errors", 200)), Decision::Updated { all_clear: false, .. }));
     assert!(matches!(stage.comes(ok("mail", "depth", 210)), Decision::Updated { all_clear: true, .. }));

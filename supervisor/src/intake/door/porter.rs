@@ -116,6 +116,7 @@ impl Porter {
                 () = &mut tick => {
                     tick = clock.sleep(TICK);
                     self.put_off().await;
+                    self.calmed().await;
                     let now = clock.now();
                     if now.duration_since(swept) > SWEEP {
                         swept = now;
@@ -135,6 +136,18 @@ impl Porter {
             let (done, _) = oneshot::channel();
             let arrival = Arrival { alarms: vec![alarm], source: PUT_OFF.to_owned(), message: None, done };
             self.take(vec![Message::Arrival(arrival)]).await;
+        }
+    }
+
+    /// What flapped has been quiet for a while: people hear of its end, once.
+    async fn calmed(&mut self) {
+        if self.stale {
+            return;
+        }
+        let over = |(incident, alarm)| Effect::Over { incident, alarm };
+        let effects: Vec<Effect> = self.board.calmed(self.clock.now()).into_iter().map(over).collect();
+        if !effects.is_empty() {
+            self.perform(Batch { effects, ..Batch::default() }, true).await;
         }
     }
 
@@ -353,9 +366,12 @@ impl Porter {
                     batch.effects.push(Effect::More { incident, alarm, how: *how, news });
                 }
             }
-            Decision::Updated { incident, all_clear, .. } => {
+            Decision::Updated { incident, all_clear, told_at, .. } => {
                 batch.effects.push(tell(incident));
-                if *all_clear && self.board.group(incident).is_some_and(Group::is_finished) {
+                if *all_clear
+                    && told_at.is_none()
+                    && self.board.group(incident).is_some_and(Group::is_finished)
+                {
                     let (incident, alarm) = (incident.clone(), Box::new(alarm.clone()));
                     batch.effects.push(Effect::Over { incident, alarm });
                 }

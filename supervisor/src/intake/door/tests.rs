@@ -1,15 +1,16 @@
 //! The door: nothing is answered before it is durable, and nothing is lost.
 
 use midwatch_mcp::SystemClock;
-use midwatch_policy::Clock as _;
+use midwatch_policy::{Clock as _, SignedDuration};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{
     alarm,
     intake::{
-        board::{Decision, How, News},
+        board::{Decision, Grouping, How, News},
         inbox::{Noted, Row, Said},
+        quiet::Quiet,
     },
 };
 
@@ -26,9 +27,13 @@ struct Stage {
 }
 
 async fn stage(inbox: Inbox, waiting: usize) -> Stage {
+    stage_with(inbox, waiting, Orders::default()).await
+}
+
+async fn stage_with(inbox: Inbox, waiting: usize, orders: Orders) -> Stage {
     let (sender, effects) = mpsc::channel(64);
     let queue = Queue::new(1, waiting);
-    let built = Door::build(inbox, Orders::default(), queue, Arc::new(SystemClock), sender).await;
+    let built = Door::build(inbox, orders, queue, Arc::new(SystemClock), sender).await;
     let (door, mut porter) = built.unwrap();
     let stop = CancellationToken::new();
     let told = stop.clone();
@@ -310,6 +315,70 @@ async fn who_has_an_incident_hears_of_more_of_it_and_that_it_is_over() {
     assert_eq!(rulings[0].decision.incident(), Some(&incident));
     let told = effects(&mut stage);
     assert!(matches!(told.as_slice(), [Effect::More { news: News::Again, .. }]), "{told:?}");
+}
+
+/// The next effect that is for people.
+async fn next(stage: &mut Stage) -> Effect {
+    loop {
+        let effect = tokio::time::timeout(Duration::from_secs(20), stage.effects.recv()).await;
+        match effect.expect("people are told").unwrap() {
+            Effect::Tell { .. } => {}
+            effect => return effect,
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_flaps_is_told_once_it_stays_and_its_end_once_it_has_been_quiet() {
+    let directory = tempfile::tempdir().unwrap();
+    let inbox = || Inbox::open(&directory.path().join("inbox.db")).unwrap();
+    let hold = SignedDuration::from_secs(2);
+    let grouping = Grouping { flap_hold: hold, ..Grouping::default() };
+    let orders = || Orders::new(Arc::default(), Quiet::default(), grouping);
+    let mut stage = stage_with(inbox(), 100, orders()).await;
+    let incident = opened(&stage.door.bring(vec![alarm("a", "firing", 0)], "t", None).await.unwrap());
+    stage.door.finished(incident.clone(), Some(Outcome::Escalated), None).await.unwrap();
+    assert!(matches!(next(&mut stage).await, Effect::Opened { .. }));
+    // Twice it comes and goes: that is told.
+    for second in [10, 20] {
+        stage.door.bring(vec![alarm("a", "ok", second)], "t", None).await.unwrap();
+        assert!(matches!(next(&mut stage).await, Effect::Over { .. }));
+        stage.door.bring(vec![alarm("a", "firing", second + 5)], "t", None).await.unwrap();
+        assert!(matches!(next(&mut stage).await, Effect::More { news: News::Again, .. }));
+    }
+    stage.door.bring(vec![alarm("a", "ok", 30)], "t", None).await.unwrap();
+    assert!(matches!(next(&mut stage).await, Effect::Over { .. }));
+    // From the fourth time on it flaps: neither a flap nor the end of one is told.
+    for second in [31, 33, 35] {
+        let rulings = stage.door.bring(vec![alarm("a", "firing", second)], "t", None).await.unwrap();
+        assert!(matches!(&rulings[0].decision, Decision::Joined { how: How::Flapping, .. }), "{rulings:?}");
+        let rulings = stage.door.bring(vec![alarm("a", "ok", second + 1)], "t", None).await.unwrap();
+        assert!(matches!(&rulings[0].decision, Decision::Updated { told_at: Some(_), .. }), "{rulings:?}");
+        assert_eq!(effects(&mut stage), []);
+    }
+    // Once it stays, it is.
+    let before = SystemClock.now();
+    stage.door.bring(vec![alarm("a", "firing", 37)], "t", None).await.unwrap();
+    let told = next(&mut stage).await;
+    assert!(
+        matches!(&told, Effect::More { incident: of, news: News::Again, .. } if *of == incident),
+        "{told:?}"
+    );
+    assert!(SystemClock.now().duration_since(before) >= hold);
+    // Its end, too, once it has been quiet, after whatever came between, and after a restart.
+    stage.door.bring(vec![alarm("a", "ok", 38)], "t", None).await.unwrap();
+    stage.door.bring(vec![alarm("a", "firing", 39)], "t", None).await.unwrap();
+    stage.door.bring(vec![alarm("a", "ok", 40)], "t", None).await.unwrap();
+    assert_eq!(effects(&mut stage), []);
+    stage.porter.abort();
+    let mut stage = stage_with(inbox(), 100, orders()).await;
+    let told = next(&mut stage).await;
+    assert!(
+        matches!(&told, Effect::Over { incident: of, alarm: last } if *of == incident && last.at == alarm("a", "ok", 40).at),
+        "{told:?}"
+    );
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(effects(&mut stage), [], "once");
 }
 
 #[tokio::test]
