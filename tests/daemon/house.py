@@ -5,6 +5,7 @@ import datetime
 import hashlib
 import http.server
 import json
+import mmap
 import os
 import pathlib
 import re
@@ -14,9 +15,11 @@ import shutil
 import signal
 import socket
 import sqlite3
+import struct
 import subprocess
 import threading
 import time
+import tomllib
 import urllib.error
 import urllib.request
 
@@ -25,10 +28,20 @@ BIN = pathlib.Path(os.environ.get("MIDWATCH_BIN", ROOT / "target" / "debug"))
 TOKEN = secrets.token_hex(32)
 
 
+def expect(holds, what):
+    if not holds:
+        raise SystemExit(f"NOT SO: {what}")
+
+
 def free_port():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return taken.getsockname()[1]
+
+
+def seconds(text):
+    """`90s`, `5m`, `2h`, as scenarios have them."""
+    return float(text[:-1]) * {"s": 1, "m": 60, "h": 3600}[text[-1]]
 
 
 def private(path, text):
@@ -62,28 +75,87 @@ class People:
         return {key for key, body in list(self.told) if kind in (None, body["kind"])}
 
 
+class Time:
+    """The time of a house, which runs ahead of real time while nobody in it computes: a quarter of an hour of
+    waiting takes seconds, and a slow machine changes nothing. What is told to the processes is in preload.c."""
+
+    # Seconds between two looks, and by how much time leaps while all is still.
+    EVERY, LEAP = 0.01, 0.5
+    # More processor time than this in that while is work, in seconds.
+    STILL = 0.003
+
+    def __init__(self, home):
+        library, told = home / "preload.so", home / "told"
+        source = pathlib.Path(__file__).with_name("preload.c")
+        subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
+        told.write_bytes(bytes(32))
+        with open(told, "r+b") as file:
+            self.told = mmap.mmap(file.fileno(), 32)
+        self.env = {"LD_PRELOAD": str(library), "PRELOADED": str(told)}
+        self.ahead = 0.0
+        # Seconds that the wall clock is off.
+        self.step = 0
+        self.ended = threading.Event()
+
+    def tell(self, place, number):
+        struct.pack_into("q", self.told, 8 * place, number)
+
+    def leap(self, seconds):
+        """The wall clock is off by so much from now on."""
+        self.step = seconds
+        self.tell(0, seconds)
+
+    def now(self):
+        return time.time() + self.ahead + self.step
+
+    def kill_at(self, commits, before_the_next=False):
+        """The next daemon that is started dies at so many commits of its journal; 0: it does not."""
+        self.tell(3, int(before_the_next))
+        self.tell(2, commits)
+
+    def run(self, children):
+        """Lets time leap while none of these computes."""
+        def used(child):
+            try:
+                return time.clock_gettime((~child.pid << 3) | 2)  # the kernel's name for a process's CPU clock
+            except OSError:
+                return 0.0
+
+        def leaping():
+            before = {}
+            while not self.ended.wait(self.EVERY):
+                now = {child.pid: used(child) for child in list(children) if child.poll() is None}
+                work = sum(spent - before.get(pid, 0) for pid, spent in now.items())
+                if work < self.STILL and before.keys() == now.keys() and not any(map(wants_to_run, now)):
+                    self.ahead += self.LEAP
+                    self.tell(1, int(self.ahead * 1e9))
+                before = now
+
+        threading.Thread(target=leaping, daemon=True).start()
+
+
 class House:
-    def __init__(self, home, scenario=None, extra=""):
+    def __init__(self, home, scenario=None, extra="", fast=False, model="playbook", raw_alarm_after="30m"):
         self.home = pathlib.Path(home)
+        self.time = Time(self.home)
         self.env = {"PATH": os.environ["PATH"], "HOME": str(self.home), "AWS_ACCESS_KEY_ID": "AKIDLOCAL",
                     "AWS_SECRET_ACCESS_KEY": "local", "AWS_REGION": "us-east-1", "AWS_CONFIG_FILE": "/dev/null",
                     "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "NO_COLOR": "1",
                     "MIDWATCH_DESK_DIR": str(self.home / "desk"),
                     # An endpoint that is not there: whatever is not started is not reached.
-                    "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+                    "AWS_ENDPOINT_URL": "http://127.0.0.1:9", **self.time.env}
         self.store = self.home / "incidents.db"
         self.people = People()
         self.children = []
         self.daemon = None
         self.kills = 0
-        # Seconds that the clock of this house is off.
-        self.offset = 0
         text = ""
         if scenario:
             self.world(scenario)
             text = self.gate()
         private(self.home / "webhook.secret", secrets.token_hex(32))
         (self.home / "midwatch.toml").write_text(f"""store = "incidents.db"
+model = "{model}"
 {text and 'catalog = "catalog.toml"'}
 {text and f'runbooks = "{self.hello["runbooks"]}"'}
 [http]
@@ -96,7 +168,7 @@ name = "test"
 sha256 = "{hashlib.sha256(TOKEN.encode()).hexdigest()}"
 may = ["alarms", "incidents"]
 [notify]
-raw_alarm_after = "30m"
+raw_alarm_after = "{raw_alarm_after}"
 [notify.channel.hook]
 kind = "webhook"
 url = "{self.people.url}"
@@ -107,6 +179,8 @@ steps = [{{ channel = "hook" }}]
 {text}
 {extra}
 """)
+        if fast:
+            self.time.run(self.children)
 
     def spawn(self, name, arguments, env=None, stdout=subprocess.PIPE):
         # Not a file of the child's: its disk may be full.
@@ -127,9 +201,11 @@ steps = [{{ channel = "hook" }}]
     def world(self, scenario):
         place = self.home / "scenario"
         shutil.copytree(ROOT / "compose" / "scenarios" / scenario, place)
-        now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         text = (place / "scenario.toml").read_text()
-        (place / "scenario.toml").write_text(re.sub(r"(?m)^time = .*$", f"time = {now}", text, count=1))
+        # The world begins when the alarm is delivered.
+        late = seconds(tomllib.loads(text).get("delivered_after", "0s"))
+        begun = datetime.datetime.fromtimestamp(self.time.now() - late, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        (place / "scenario.toml").write_text(re.sub(r"(?m)^time = .*$", f"time = {begun}", text, count=1))
         self.sim = self.spawn("sim", [BIN / "midwatch-sim", "serve", place, "--real-time", "--catalog",
                                       self.home / "catalog.toml"])
         self.hello = json.loads(self.first_line(self.sim, "sim"))
@@ -187,9 +263,15 @@ token_file = "remediation.token"
 
     # ---- The daemon ----
 
-    def start(self, env=None):
-        self.daemon = self.spawn("serve", [BIN / "midwatch", "serve", "--config", self.home / "midwatch.toml"], env)
-        self.url = self.first_line(self.daemon, "serve").split()[-1]
+    def start(self, env=None, may_die=False):
+        """Starts it; says whether it takes alarms, or died before that."""
+        self.daemon = self.spawn("serve", [BIN / "midwatch", "serve", "--config", self.home / "midwatch.toml"],
+                                 {"JOURNAL_LOG": str(self.home / "incidents.db-wal"), **(env or {})})
+        line = self.daemon.stdout.readline()
+        if not line and not (may_die and self.daemon.wait() == -signal.SIGKILL):
+            self.first_line(self.daemon, "serve")
+        self.url = line.split()[-1] if line else None
+        return bool(line)
 
     def kill(self, torn=False):
         """SIGKILL; `torn` leaves half a record at the end of each store's log, as a power cut may."""
@@ -215,7 +297,7 @@ token_file = "remediation.token"
             return error.code, error.read().decode()
 
     def alarm(self, name, state="firing", **more):
-        at = datetime.datetime.fromtimestamp(time.time() + self.offset, datetime.timezone.utc)
+        at = datetime.datetime.fromtimestamp(self.time.now(), datetime.timezone.utc)
         at = at.strftime("%Y-%m-%dT%H:%M:%SZ")
         return {"name": name, "state": state, "at": at, **more}
 
@@ -241,6 +323,29 @@ token_file = "remediation.token"
     def kinds(self, incident):
         return [kind for kind, _ in self.entries(incident)]
 
+    def finished(self, incident):
+        """The daemon knows it has ended, and everybody was told."""
+        connection = sqlite3.connect(f"file:{self.home / 'incidents.inbox.db'}?mode=ro", uri=True, timeout=10)
+        try:
+            sql = "SELECT count(*) FROM intake WHERE incident = ? AND kind = 'finished'"
+            return connection.execute(sql, (incident,)).fetchone()[0] == 1
+        finally:
+            connection.close()
+
+    def whole(self, incident):
+        """What is shown of an incident. The journal of one that was killed often is one incident's, once."""
+        kinds = self.kinds(incident)
+        for once in ("opened", "reported"):
+            expect(kinds.count(once) == 1, f"`{once}` stands once in the journal: {kinds.count(once)}")
+        expect(kinds.count("intended") <= 1, "one intent to act at most")
+        steps = [body["step"] for kind, body in self.entries(incident) if kind == "step_done"]
+        expect(len(steps) == len(set(steps)), f"no step was done twice: {steps}")
+        keys = self.home / "desk/keys/public-keys.toml"
+        shown = json.loads(self.midwatch("incidents", "show", incident, "--format", "json", "--store", self.store,
+                                         *(["--keys", keys] if keys.exists() else [])))
+        expect(shown["chain"] == "verified", "the chain holds")
+        return shown
+
     def until(self, holds, what, seconds):
         end = time.time() + seconds
         while time.time() < end:
@@ -252,10 +357,22 @@ token_file = "remediation.token"
         raise SystemExit(f"not within {seconds} s: {what}\n{log.read_text()[-4000:] if log.exists() else ''}")
 
     def close(self):
+        self.time.ended.set()
         for child in self.children:
             if child.poll() is None:
                 child.kill()
             child.wait()
+
+
+def wants_to_run(pid):
+    """Whether a thread of it waits for a processor or a disk: on a busy machine that is no idleness."""
+    for stat in pathlib.Path(f"/proc/{pid}/task").glob("*/stat"):
+        try:
+            if stat.read_text().rpartition(")")[2].split()[0] in "RD":
+                return True
+        except (OSError, IndexError):
+            pass  # it has ended
+    return False
 
 
 def copy(stream, path):

@@ -5,18 +5,19 @@ disk full for minutes, its queue out of reach for a minute, half a record at the
 The world, the desk and the remediation server are processes of their own; the world's own log of what
 was changed in it is the oracle. Nothing but the standard library is needed.
 
-  tests/daemon/run.py            what takes less than four minutes
-  tests/daemon/run.py --all      also the whole case study with many kills (about ten minutes)
-  tests/daemon/run.py NAME…      only these
+  tests/daemon/run.py                 what takes less than four minutes
+  tests/daemon/run.py --all           also the whole case study with many kills (about ten minutes)
+  tests/daemon/run.py NAME…           only these
+  tests/daemon/run.py everywhere      every scenario, killed at every entry of its journal (about an hour);
+             [K/N] [SCENARIO…]        only every N-th of them beginning with the K-th, only these scenarios
 
 MIDWATCH_SEED says when it is killed; the moments are printed. MIDWATCH_BIN names another directory of binaries.
 """
 
+import concurrent.futures
 import json
 import os
 import random
-import sqlite3
-import struct
 import subprocess
 import sys
 import tempfile
@@ -25,15 +26,11 @@ import time
 
 sys.dont_write_bytecode = True
 
-from house import House  # noqa: E402
+from everywhere import Killed, plays  # noqa: E402
+from house import House, expect  # noqa: E402
 from sqs import Queues  # noqa: E402
 
 SEED = int(os.environ.get("MIDWATCH_SEED", "1"))
-
-
-def expect(holds, what):
-    if not holds:
-        raise SystemExit(f"NOT SO: {what}")
 
 
 def opened(house, alarm):
@@ -44,31 +41,6 @@ def opened(house, alarm):
 
 def ended(house, incident):
     return "reported" in house.kinds(incident)
-
-
-def finished(house, incident):
-    """The daemon knows it has ended, and everybody was told."""
-    connection = sqlite3.connect(f"file:{house.home / 'incidents.inbox.db'}?mode=ro", uri=True, timeout=10)
-    try:
-        sql = "SELECT count(*) FROM intake WHERE incident = ? AND kind = 'finished'"
-        return connection.execute(sql, (incident,)).fetchone()[0] == 1
-    finally:
-        connection.close()
-
-
-def whole(house, incident):
-    """The journal of an incident that was killed often is one incident's, once."""
-    kinds = house.kinds(incident)
-    for once in ("opened", "reported"):
-        expect(kinds.count(once) == 1, f"`{once}` stands once in the journal: {kinds.count(once)}")
-    expect(kinds.count("intended") <= 1, "one intent to act at most")
-    steps = [body["step"] for kind, body in house.entries(incident) if kind == "step_done"]
-    expect(len(steps) == len(set(steps)), f"no step was done twice: {steps}")
-    keys = house.home / "desk/keys/public-keys.toml"
-    shown = json.loads(house.midwatch("incidents", "show", incident, "--format", "json", "--store", house.store,
-                                      *(["--keys", keys] if keys.exists() else [])))
-    expect(shown["chain"] == "verified", "the chain holds")
-    return shown
 
 
 def case_study(home):
@@ -115,10 +87,10 @@ def case_study(home):
             if ended(house, incident):
                 break
             kill(chance.uniform(2, 30))
-        house.until(lambda: finished(house, incident), "it ends", 1200)
+        house.until(lambda: house.finished(incident), "it ends", 1200)
         kill(0)
         time.sleep(3)
-        shown = whole(house, incident)
+        shown = house.whole(incident)
         run = next(e for e in shown["entries"] if e["kind"] == "reported")["body"]["run"]
         print(f"killed {house.kills} times, at {', '.join(moments)}")
         print(f"verdict {run['verdict']}, cause {run['cause']}, outcome {run['outcome']}, seals {shown['seals']}")
@@ -179,9 +151,9 @@ def storm_of_kills(home):
         sender.join()
         expect(len(set(taken.values())) == len(taken) > 10, f"each alarm has its incident: {len(taken)}")
         for incident in taken.values():
-            house.until(lambda: finished(house, incident), f"{incident} ends", 120)
+            house.until(lambda: house.finished(incident), f"{incident} ends", 120)
         for incident in taken.values():
-            whole(house, incident)
+            house.whole(incident)
         told = {key.split("/")[0] for key in house.people.keys("escalation") if key}
         house.until(lambda: set(taken.values()) <= {body["incident"] for _, body in list(house.people.told)},
                     "people hear of each", 60)
@@ -224,8 +196,8 @@ def store_not_writable(home):
         status, said = house.bring(meanwhile)
         expect(status == 202 and said["decision"] == "opened", f"what was refused is taken: nothing had happened: {said}")
         for incident in (first, said["incident"]):
-            house.until(lambda: finished(house, incident), f"{incident} is worked on to its end", 240)
-            whole(house, incident)
+            house.until(lambda: house.finished(incident), f"{incident} is worked on to its end", 240)
+            house.whole(incident)
         house.until(lambda: told("all_clear"), "people hear that it works again", 60)
         print(f"150 s without a disk: messages were received {max(seen)} times at most, and all are taken")
     finally:
@@ -260,33 +232,22 @@ def clock_stepped(home):
     """The wall clock leaps on by three hours and back by six, with work under way and with none: alarms are taken,
     each ends once and soon, and the daemon is well at every hour. Nothing waits for a time that has gone or come."""
     house = House(home)
-    library, step = house.home / "stepped.so", house.home / "step"
-    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O1", "-o", library,
-                    os.path.join(os.path.dirname(os.path.abspath(__file__)), "stepped.c")], check=True)
-
-    def leap(hours):
-        # In place: the daemon has this file mapped.
-        with open(step, "r+b" if step.exists() else "wb") as file:
-            file.write(struct.pack("q", hours * 3600))
-        house.offset = hours * 3600
-
     try:
-        leap(0)
-        house.start({"LD_PRELOAD": str(library), "STEPPED_CLOCK": str(step)})
+        house.start()
         began = []
         for number, hours in enumerate([3, -3, 0]):
             at_work = opened(house, house.alarm(f"before-{number}", region=f"region-{number}"))
             house.until(lambda: "stage_began" in house.kinds(at_work), "an incident is at work", 60)
-            leap(hours)
+            house.time.leap(hours * 3600)
             began += [at_work, opened(house, house.alarm(f"after-{number}", region=f"region-after-{number}"))]
             for incident in began[-2:]:
-                house.until(lambda: finished(house, incident), f"{incident} ends, {hours} hours off", 120)
+                house.until(lambda: house.finished(incident), f"{incident} ends, {hours} hours off", 120)
             house.until(lambda: house.call("/ready")[0] == 200, f"it is ready, {hours} hours off", 60)
             expect(house.call("/live")[0] == 200, f"and lives, {hours} hours off")
         house.kill()
-        house.start({"LD_PRELOAD": str(library), "STEPPED_CLOCK": str(step)})
+        house.start()
         for incident in began:
-            whole(house, incident)
+            house.whole(incident)
         house.until(lambda: set(began) <= {body["incident"] for _, body in list(house.people.told)}, "people hear of each", 60)
         own = [body for _, body in list(house.people.told) if body["incident"].startswith("midwatch-")]
         expect(not own, f"nobody is told that Midwatch does not work: {own}")
@@ -299,7 +260,17 @@ def clock_stepped(home):
         house.close()
 
 
-SHORT = [storm_of_kills, store_not_writable, queue_out_of_reach, clock_stepped]
+def killed_in_a_scenario(home):
+    """Two scenarios of those that `everywhere` kills at every entry, killed at some of them."""
+    chance = random.Random(SEED)
+    for how in ("acted", "unheard"):
+        scenario, how = chance.choice([play for play in plays() if play[1] == how])
+        place = os.path.join(home, how)
+        os.mkdir(place)
+        print(f"{scenario}, {how}: {Killed(place, scenario, how, SEED).play()}", flush=True)
+
+
+SHORT = [storm_of_kills, store_not_writable, queue_out_of_reach, clock_stepped, killed_in_a_scenario]
 
 
 def play(check):
@@ -314,7 +285,33 @@ def play(check):
     print(f"== {check.__name__}: ok, {time.time() - begun:.0f} s", flush=True)
 
 
+def everywhere(arguments):
+    """Each in each way, two at a time. What is printed of one is its result."""
+    shard = next((argument for argument in arguments if "/" in argument), "1/1")
+    number, of = map(int, shard.split("/"))
+    only = {argument for argument in arguments if "/" not in argument}
+    known = {scenario for scenario, _ in plays()}
+    if not 1 <= number <= of or only - known:
+        raise SystemExit(f"no shard or scenario: {shard} {' '.join(only - known)}; there are {', '.join(sorted(known))}")
+    chosen = [play for play in list(plays())[number - 1::of] if not only or play[0] in only]
+
+    def one(play):
+        done = subprocess.run([sys.executable, __file__, "--one", *play], capture_output=True, text=True)
+        print(f"{'  ' if done.returncode == 0 else 'X '}{', '.join(play)}: {(done.stdout + done.stderr).strip()}", flush=True)
+        return done.returncode == 0
+
+    with concurrent.futures.ThreadPoolExecutor(2) as two:
+        held = list(two.map(one, chosen))
+    print(f"{sum(held)} of {len(held)} hold", flush=True)
+    return None if all(held) and held else "some do not"
+
+
 def main():
+    if sys.argv[1:2] == ["everywhere"]:
+        return everywhere(sys.argv[2:])
+    if sys.argv[1:2] == ["--one"]:
+        with tempfile.TemporaryDirectory(prefix="midwatch-") as home:
+            return print(Killed(home, *sys.argv[2:]).play())
     names = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     known = {check.__name__: check for check in [*SHORT, case_study]}
     if not names:
@@ -328,4 +325,4 @@ def main():
         raise SystemExit(f"failed: {', '.join(failed)}")
 
 
-main()
+sys.exit(main())

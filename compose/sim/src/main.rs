@@ -72,6 +72,8 @@ async fn serve(
     }
     let hello = serde_json::json!({
         "endpoint": world.endpoint(), "alarm": world.alarm_event(), "runbooks": world.runbooks(),
+        // For whoever judges what is made of it.
+        "expected": world.expected(),
     });
     writeln!(std::io::stdout(), "{hello}")?;
     tokio::signal::ctrl_c().await?;
