@@ -42,13 +42,20 @@ class Approver(threading.Thread):
         super().__init__(daemon=True)
         self.house, self.answer, self.reason = house, says.get("answer", "approve"), says.get("reason", "no")
         self.after = seconds(says.get("after", "45s"))
-        self.asked = {}
+        self.asked, self.answered = {}, set()
         self.start()
 
     def run(self):
         while self.answer != "silent" and not self.house.time.ended.wait(0.5):
-            for one in json.loads(self.call(self.house.approver, "approvals", "--format", "json") or "[]"):
-                request = one["shown"]["request"]
+            # Nobody looks before they are told.
+            if len(self.house.people.keys("approval")) <= len(self.answered):
+                continue
+            listed = self.call(self.house.approver, "approvals", "--format", "json")
+            if not listed:
+                continue
+            still_open = [one["shown"]["request"] for one in json.loads(listed)]
+            self.answered |= self.asked.keys() - set(still_open)
+            for request in still_open:
                 if self.house.time.now() >= self.asked.setdefault(request, self.house.time.now()) + self.after:
                     for person in (self.house.approver, self.house.second):
                         if self.answer == "approve":
@@ -64,7 +71,7 @@ class Approver(threading.Thread):
 class Killed:
     """One scenario. `heard`: killed as soon as a commit is on the disk; `unheard`: when the next one is about to be
     written; `acted`: as `heard`, but let alone from the approval to the end of the act, so that what comes after an
-    act is killed at too. With a seed, lives last longer, at random."""
+    act is killed at too. With a seed lives last longer, at random, and fewer of them are needed."""
 
     def __init__(self, home, scenario, how, seed=None):
         self.how, self.scenario = how, script(scenario)
@@ -81,7 +88,8 @@ class Killed:
             lasts, done = 1, []
             while True:
                 finished = self.steps()
-                lasts, done = (lasts + 1, done) if finished == done else (1, finished)
+                longer = 1 if self.chance is None else 6
+                lasts, done = (lasts + longer, done) if finished == done else (1, finished)
                 paid = self.last_call()
                 if self.live(0 if self.is_acting() else lasts + (self.chance.randrange(10) if self.chance else 0)):
                     break
@@ -152,12 +160,14 @@ class Killed:
         run = next(e for e in shown["entries"] if e["kind"] == "reported")["body"]["run"]
         changed = [change for change in house.mutations() if change["accepted"]]
         in_doubt = any(act["outcome"] == "ambiguous" for act in run["actions"])
-        expect(run["verdict"] in expected["verdict"], f"the verdict is {run['verdict']}, not {expected['verdict']}")
+        # What is left out is not judged.
+        verdicts, causes = expected["verdict"] or [run["verdict"]], expected["causes"] or [run["cause"]]
+        expect(run["verdict"] in verdicts, f"the verdict is {run['verdict']}, not {verdicts}")
         expect(any(run["cause"]["kind"] == cause["kind"] and cause["ref"] in (None, run["cause"].get("ref"))
-                   for cause in expected["causes"]), f"the cause is {run['cause']}, not {expected['causes']}")
+                   for cause in causes), f"the cause is {run['cause']}, not {causes}")
         action = expected["action"]["Tool"] if isinstance(expected["action"], dict) else {}
         expect(bool(run.get("proposal")) == bool(action), f"proposed is {run.get('proposal')}, expected {action}")
-        expect(in_doubt or run["escalated"] == expected["escalated"],
+        expect(in_doubt or expected["escalated"] in (None, run["escalated"]),
                f"escalated is {run['escalated']}: {run.get('escalation')}")
         expect(len(run["actions"]) <= 1, f"one act at most: {run['actions']}")
         calls = [json.dumps([change["api"], change["input"]]) for change in changed]
