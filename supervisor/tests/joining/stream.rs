@@ -42,6 +42,11 @@ pub struct Stream {
     pub catalog: Arc<Catalog>,
     pub sent: Vec<Sent>,
     pub troubles: usize,
+    /// When the last alarm of each trouble went, by its own time.
+    pub lasts: BTreeMap<usize, Timestamp>,
+    /// Whether two troubles hit services of which somebody who reads the catalog would say that they have to do with
+    /// another.
+    pub kin: BTreeSet<(usize, usize)>,
 }
 
 struct Maker {
@@ -92,9 +97,15 @@ impl Stream {
             let begins = maker.random.random_range(0..long);
             maker.storm(begins);
         }
+        let kin = maker.kin();
         let Maker { mut sent, trouble, .. } = maker;
         sent.sort_by_key(|sent| sent.arrives);
-        Self { catalog, sent, troubles: trouble }
+        let mut lasts: BTreeMap<usize, Timestamp> = BTreeMap::new();
+        for sent in &sent {
+            let last = lasts.entry(sent.trouble).or_insert(sent.alarm.at);
+            *last = (*last).max(sent.alarm.at);
+        }
+        Self { catalog, sent, troubles: trouble, lasts, kin }
     }
 }
 
@@ -147,6 +158,24 @@ impl Maker {
             || a.0.iter().any(|n| b.0.contains(n))
             || a.1.iter().any(|n| b.1.contains(n))
             || (self.rollout[one].is_some() && self.rollout[one] == self.rollout[other])
+    }
+
+    /// Pairs of troubles of related services.
+    fn kin(&self) -> BTreeSet<(usize, usize)> {
+        let mut hit: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+        for sent in &self.sent {
+            let service = sent.alarm.name.trim_start_matches("svc-").split(':').next().unwrap();
+            hit.entry(sent.trouble).or_default().insert(service.parse().unwrap());
+        }
+        let mut kin = BTreeSet::new();
+        for (one, services) in &hit {
+            for (other, theirs) in hit.range(one + 1..) {
+                if services.iter().any(|a| theirs.iter().any(|b| self.related(*a, *b))) {
+                    kin.insert((*one, *other));
+                }
+            }
+        }
+        kin
     }
 
     /// A trouble of some kind; the services it hits.
@@ -319,6 +348,10 @@ pub struct Score {
     pub rightly: u64,
     /// Pairs of alarms of one trouble.
     pub related: u64,
+    /// Pairs of alarms in one incident that are of two troubles of related services.
+    pub by_chance: u64,
+    /// Troubles for which an incident was open, at work or with a person, while they lasted.
+    pub looked_at: usize,
 }
 
 impl Score {
@@ -337,6 +370,8 @@ impl Score {
         self.joined += other.joined;
         self.rightly += other.rightly;
         self.related += other.related;
+        self.by_chance += other.by_chance;
+        self.looked_at += other.looked_at;
     }
 }
 
@@ -349,6 +384,8 @@ pub fn play(stream: &Stream, seed: u64, grouping: Grouping) -> Score {
     let mut part_of: BTreeMap<IncidentId, IncidentId> = BTreeMap::new();
     let mut ends: BTreeMap<IncidentId, Timestamp> = BTreeMap::new();
     let mut quiet: BTreeMap<IncidentId, Timestamp> = BTreeMap::new();
+    let mut closed: BTreeSet<IncidentId> = BTreeSet::new();
+    let mut looked_at: BTreeSet<usize> = BTreeSet::new();
     for sent in &stream.sent {
         let now = sent.arrives;
         let over: Vec<IncidentId> =
@@ -361,11 +398,23 @@ pub fn play(stream: &Stream, seed: u64, grouping: Grouping) -> Score {
                 .is_none_or(|last: &Timestamp| end.duration_since(*last) > SignedDuration::from_mins(10));
             let over = calm && board.group(&incident).is_some_and(|group| group.firing.is_empty());
             board.finish(&incident, !over, end);
+            if over {
+                closed.insert(incident);
+            }
         }
         let ruling = board.decide(&sent.alarm, &orders, now, random.next_u32()).unwrap();
         board.apply(&sent.alarm, &ruling, &orders.grouping, now);
         if let Some(incident) = ruling.decision.incident() {
             quiet.insert(incident.clone(), now);
+        }
+        // Whether it is looked at while it lasts, by its own times.
+        if let Some(incident) = ruling.decision.incident()
+            && sent.alarm.state == AlarmState::Alarm
+            && !closed.contains(incident)
+            && board.group(incident).is_some()
+            && now <= stream.lasts[&sent.trouble]
+        {
+            looked_at.insert(sent.trouble);
         }
         match &ruling.decision {
             Decision::Opened { incident, .. } => {
@@ -382,10 +431,14 @@ pub fn play(stream: &Stream, seed: u64, grouping: Grouping) -> Score {
             _ => {}
         }
     }
-    count(&of, &part_of)
+    Score { looked_at: looked_at.len(), ..count(&of, &part_of, &stream.kin) }
 }
 
-fn count(of: &[(IncidentId, usize)], part_of: &BTreeMap<IncidentId, IncidentId>) -> Score {
+fn count(
+    of: &[(IncidentId, usize)],
+    part_of: &BTreeMap<IncidentId, IncidentId>,
+    kin: &BTreeSet<(usize, usize)>,
+) -> Score {
     let whole = |incident: &IncidentId| {
         let mut at = incident;
         while let Some(into) = part_of.get(at) {
@@ -401,8 +454,19 @@ fn count(of: &[(IncidentId, usize)], part_of: &BTreeMap<IncidentId, IncidentId>)
         *troubles.entry(*trouble).or_insert(0_u64) += 1;
         *cells.entry((incident, *trouble)).or_insert(0) += 1;
     }
+    let mut by_chance = 0;
+    for ((incident, one), count) in &cells {
+        let others =
+            cells.range((incident.clone(), one + 1)..).take_while(|((other, _), _)| other == incident);
+        by_chance += others
+            .filter(|((_, other), _)| kin.contains(&(*one, *other)))
+            .map(|(_, n)| n * count)
+            .sum::<u64>();
+    }
     let pairs = |counts: &mut dyn Iterator<Item = u64>| counts.map(|n| n * n.saturating_sub(1) / 2).sum();
     Score {
+        looked_at: 0,
+        by_chance,
         alarms: of.len(),
         troubles: troubles.len(),
         incidents: incidents.len(),
