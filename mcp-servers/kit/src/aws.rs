@@ -24,6 +24,7 @@ use tokio::sync::OnceCell;
 use crate::{
     error::{ErrorKind, ToolError},
     polite::Polite,
+    turns::Turns,
 };
 
 /// What the catalog's `role_arn` is used for.
@@ -56,6 +57,8 @@ pub struct AwsSettings {
     /// How many times as long as usual a call may take. 1, but in a world whose latencies pass on a
     /// clock of its own: there real time is only what the machine needs to compute, however busy it is.
     pub patience: u32,
+    /// How long calls waited for a turn within that.
+    pub turns: Turns,
 }
 
 /// What the stingiest of the APIs that are read allow an account.
@@ -72,6 +75,7 @@ impl Default for AwsSettings {
             session_name: "midwatch-read".to_owned(),
             calls_per_second: CALLS_PER_SECOND,
             patience: 1,
+            turns: Turns::default(),
         }
     }
 }
@@ -119,6 +123,11 @@ impl Aws {
     #[must_use]
     pub fn with_session_name(&self, name: impl Into<String>) -> Self {
         Self::new(AwsSettings { session_name: name.into(), ..self.0.settings.clone() })
+    }
+
+    /// How long calls waited for a turn.
+    pub fn turns(&self) -> Turns {
+        self.0.settings.turns.clone()
     }
 
     /// The configuration for no service in particular.
@@ -235,7 +244,7 @@ async fn load(settings: &AwsSettings) -> SdkConfig {
 
 fn polite(http: SharedHttpClient, settings: &AwsSettings) -> SharedHttpClient {
     match NonZeroU32::new(settings.calls_per_second) {
-        Some(rate) => SharedHttpClient::new(Polite::new(http, rate)),
+        Some(rate) => SharedHttpClient::new(Polite::new(http, rate, settings.turns.clone())),
         None => http,
     }
 }

@@ -35,6 +35,7 @@ mod spent;
 mod standing;
 mod text;
 mod time;
+mod turns;
 mod work;
 
 pub use aws::{Aws, AwsSettings, CALLS_PER_SECOND, Roles};
@@ -60,6 +61,7 @@ pub use spent::Spent;
 pub use standing::Standing;
 pub use text::plain_text;
 pub use time::{Time, Window};
+pub use turns::{Turns, Waited};
 pub use work::{GRACE, Work};
 
 use rmcp::model::{Implementation, ServerCapabilities, ServerConfig};

@@ -18,6 +18,8 @@ use aws_smithy_runtime_api::client::{
 };
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
+use crate::Turns;
+
 /// Calls of one operation that may come at once.
 const AT_ONCE: NonZeroU32 = NonZeroU32::new(20).unwrap();
 /// Longest wait; then the caller is told that there was no answer in time.
@@ -36,6 +38,7 @@ const PLACES: usize = 1_000;
 pub(crate) struct Polite {
     inner: SharedHttpClient,
     rates: Rates,
+    turns: Turns,
 }
 
 /// By place; with those of the services that allow less.
@@ -60,11 +63,12 @@ impl std::fmt::Debug for Polite {
 
 impl Polite {
     /// In front of a client: so many calls of one operation a second.
-    pub(crate) fn new(inner: SharedHttpClient, rate: NonZeroU32) -> Self {
+    pub(crate) fn new(inner: SharedHttpClient, rate: NonZeroU32, turns: Turns) -> Self {
         let quota = Quota::per_second(rate).allow_burst(AT_ONCE.max(rate));
         let slow =
             SLOW.map(|(service, most)| (service, RateLimiter::keyed(Quota::per_second(most.min(rate)))));
-        Self { inner, rates: Rates { most: Arc::new(RateLimiter::keyed(quota)), slow: Arc::new(slow) } }
+        let rates = Rates { most: Arc::new(RateLimiter::keyed(quota)), slow: Arc::new(slow) };
+        Self { inner, rates, turns }
     }
 }
 
@@ -75,13 +79,15 @@ impl HttpClient for Polite {
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
         let connector = self.inner.http_connector(settings, components);
-        SharedHttpConnector::new(Turn { connector, rates: self.rates.clone() })
+        let (rates, turns) = (self.rates.clone(), self.turns.clone());
+        SharedHttpConnector::new(Turn { connector, rates, turns })
     }
 }
 
 struct Turn {
     connector: SharedHttpConnector,
     rates: Rates,
+    turns: Turns,
 }
 
 impl std::fmt::Debug for Turn {
@@ -97,13 +103,16 @@ impl HttpConnector for Turn {
             return self.connector.call(request);
         };
         let (connector, rates) = (self.connector.clone(), self.rates.clone());
+        let (turns, api) = (self.turns.clone(), api(&request, &place));
         HttpConnectorFuture::new(async move {
             let rates = rates.of(&place);
             if rates.len() > PLACES {
                 rates.retain_recent();
             }
             let begun = tokio::time::Instant::now();
-            if tokio::time::timeout(LONGEST, rates.until_key_ready(&place)).await.is_err() {
+            let had = tokio::time::timeout(LONGEST, rates.until_key_ready(&place)).await;
+            turns.waited(&api, begun.elapsed());
+            if had.is_err() {
                 tracing::warn!(place, "no turn within the rate that is kept for the account");
                 return Err(ConnectorError::timeout("no turn within the account's rate".into()));
             }
@@ -128,6 +137,15 @@ fn place(request: &HttpRequest) -> Option<String> {
     let path = request.uri().rsplit('/').next().unwrap_or_default();
     let operation = request.headers().get("x-amz-target").unwrap_or(path);
     Some(format!("{key} {region} {service} {operation}"))
+}
+
+/// The service and, where its protocol names one, the operation. Never part of a path that may name a thing: what is
+/// counted by it has to stay few.
+fn api(request: &HttpRequest, place: &str) -> String {
+    let service = place.split(' ').nth(2).unwrap_or_default();
+    let target = request.headers().get("x-amz-target").and_then(|target| target.rsplit('.').next());
+    let operation = target.or_else(|| request.uri().split("/operation/").nth(1));
+    operation.map_or_else(|| service.to_owned(), |operation| format!("{service}:{operation}"))
 }
 
 #[cfg(test)]
@@ -158,6 +176,15 @@ mod tests {
         for free in FREE {
             assert_eq!(of(free, None), None);
         }
+        let called = |service, target| {
+            let request = request(service, target);
+            api(&request, &place(&request).unwrap())
+        };
+        assert_eq!(called("monitoring", None), "monitoring:DescribeAlarms");
+        assert_eq!(called("logs", target), "logs:FilterLogEvents");
+        let mut named = request("lambda", None);
+        named.set_uri("http://127.0.0.1:1/2015-03-31/functions/payroll").unwrap();
+        assert_eq!(api(&named, &place(&named).unwrap()), "lambda", "no function's name");
         assert_eq!(place(&HttpRequest::new(SdkBody::empty())), None, "what is not signed");
     }
 
@@ -176,7 +203,8 @@ mod tests {
         let most = Arc::new(RateLimiter::keyed(Quota::per_second(n(20)).allow_burst(n(2))));
         let slow = Arc::new([("cloudtrail", RateLimiter::keyed(Quota::per_second(n(10))))]);
         let rates = Rates { most, slow };
-        let turn = Turn { connector: SharedHttpConnector::new(Answers), rates };
+        let turns = Turns::default();
+        let turn = Turn { connector: SharedHttpConnector::new(Answers), rates, turns: turns.clone() };
         let begun = tokio::time::Instant::now();
         for _ in 0..2 {
             assert!(turn.call(request("ecs", None)).await.unwrap_err().is_user());
@@ -188,5 +216,11 @@ mod tests {
             assert!(turn.call(request("cloudtrail", None)).await.unwrap_err().is_user());
         }
         assert!(begun.elapsed() >= Duration::from_millis(150), "its own rate: {:?}", begun.elapsed());
+        let waited = turns.all();
+        let [(fast, once), (slow, often)] = waited.as_slice() else { panic!("{waited:?}") };
+        // Ten of the twelve go at once.
+        assert_eq!((fast.as_str(), once.calls), ("cloudtrail:DescribeAlarms", 2));
+        assert_eq!((slow.as_str(), often.calls), ("ecs:DescribeAlarms", 1));
+        assert!(once.time > Duration::ZERO && often.time > Duration::ZERO, "{waited:?}");
     }
 }

@@ -9,7 +9,7 @@ use aws_sdk_cloudwatchlogs::{
 };
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use jiff::{SignedDuration, civil::DateTime};
-use midwatch_mcp::{AwsResult, ErrorKind, Progress, ToolError, Window, Work};
+use midwatch_mcp::{AwsResult, ErrorKind, Progress, ToolError, Turns, Window, Work};
 use midwatch_policy::{Clock, Timestamp};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -25,6 +25,9 @@ const AT_ONCE: usize = 10;
 /// Longest wait for a turn; then the caller is told that too much is asked at once.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
+/// Less is no wait.
+const WORTH_COUNTING: Duration = Duration::from_millis(5);
+
 /// The rates an account shares with its people: five requests a second, with a small burst.
 #[derive(Debug)]
 pub(crate) struct Rates {
@@ -32,24 +35,31 @@ pub(crate) struct Rates {
     poll: DefaultDirectRateLimiter,
     read: DefaultDirectRateLimiter,
     queries: Semaphore,
+    turns: Turns,
 }
 
 impl Rates {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(turns: Turns) -> Self {
         let rate = |per_second: u32, burst: u32| {
             let n = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
             RateLimiter::direct(Quota::per_second(n(per_second)).allow_burst(n(burst)))
         };
-        Self { start: rate(5, 10), poll: rate(8, 16), read: rate(5, 10), queries: Semaphore::new(AT_ONCE) }
+        Self {
+            start: rate(5, 10),
+            poll: rate(8, 16),
+            read: rate(5, 10),
+            queries: Semaphore::new(AT_ONCE),
+            turns,
+        }
     }
 
     /// Waits for leave to read events.
     pub(crate) async fn read(&self) -> Result<(), ToolError> {
-        turn("logs:FilterLogEvents", self.read.until_ready()).await
+        self.turn("logs:FilterLogEvents", self.read.until_ready()).await
     }
 
     async fn poll(&self) -> Result<(), ToolError> {
-        turn("logs:GetQueryResults", self.poll.until_ready()).await
+        self.turn("logs:GetQueryResults", self.poll.until_ready()).await
     }
 
     /// Leave to run a query, for as long as it runs.
@@ -59,24 +69,31 @@ impl Rates {
             self.start.until_ready().await;
             leave
         };
-        turn("logs:StartQuery", both).await?.map_err(|_| ToolError::internal("no queries are run any more"))
+        self.turn("logs:StartQuery", both)
+            .await?
+            .map_err(|_| ToolError::internal("no queries are run any more"))
     }
-}
 
-/// A turn, within a bounded time.
-async fn turn<T>(api: &str, ready: impl Future<Output = T>) -> Result<T, ToolError> {
-    let begun = tokio::time::timeout(LONGEST_WAIT, ready).await;
-    begun.map_err(|_| {
-        tracing::warn!(api, seconds = LONGEST_WAIT.as_secs(), "no turn within the account's rate");
-        ToolError::new(
-            ErrorKind::Throttled,
-            format!(
-                "there was no turn for `{api}` within {} s: too much is asked at once",
-                LONGEST_WAIT.as_secs()
-            ),
-            "wait a little, then ask once more for less",
-        )
-    })
+    /// A turn, within a bounded time.
+    async fn turn<T>(&self, api: &str, ready: impl Future<Output = T>) -> Result<T, ToolError> {
+        let asked = tokio::time::Instant::now();
+        let had = tokio::time::timeout(LONGEST_WAIT, ready).await;
+        let waited = asked.elapsed();
+        if waited >= WORTH_COUNTING {
+            self.turns.waited(api, waited);
+        }
+        had.map_err(|_| {
+            tracing::warn!(api, seconds = LONGEST_WAIT.as_secs(), "no turn within the account's rate");
+            ToolError::new(
+                ErrorKind::Throttled,
+                format!(
+                    "there was no turn for `{api}` within {} s: too much is asked at once",
+                    LONGEST_WAIT.as_secs()
+                ),
+                "wait a little, then ask once more for less",
+            )
+        })
+    }
 }
 
 /// One row: values by field, all text.

@@ -115,7 +115,7 @@ impl LogsServer {
 
     fn rates(&self, site: Site) -> Arc<Rates> {
         let mut all = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(all.entry(site).or_insert_with(|| Arc::new(Rates::new())))
+        Arc::clone(all.entry(site).or_insert_with(|| Arc::new(Rates::new(self.ctx.aws.turns()))))
     }
 
     /// What one call may scan: what its caller allows, and never more than the server does.
