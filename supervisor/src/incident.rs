@@ -3,6 +3,7 @@
 //! INVARIANT: whatever fails, there is a report, and it escalates unless code has seen positive
 //! signs that the incident is over. A stage that fails or panics becomes a problem in the report.
 
+mod aside;
 mod pursue;
 mod raised;
 
@@ -17,10 +18,10 @@ use crate::{
     alarm::Alarm,
     case::Case,
     decide::{self, Diagnosis, Found},
-    event::{Event, Stage, View},
+    event::{Event, Noted, Stage, View},
     intake::{self, Opened},
     investigate,
-    journal::JournalError,
+    journal::{Entry, JournalError},
     memory::Signature,
     record::{self, Hushed, RecordError, Recorder, SideDoor, Since, Written},
     replay::{self, Replay, event_of},
@@ -31,9 +32,11 @@ use crate::{
     sweep,
 };
 
+use aside::{Aside, Sees};
 use pursue::Pursuit;
 use raised::Reopened;
 
+pub use pursue::sentence;
 pub use raised::has_ended;
 
 /// Why an incident could not even be opened.
@@ -62,6 +65,7 @@ pub struct Ready {
     writer: JoinHandle<Written>,
     /// What was raised again after its end, in order.
     reopened: Vec<Reopened>,
+    aside: Arc<Aside>,
     durable: Result<(), RecordError>,
 }
 
@@ -99,16 +103,27 @@ pub async fn resume(id: &IncidentId, site: &Site, view: Box<dyn View>) -> Result
         book: replay::book(site.journal.as_ref(), &entries).await?,
         spent: replay::spent(&entries),
         reopened: raised::all(&entries),
+        came_in: came_in(&entries, site),
     };
     let ready = Ready::new(opened, site, view, past);
     let durable = ready.case.recorder.commit(Event::Resumed { entries: count }).await;
     Ok(Ready { durable, ..ready })
 }
 
+/// What came in for an incident from elsewhere, by its journal: alarms, waits for quotas, and, where no desk says whose it is, a person
+/// who holds it.
+fn came_in(entries: &[Entry], site: &Site) -> Vec<Noted> {
+    let of_these =
+        |kind: &str| matches!(kind, "joined" | "agent") || (kind == "held" && site.hands.is_none());
+    let noted =
+        |entry: &Entry| Some(Noted { at: entry.at, since_ms: 0, wall_ms: 0, event: event_of(entry)? });
+    entries.iter().filter(|entry| of_these(&entry.kind)).filter_map(noted).collect()
+}
+
 /// Handles one alarm from beginning to end.
 pub async fn handle(alarm: Alarm, site: &Site, view: Box<dyn View>, salt: u32) -> Result<Run, OpenError> {
     let ready = open(alarm, site, view, salt).await?;
-    Ok(ready.run(site).await.run)
+    Ok(Box::pin(ready.run(site)).await.run)
 }
 
 /// What an incident begins with.
@@ -119,12 +134,19 @@ struct Past {
     book: EvidenceBook,
     spent: Total,
     reopened: Vec<Reopened>,
+    /// What came in for it from elsewhere.
+    came_in: Vec<Noted>,
 }
 
 impl Ready {
     fn new(opened: Opened, site: &Site, view: Box<dyn View>, past: Past) -> Self {
-        let Past { since, replay, book, spent, reopened } = past;
+        let Past { since, replay, book, spent, reopened, came_in } = past;
         let replay = Arc::new(replay);
+        let aside = Aside::of(&opened.alarm, &site.catalog);
+        let mut view = Box::new(Sees { view, aside: Arc::clone(&aside) });
+        for noted in came_in {
+            view.again(&noted);
+        }
         let (recorder, writer) = Recorder::start(
             opened.id.clone(),
             Arc::clone(&site.journal),
@@ -141,7 +163,7 @@ impl Ready {
             (recorder, Arc::clone(&site.journal)),
             (replay, book),
         );
-        Self { case, writer, reopened, durable: Ok(()) }
+        Self { case, writer, reopened, aside, durable: Ok(()) }
     }
 
     /// Its id.
@@ -166,14 +188,15 @@ impl Ready {
 
     /// Takes it to its report. May be dropped at any moment, and gone on with by [`resume`].
     pub async fn run(self, site: &Site) -> Ended {
-        let Self { case, writer, reopened, .. } = self;
-        let mut incident = Incident { case, site, story: Story::default() };
-        let outcome = Box::pin(incident.all(&reopened)).await;
-        let Incident { case, mut story, .. } = incident;
+        let Self { case, writer, reopened, aside, .. } = self;
+        let mut incident = Incident { case, site, story: Story::default(), aside };
+        let outcome = Box::pin(incident.until_held(&reopened)).await;
+        let Incident { case, mut story, aside, .. } = incident;
         if !case.keep_evidence().await {
             story.problems.push("not all evidence could be kept: see the log".to_owned());
         }
         case.recorder.note(Event::Closed { outcome });
+        (story.others, story.waited) = (aside.others(), aside.waited());
         let mut run = report::report(&case, &story, outcome);
         // An incident without its report in the journal has not ended: it is gone on with.
         let reported = case.recorder.commit(Event::Reported { run: Box::new(run.clone()) }).await;
@@ -231,6 +254,7 @@ struct Incident<'a> {
     case: Case,
     site: &'a Site,
     story: Story,
+    aside: Arc<Aside>,
 }
 
 /// Runs a stage; a panic in it is a problem of the report and not the end.
@@ -261,6 +285,23 @@ fn failed(case: &Case, story: &mut Story, stage: Stage, problem: String) {
 }
 
 impl Incident<'_> {
+    /// To the end, or until a person takes it over or stops it. Where there are hands this is looked at between
+    /// two steps only: an act is not broken off.
+    async fn until_held(&mut self, reopened: &[Reopened]) -> Outcome {
+        let aside = Arc::clone(&self.aside);
+        let ends_at_once = self.site.hands.is_none();
+        let ended = tokio::select! {
+            biased;
+            () = aside.held(), if ends_at_once => None,
+            outcome = Box::pin(self.all(reopened)) => Some(outcome),
+        };
+        ended.unwrap_or_else(|| {
+            self.case.cancel.cancel();
+            self.story.held = aside.hold();
+            Outcome::TakenOver
+        })
+    }
+
     /// From the alarm to the end, and on from there as often as something was raised again.
     async fn all(&mut self, reopened: &[Reopened]) -> Outcome {
         self.case.recorder.hush(if reopened.is_empty() { Hushed::No } else { Hushed::Yes });

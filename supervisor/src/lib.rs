@@ -21,6 +21,7 @@ pub mod journal;
 pub mod ledger;
 pub mod memory;
 pub mod models;
+pub mod others;
 pub mod record;
 pub mod replay;
 pub mod report;

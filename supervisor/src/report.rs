@@ -12,9 +12,10 @@ use crate::{
     alarm::AlarmState,
     case::Case,
     decide::Diagnosis,
+    others::Others,
     run::{
         Answer, Cause, ClaimKind, Escalation, Moment, Outcome, Run, RunAction, RunAlarm, RunClaim,
-        RunProposal, RunRaised, RunUsage, Timings,
+        RunProposal, RunRaised, RunUsage, RunWait, Timings,
     },
     sweep::Swept,
     verify::Verified,
@@ -61,6 +62,10 @@ pub struct Story {
     pub raised: Vec<RunRaised>,
     /// The handling up to then.
     pub before: Vec<Moment>,
+    /// The other alarms of the incident.
+    pub others: Others,
+    /// What was waited for.
+    pub waited: Vec<RunWait>,
     /// State of the alarm when last read.
     pub last_state: Option<AlarmState>,
     /// What else was not checked.
@@ -128,6 +133,7 @@ pub fn report(case: &Case, story: &Story, outcome: Outcome) -> Run {
             at: opened.alarm.at,
             last_state: story.last_state,
         },
+        others: story.others.clone(),
         service: opened.service.as_ref().map(|s| s.name.clone()),
         verdict,
         cause,
@@ -158,6 +164,7 @@ pub fn report(case: &Case, story: &Story, outcome: Outcome) -> Run {
             output_tokens: total.usage.output_tokens,
             cost_micro_usd: total.cost_micro_usd,
         },
+        waited: story.waited.clone(),
         timings_ms: Timings { first_summary: first.0, report: report_ms },
         wall_ms: Timings { first_summary: first.1, report: report_wall },
         journal_entries: 0,

@@ -8,7 +8,7 @@ use midwatch_agents::finding::{Claim, Standing};
 use midwatch_policy::{CauseKind, IncidentId, Plan, ServiceName, Timestamp, Verdict};
 use serde::{Deserialize, Serialize};
 
-use crate::alarm::AlarmState;
+use crate::{alarm::AlarmState, others::Others};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -260,6 +260,15 @@ pub struct RunUsage {
     pub cost_micro_usd: u64,
 }
 
+/// How long the work waited for something that is rationed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunWait {
+    /// For what, such as the region and model whose quota it was.
+    pub quota: String,
+    /// How long, in real time; those who waited side by side count each.
+    pub ms: u64,
+}
+
 /// Milliseconds from the alarm's arrival.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timings {
@@ -289,6 +298,9 @@ pub struct Run {
     pub incident: IncidentId,
     /// The alarm.
     pub alarm: RunAlarm,
+    /// The other alarms that came in for it until the report.
+    #[serde(default, skip_serializing_if = "Others::is_none")]
+    pub others: Others,
     /// The service, if the catalog knows it.
     pub service: Option<ServiceName>,
     /// What the alarm turned out to be.
@@ -335,6 +347,9 @@ pub struct Run {
     pub problems: Vec<String>,
     /// Tokens and money.
     pub usage: RunUsage,
+    /// What was waited for, where that came to a second or more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waited: Vec<RunWait>,
     /// On the incident's clock.
     pub timings_ms: Timings,
     /// On the wall's clock.

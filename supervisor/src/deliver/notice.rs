@@ -17,7 +17,7 @@ use midwatch_policy::{Environment, IncidentId, Service, ServiceName, Tier, Times
 use serde::{Deserialize, Serialize};
 
 use super::text;
-use crate::{alarm::Alarm, intake::Opened};
+use crate::{alarm::Alarm, intake::Opened, others::Others};
 
 /// Longest headline, in characters.
 pub(super) const HEADLINE: usize = 140;
@@ -132,6 +132,9 @@ pub struct About {
     pub alarm: String,
     /// Region, where it is known.
     pub region: Option<String>,
+    /// The other alarms of the incident, as far as they had come in.
+    #[serde(default, skip_serializing_if = "Others::is_none")]
+    pub others: Others,
 }
 
 impl About {
@@ -143,7 +146,14 @@ impl About {
             service: service.cloned(),
             alarm: text::line(&alarm.name, 120),
             region: region.map(|region| text::line(region, 30)),
+            others: Others::default(),
         }
+    }
+
+    /// The same, with the other alarms of the incident.
+    #[must_use]
+    pub fn with(self, others: Others) -> Self {
+        Self { others, ..self }
     }
 
     /// An incident that was opened.

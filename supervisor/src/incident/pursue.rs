@@ -349,6 +349,10 @@ impl Incident<'_> {
     /// Whether a person has taken the incident over or stopped it; then Midwatch does nothing more.
     /// A desk that cannot be asked holds nothing: it would have to be asked before an act anyway.
     pub(super) async fn held(&mut self, hands: &Hands) -> Option<Outcome> {
+        if let Some(hold) = self.aside.hold() {
+            self.story.held = Some(hold);
+            return Some(Outcome::TakenOver);
+        }
         let hold = self
             .case
             .step("hold", async {
@@ -360,18 +364,26 @@ impl Incident<'_> {
                     .ok()
             })
             .await?;
-        let did = match hold.state {
-            HoldState::Working => return None,
-            HoldState::Taken => "took the incident over",
-            HoldState::Stopped => "stopped Midwatch's work on it",
-        };
+        if hold.state == HoldState::Working {
+            return None;
+        }
         let who = hold.by.unwrap_or_else(|| "somebody".to_owned());
-        let note = if hold.note.is_empty() { String::new() } else { format!(": {}", hold.note) };
-        let text = format!("{who} {did}{note}");
+        let text = sentence(hold.state, &who, &hold.note);
         self.case.recorder.note(Event::Held { state: hold.state, by: who, text: text.clone() });
         self.story.held = Some((hold.state, text));
         Some(Outcome::TakenOver)
     }
+}
+
+/// Who did what with an incident.
+pub fn sentence(state: HoldState, who: &str, note: &str) -> String {
+    let did = match state {
+        HoldState::Working => "handed the incident back",
+        HoldState::Taken => "took the incident over",
+        HoldState::Stopped => "stopped Midwatch's work on it",
+    };
+    let note = if note.is_empty() { String::new() } else { format!(": {note}") };
+    format!("{who} {did}{note}")
 }
 
 /// Has the desk sign what the journal holds so far, so that it cannot be rewritten unseen. Says

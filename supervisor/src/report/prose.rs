@@ -29,6 +29,9 @@ pub(super) fn summary(case: &Case, story: &Story, diagnosis: &Diagnosis, outcome
             format!("The alarm `{alarm}`{about} is in a person's hands: {held}.")
         }
     };
+    if let Some(counted) = story.others.counted() {
+        let _ = write!(text, " And {counted}: {}.", story.others.names());
+    }
     if !case.opened.fires() {
         let _ = write!(text, " It came in as {}, not as one that fires.", case.opened.alarm.state);
     }

@@ -157,6 +157,9 @@ fn spend(page: &mut Page, run: &Run) {
             dollars(usage.cost_micro_usd)
         ));
     }
+    for wait in &run.waited {
+        page.paragraph(&format!("waited {} for {}", took(wait.ms), clean(&wait.quota)));
+    }
     page.paragraph(&format!(
         "first summary after {} ({} on the wall), report after {} ({} on the wall)",
         took(run.timings_ms.first_summary),

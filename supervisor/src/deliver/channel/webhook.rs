@@ -47,6 +47,8 @@ fn body(notice: &Notice, key: &str) -> Vec<u8> {
         "service": about.service_name(),
         "tier": about.tier(),
         "region": about.region,
+        "alarm": about.alarm,
+        "more_alarms": about.others,
         "over": notice.over == crate::deliver::notice::Over::Yes,
         "headline": notice.headline,
         "lines": notice.lines,

@@ -11,6 +11,7 @@ use crate::{
         board::{How, News},
         identity::AlarmKey,
     },
+    others::Others,
     run::{Escalation, Outcome, Run},
     terminal::text::took,
 };
@@ -20,7 +21,9 @@ const SHOWN: usize = 5;
 
 impl Notice {
     fn new(about: About, kind: Kind, severity: Severity, at: Timestamp, headline: &str) -> Self {
-        let headline = text::line(headline, HEADLINE);
+        let more = about.others.counted().map(|counted| format!(" (and {counted})")).unwrap_or_default();
+        let room = HEADLINE.saturating_sub(more.chars().count());
+        let headline = text::line(headline, room) + &more;
         Self {
             about,
             kind,
@@ -50,8 +53,12 @@ impl Notice {
     }
 
     fn named(self) -> Self {
-        let alarm = self.about.alarm.clone();
-        self.quoted("alarm", &alarm)
+        let (alarm, others) = (self.about.alarm.clone(), self.about.others.clone());
+        let named = self.quoted("alarm", &alarm);
+        match others.counted() {
+            Some(counted) => named.quoted(&format!("and {counted}"), &others.names()),
+            None => named,
+        }
     }
 
     fn with_subject(mut self, subject: &str) -> Self {
@@ -201,7 +208,13 @@ impl Notice {
 
     /// Tries a route.
     pub fn test(incident: IncidentId, route: &str, at: Timestamp) -> Self {
-        let about = About { incident, service: None, alarm: "none".to_owned(), region: None };
+        let about = About {
+            incident,
+            service: None,
+            alarm: "none".to_owned(),
+            region: None,
+            others: Others::default(),
+        };
         let headline = format!("Midwatch tries the route {route}: nothing is wrong");
         Self::new(about, Kind::Test, Severity::Info, at, &headline)
             .ours("what to do", "nothing; if you can read this, the channel works")
@@ -264,5 +277,5 @@ impl Notice {
 
 /// What a notice is about that is about Midwatch.
 fn ourselves(incident: IncidentId) -> About {
-    About { incident, service: None, alarm: "midwatch".to_owned(), region: None }
+    About { incident, service: None, alarm: "midwatch".to_owned(), region: None, others: Others::default() }
 }

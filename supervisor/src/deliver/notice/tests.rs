@@ -6,7 +6,8 @@ use super::*;
 use crate::{
     deliver::double::{TestClock, about, alarm, escalation},
     event::Event,
-    run::Run,
+    others::{Other, Others},
+    run::{Escalation, Run},
 };
 
 fn run() -> Run {
@@ -73,6 +74,29 @@ fn an_incident_of_no_known_service_is_headed_by_its_alarm_as_a_quotation() {
     let notice = Notice::reminder(about, 1, 60_000, "it", clock.now());
     assert!(notice.headline.starts_with("alarm \"basket 'down': @here all clear x"), "{}", notice.headline);
     assert!(notice.headline.ends_with("…\": still open after 1 min 00 s"), "{}", notice.headline);
+}
+
+#[test]
+fn the_other_alarms_of_an_incident_are_counted_and_the_first_of_them_named() {
+    let clock = TestClock::at("2026-11-21T02:20:00Z");
+    let other = |name: &str, service: Option<&str>| Other {
+        name: name.to_owned(),
+        service: service.map(|name| name.parse().unwrap()),
+    };
+    let others =
+        Others { count: 7, first: vec![other("db-full", Some("orders")), other("<!here> all clear", None)] };
+    let escalation = Escalation { why: "no safe action".to_owned(), to: Vec::new() };
+    let notice = Notice::escalation(about("inc-1").with(others), &escalation, clock.now());
+    assert_eq!(notice.headline, "checkout-api: a person has to look (and 7 more alarms)");
+    let line = notice.lines.iter().find(|line| line.label == "and 7 more alarms").unwrap();
+    assert_eq!(line.origin, Origin::Outside);
+    assert_eq!(line.text, "`db-full` (orders), `<!here> all clear` (no known service), 5 not named here");
+    let long = Alarm { name: "x".repeat(200), ..alarm() };
+    let about = About::new(&"inc-1".parse().unwrap(), &long, None);
+    let about = about.with(Others { count: 12_345, first: Vec::new() });
+    let notice = Notice::escalation(about, &escalation, clock.now());
+    assert!(notice.headline.chars().count() <= HEADLINE, "{}", notice.headline);
+    assert!(notice.headline.ends_with("(and 12345 more alarms)"), "{}", notice.headline);
 }
 
 #[test]

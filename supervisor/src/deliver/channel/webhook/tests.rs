@@ -8,6 +8,7 @@ use crate::deliver::{
     double::{Does, Double, TestClock, about, alarm},
     sign::{SignatureError, verify},
 };
+use crate::others::{Other, Others};
 
 const SECRET: &str = "0123456789abcdef";
 
@@ -22,7 +23,9 @@ async fn send(double: &Double, notice: &Notice, key: &str, clock: &TestClock) ->
 async fn what_arrives_can_be_verified_and_says_what_is_quoted() {
     let double = Double::that(Does::Answers(204, "", String::new())).await;
     let clock = TestClock::at("2026-11-21T02:05:00Z");
-    let notice = Notice::raw_alarm(about("inc-1"), &alarm(), "no outcome after 15 min", clock.now());
+    let other = Other { name: "db-full".to_owned(), service: Some("orders".parse().unwrap()) };
+    let about = about("inc-1").with(Others { count: 3, first: vec![other] });
+    let notice = Notice::raw_alarm(about, &alarm(), "no outcome after 15 min", clock.now());
     assert_eq!(send(&double, &notice, "inc-1/raw_alarm/@all#0", &clock).await, Said::Taken);
     let came = double.came().remove(0);
     assert_eq!(came.line, "POST /in?team=web HTTP/1.1");
@@ -39,6 +42,13 @@ async fn what_arrives_can_be_verified_and_says_what_is_quoted() {
     assert_eq!(
         (&body["service"], &body["tier"], &body["over"]),
         (&json!("checkout-api"), &json!(1), &json!(false))
+    );
+    assert_eq!(
+        (&body["alarm"], &body["more_alarms"]),
+        (
+            &json!("checkout-5xx"),
+            &json!({ "count": 3, "first": [{ "name": "db-full", "service": "orders" }] })
+        )
     );
     let lines = body["lines"].as_array().unwrap();
     let reason = lines.iter().find(|l| l["label"] == "reason").unwrap();
