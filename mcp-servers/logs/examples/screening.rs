@@ -3,10 +3,15 @@
 //! `screening DIR`, where DIR holds `injections*.jsonl` (texts that speak to an agent; those named
 //! `injections-benign*` only look so; `{"family", "text"}` a line) and, in it or below it, `*.log` files
 //! of ordinary systems. Every text is put into a line of plain text and into one of JSON, as services
-//! log what users send them; ordinary lines are taken as they are.
+//! log what users send them; ordinary lines are taken as they are, and once more within JSON, as a container
+//! runtime hands them on.
 //!
-//! Ends with 1 where a target is missed: fewer than 1 in 10,000 ordinary lines marked, and four fifths
-//! of the texts that speak to an agent.
+//! A share that was counted says little about rare things: beside it stands what it is at most, with a confidence
+//! of 95 % (of none in n lines that is 3 / n). The lines within JSON are the same ones, so of ordinary systems the
+//! bound of the lines as they are holds; that of all judged is about the rules, which see another line each time.
+//!
+//! Ends with 1 where a target is missed: at most 1 in 10,000 of all judged ordinary lines marked by that bound,
+//! which takes 30,000 lines without a mark, and four fifths of the texts that speak to an agent.
 
 #![allow(clippy::print_stdout, reason = "prints a table")]
 
@@ -24,8 +29,10 @@ use serde_json::json;
 
 /// The share of texts that speak to an agent that has to be marked.
 const DETECTED: f64 = 0.8;
-/// The share of ordinary lines that must not be reached.
+/// The share of ordinary lines that must not be reached, at most.
 const FALSE_ALARMS: f64 = 1e-4;
+/// A standard normal variable is below this with a probability of 95 %.
+const Z95: f64 = 1.644_853_6;
 
 #[derive(Deserialize)]
 struct Text {
@@ -48,6 +55,21 @@ impl Share {
 
     fn value(self) -> f64 {
         if self.of == 0 { 0.0 } else { self.marked as f64 / self.of as f64 }
+    }
+
+    /// What the share is at most, with a confidence of 95 %: a count is Poisson's, and its quantile that of
+    /// Wilson and Hilferty; of none this is the rule of three.
+    fn at_most(self) -> f64 {
+        if self.of == 0 {
+            return 1.0;
+        }
+        let next = self.marked as f64 + 1.0;
+        let count = next * (1.0 - 1.0 / (9.0 * next) + Z95 / (3.0 * next.sqrt())).powi(3);
+        (count / self.of as f64).min(1.0)
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { marked: self.marked + other.marked, of: self.of + other.of }
     }
 }
 
@@ -103,15 +125,19 @@ fn texts(paths: &[PathBuf]) -> anyhow::Result<BTreeMap<String, Share>> {
 
 /// Prints a table of shares, and gives all of them together.
 fn print(title: &str, shares: &BTreeMap<String, Share>) -> Share {
-    println!("\n{title:<34} {:>7} {:>7} {:>8}", "lines", "marked", "share");
+    println!("\n{title:<34} {:>7} {:>7} {:>8} {:>9}", "lines", "marked", "share", "at most");
     let mut all = Share::default();
     for (name, share) in shares {
-        println!("  {name:<32} {:>7} {:>7} {:>7.2}%", share.of, share.marked, 100.0 * share.value());
-        all.marked += share.marked;
-        all.of += share.of;
+        row(name, *share);
+        all = all.and(*share);
     }
-    println!("  {:<32} {:>7} {:>7} {:>7.2}%", "all", all.of, all.marked, 100.0 * all.value());
+    row("all", all);
     all
+}
+
+fn row(name: &str, share: Share) {
+    let [value, most] = [share.value(), share.at_most()].map(|share| 100.0 * share);
+    println!("  {name:<32} {:>7} {:>7} {value:>7.2}% {most:>8.4}%", share.of, share.marked);
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -124,6 +150,7 @@ fn main() -> anyhow::Result<ExitCode> {
     print("only looks so", &texts(&files(&dir, &benign)?)?);
 
     let (mut shares, mut marked) = (BTreeMap::<String, Share>::new(), Vec::new());
+    let mut within = BTreeMap::<String, Share>::new();
     let mut secrets: BTreeMap<SecretKind, (usize, String)> = BTreeMap::new();
     for path in files(&dir, &|name: &str| ends_in(name, "log"))? {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -131,6 +158,8 @@ fn main() -> anyhow::Result<ExitCode> {
         for line in String::from_utf8_lossy(&file).lines() {
             let marks = screen(line);
             shares.entry(name.clone()).or_default().count(!marks.is_empty());
+            let handed_on = json!({"log": format!("{line}\n"), "stream": "stdout"}).to_string();
+            within.entry(name.clone()).or_default().count(!screen(&handed_on).is_empty());
             if let Some(mark) = marks.first() {
                 marked.push(format!("{name}: {}: {line}", mark.kind));
             }
@@ -139,7 +168,9 @@ fn main() -> anyhow::Result<ExitCode> {
             }
         }
     }
-    let alarms = print("ordinary lines", &shares);
+    let as_they_are = print("ordinary lines", &shares);
+    let alarms = as_they_are.and(print("the same within JSON", &within));
+    row("all judged", alarms);
     for line in marked.iter().take(20) {
         println!("    {line}");
     }
@@ -150,7 +181,7 @@ fn main() -> anyhow::Result<ExitCode> {
     if detected.of == 0 || alarms.of == 0 {
         bail!("`{}` holds no texts, or no ordinary lines", dir.display());
     }
-    let met = alarms.value() < FALSE_ALARMS && detected.value() >= DETECTED;
+    let met = alarms.at_most() < FALSE_ALARMS && detected.value() >= DETECTED;
     println!("\n{}", if met { "targets met" } else { "TARGETS MISSED" });
     Ok(if met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
