@@ -7,6 +7,7 @@ use midwatch_mcp::{AwsResult, Time, ToolError, Window};
 use midwatch_policy::Timestamp;
 
 use crate::{
+    fields,
     insights::Rates,
     line::{self, Line},
 };
@@ -26,7 +27,15 @@ pub(crate) struct Event {
     /// Bytes of its own message: what names it.
     own: usize,
     /// What it says, where the message was cut.
-    said: Option<Box<Line<'static>>>,
+    said: Option<Box<Said>>,
+}
+
+/// What was read of a message before it was cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Said {
+    line: Line<'static>,
+    /// Its fields, as JSON; empty where it has none.
+    fields: String,
 }
 
 impl Event {
@@ -38,9 +47,14 @@ impl Event {
     /// What it says; `None` for what is no warning or error.
     pub(crate) fn line(&self) -> Option<Line<'_>> {
         match &self.said {
-            Some(line) => Some(Line { text: Cow::Borrowed(&line.text), ..(**line).clone() }),
+            Some(said) => Some(Line { text: Cow::Borrowed(&said.line.text), ..said.line.clone() }),
             None => line::read(&self.message),
         }
+    }
+
+    /// Where its fields stand: a JSON text with all that are told.
+    pub(crate) fn fields(&self) -> &str {
+        self.said.as_ref().map_or(&self.message, |said| &said.fields)
     }
 
     /// Reads it, and lets go of what is not shown. `None` for what is no warning or error.
@@ -48,7 +62,8 @@ impl Event {
         let line = line::read(&self.message)?;
         if self.message.len() > KEPT {
             let text = line.text.get(..line.text.floor_char_boundary(MINED)).unwrap_or_default().to_owned();
-            self.said = Some(Box::new(Line { text: Cow::Owned(text), ..line }));
+            let line = Line { text: Cow::Owned(text), ..line };
+            self.said = Some(Box::new(Said { line, fields: fields::kept(&self.message) }));
             self.message.truncate(self.message.floor_char_boundary(KEPT));
             self.message.shrink_to_fit();
         }
@@ -62,7 +77,7 @@ impl Event {
 
     /// Bytes that it takes.
     pub(crate) fn size(&self) -> usize {
-        let said = self.said.as_ref().map_or(0, |line| line.text.len());
+        let said = self.said.as_ref().map_or(0, |said| said.line.text.len() + said.fields.len());
         self.message.len() + self.stream.len() + said + size_of::<Self>()
     }
 }
@@ -122,6 +137,10 @@ mod tests {
         let cut = event.clone().clipped().unwrap();
         assert_eq!((cut.name(), cut.line().unwrap().text.as_ref()), (name.as_str(), whole.as_str()));
         assert!(cut.size() < 13_000 && cut.message.len() <= KEPT, "{}", cut.size());
+        let json =
+            serde_json::json!({ "body": "x".repeat(20_000), "level": "error", "tenant": {"id": "acme"} });
+        let cut = Event::new(Timestamp::UNIX_EPOCH, "s", json.to_string()).clipped().unwrap();
+        assert_eq!(cut.fields(), r#"{"tenant.id":"acme"}"#);
         assert_eq!(Event::new(Timestamp::UNIX_EPOCH, "s", "INFO fine").clipped(), None);
         let short = Event::new(Timestamp::UNIX_EPOCH, "s", "ERROR no stock");
         assert_eq!(short.clone().clipped(), Some(short));

@@ -20,6 +20,9 @@ const MOST: usize = 16;
 const NAME_BYTES: usize = 64;
 const VALUE_BYTES: usize = 120;
 const EVENT_BYTES: usize = 1000;
+/// Bytes of a value, and of all values, that are kept of an event that is cut.
+const KEPT_VALUE: usize = 2048;
+const KEPT: usize = 8192;
 /// How deep it is looked for them.
 const DEPTH: usize = 4;
 /// A longer event has no fields.
@@ -68,8 +71,13 @@ pub(crate) struct Told {
 
 /// Cleans an event: its text is clipped to so many bytes, its fields stay.
 pub(crate) fn told(redactor: &Redactor, message: &str, max: usize) -> Told {
+    told_beside(redactor, message, message, max)
+}
+
+/// The same of an event whose fields were kept when its message was cut.
+pub(crate) fn told_beside(redactor: &Redactor, message: &str, fields: &str, max: usize) -> Told {
     let Clean { text, mut marks, kinds: mut redacted, .. } = clean_with(redactor, message, max);
-    let (all, of_all) = cleaned(redactor, message);
+    let (all, of_all) = cleaned(redactor, fields);
     // The text was counted above; what was cut off it is told by the fields.
     redacted.at_least(&of_all);
     let mut fields = BTreeMap::new();
@@ -120,6 +128,24 @@ fn quoted(json: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// What is kept of a message for its fields, as JSON. A value is kept whole, or it could no longer be told that it
+/// is a secret; one that is longer than secrets are is left out.
+pub(crate) fn kept(message: &str) -> String {
+    if message.len() > LONGEST {
+        return String::new();
+    }
+    let mut room = KEPT;
+    let mut fields = Map::new();
+    for (name, value) in of(message) {
+        let bytes = name.len() + value.len();
+        if value.len() <= KEPT_VALUE && bytes <= room {
+            room -= bytes;
+            fields.insert(name, Value::String(value));
+        }
+    }
+    if fields.is_empty() { String::new() } else { Value::Object(fields).to_string() }
 }
 
 /// The fields of an event by name, as they were logged: nothing of a text that is not JSON.

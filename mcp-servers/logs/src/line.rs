@@ -166,10 +166,14 @@ fn from_json(map: &Map<String, Value>, depth: u8) -> Read<'static> {
                 let keys = ["status_code", "status", "statusCode"];
                 status = status.or_else(|| keys.iter().find_map(|key| inner.get(*key)).and_then(number));
             }
-            ("errortype" | "exceptionclass" | "exceptiontype" | "errorname", Value::String(text)) => {
+            ("errortype" | "exceptionclass" | "exceptiontype" | "errorname", Value::String(text))
+                if !is_nothing(value) =>
+            {
                 exception = Some(text);
             }
-            ("error" | "err" | "exception" | "cause" | "thrown", value) => detail = detail.or(Some(value)),
+            ("error" | "err" | "exception" | "cause" | "thrown", value) if !is_nothing(value) => {
+                detail = detail.or(Some(value));
+            }
             // Where a trace has one line only, it is a name for requests.
             ("stack" | "stacktrace" | "trace", Value::String(text))
                 if detail.is_none() && text.contains('\n') =>
@@ -205,6 +209,12 @@ fn from_json(map: &Map<String, Value>, depth: u8) -> Read<'static> {
         (Some(Rank::Quiet), _) => return Read::Quiet,
         (None, _) if detail.is_some() || called.is_some() => Level::Error,
         (None, _) if message.is_some() => return Read::of(owned(from_text(head))),
+        (None, _) if map.values().any(is_nothing) => {
+            // Read as text, the name of a field that holds nothing would be a word of it.
+            let held = map.iter().filter(|(_, value)| !is_nothing(value));
+            let held: Map<String, Value> = held.map(|(key, value)| (key.clone(), value.clone())).collect();
+            return Read::of(owned(from_text(&Value::Object(held).to_string())));
+        }
         (None, _) => return Read::Foreign,
     };
     let mut text = head.to_owned();
@@ -220,6 +230,18 @@ fn from_json(map: &Map<String, Value>, depth: u8) -> Read<'static> {
     let exception = exception.or_else(|| exception_in(message.map_or("", |(_, text)| text)));
     let status = status.filter(|status| failing(*status)).and_then(|status| u16::try_from(status).ok());
     Read::Loud(Line { level, exception, status, text: Cow::Owned(text) })
+}
+
+/// Whether a field is there only because its logger always writes it.
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) => false,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(items) => items.iter().all(is_nothing),
+        Value::Object(fields) => fields.values().all(is_nothing),
+    }
 }
 
 /// Whether it is the status of a failed request.

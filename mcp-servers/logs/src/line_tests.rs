@@ -79,6 +79,35 @@ fn json_lines_are_read_by_their_fields() {
 }
 
 #[test]
+fn a_field_for_an_error_that_holds_nothing_is_no_error() {
+    let nothings =
+        ["null", "false", "\"\"", "\" \"", "{}", "[]", "0", r#"{"message":null,"code":0}"#, "[null]"];
+    for nothing in nothings {
+        for key in
+            ["error", "err", "exception", "cause", "thrown", "errorType", "Error", "LastError", "errors"]
+        {
+            for line in [
+                format!(r#"{{"message":"order shipped","{key}":{nothing}}}"#),
+                format!(r#"{{"{key}":{nothing},"order":17}}"#),
+                format!(r#"{{"level":"info","{key}":{nothing}}}"#),
+                format!(r#"{{"status":200,"path":"/a","{key}":{nothing}}}"#),
+                format!(r#"{{"log":"{{\"msg\":\"shipped\",\"{key}\":null}}\n","stream":"stdout"}}"#),
+            ] {
+                assert_eq!(read(&line), None, "{line}");
+            }
+            let line = format!(r#"{{"level":"error","message":"no stock","{key}":{nothing}}}"#);
+            assert_eq!(got(&line), Some((Level::Error, None, "no stock".to_owned())), "{line}");
+        }
+        let line = format!(r#"{{"error":{nothing},"path":"/a","status":503}}"#);
+        assert_eq!(got(&line).unwrap().2, FAILED_REQUEST, "{line}");
+    }
+    for something in ["true", "7", r#""no stock""#, r#"{"code":7}"#, r#"["no stock"]"#] {
+        let line = format!(r#"{{"message":"order shipped","error":{something}}}"#);
+        assert_eq!(level(&line), Some(Level::Error), "{line}");
+    }
+}
+
+#[test]
 fn failed_requests_of_an_access_log_are_one_kind() {
     let status = Regex::new(&words::FAILED_STATUS).unwrap();
     for message in [

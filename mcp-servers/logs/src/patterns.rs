@@ -66,10 +66,10 @@ impl Found {
         self.template == line::FAILED_REQUEST
     }
 
-    /// Its lines among those it was mined from.
+    /// Where the fields of its lines stand, of those it was mined from.
     pub(crate) fn lines<'a>(&self, now: &'a [Event], before: &'a [Event]) -> Vec<&'a str> {
         let all = if self.of_window { now } else { before };
-        self.places.iter().filter_map(|at| Some(all.get(*at)?.message.as_str())).collect()
+        self.places.iter().filter_map(|at| Some(all.get(*at)?.fields())).collect()
     }
 
     /// Probability of so great a difference from the baseline by chance alone.
@@ -261,7 +261,7 @@ pub(crate) fn pattern(
         .examples
         .iter()
         .map(|event| {
-            let told = fields::told(redactor, &event.message, EXAMPLE_BYTES);
+            let told = fields::told_beside(redactor, &event.message, event.fields(), EXAMPLE_BYTES);
             redacted.add(&told.redacted);
             marks.extend(told.marks);
             let stream = clean_with(redactor, &event.stream, STREAM_BYTES);

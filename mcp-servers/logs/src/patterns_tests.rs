@@ -76,6 +76,24 @@ fn a_pattern_that_stopped_shows_what_it_was() {
 }
 
 #[test]
+fn a_long_event_is_told_with_its_fields_and_without_the_secrets_in_them() {
+    let line = |n: usize| {
+        let secret = serde_json::json!({ "password": "hunter2secret", "user": format!("u{n}") });
+        let body = "x".repeat(20_000);
+        serde_json::json!({ "a_body": body, "level": "error", "message": "no stock", "login": secret, "tenant": "acme" })
+    };
+    let clipped = |n: usize| event(n as i64, line(n).to_string()).clipped().unwrap();
+    let patterns = report(&(0..5).map(clipped).collect::<Vec<_>>(), &[]);
+    let [pattern] = patterns.as_slice() else { panic!("{patterns:?}") };
+    let fields = &pattern.examples[0].fields;
+    assert_eq!((fields["tenant"].as_str(), fields["login.user"].as_str()), ("acme", "u0"), "{fields:?}");
+    assert!(!format!("{patterns:?}").contains("hunter2"), "{patterns:?}");
+    let shared: Vec<_> =
+        pattern.fields.iter().map(|field| (field.name.as_str(), field.value.as_str())).collect();
+    assert!(shared.contains(&("tenant", "acme")), "{shared:?}");
+}
+
+#[test]
 fn references_name_the_same_thing_the_same_way() {
     let events: Vec<Event> = (0..3).map(|n| event(n, format!("ERROR stuck at {n}"))).collect();
     let (a, b) = (report(&events, &[]), report(&events, &[]));
