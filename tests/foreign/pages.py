@@ -27,6 +27,8 @@ PAGES = stack.ROOT / "docs" / "servers"
 SECTIONS = ["Start it", "Tools", "Errors", "IAM", "Configuration", "Limits", "What it does not do"]
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 VARIABLE = re.compile(r"\bMIDWATCH_[A-Z_]+\b")
+# Bytes that the tools of all servers together put before a model, and that a client gets of them.
+FOR_A_MODEL, LISTED = 20_000, 90_000
 ACTION = re.compile(r"\b(?:logs|cloudtrail|cloudwatch|ecs|codedeploy|bedrock|states|iam|sts):[A-Z]\w+")
 
 
@@ -99,6 +101,19 @@ def values(page, text, listed):
     for name, tool in listed.items():
         unsaid = sorted(word for word in set(words(tool["outputSchema"])) if not re.search(f'[`"]{word}[`"]', text))
         check(not unsaid, f"{page} {name}: may answer {unsaid}, of which the page says nothing")
+
+
+def sizes(tools):
+    """What the tools of all servers cost before one is called."""
+
+    def size(fields=None):
+        seen = [{key: tool[key] for key in fields or tool if key in tool} for tool in tools]
+        return len(json.dumps(seen, separators=(",", ":"), ensure_ascii=False).encode())
+
+    before, listed = size(["name", "description", "inputSchema"]), size()
+    print(f"  {len(tools)} tools put {before} bytes before a model; a client gets {listed}")
+    check(before < FOR_A_MODEL, f"the tools put {before} bytes before a model, {FOR_A_MODEL} are too many")
+    check(listed < LISTED, f"a client gets {listed} bytes of tools, {LISTED} are too many")
 
 
 # --- examples ----------------------------------------------------------------------------------------------------
@@ -290,6 +305,7 @@ async def main():
     flags("index", index)
     unknown = set(FLAG.findall(shared["Configuration"])) - common
     check(not unknown, f"index: its Configuration names {sorted(unknown)}, which not all servers have")
+    tools = []
     for server in servers:
         check(f"({server}.md)" in index, f"index: no link to {server}.md")
         text = (PAGES / f"{server}.md").read_text()
@@ -298,6 +314,7 @@ async def main():
         if not check(there == SECTIONS, f"{server}: sections are {there}, wanted {SECTIONS}"):
             continue
         listed = {tool["name"]: tool for tool in json.loads(say(stack.BIN / f"midwatch-{server}", "--list-tools"))}
+        tools.extend(listed.values())
         own = tools_of(server, parts["Tools"], listed)
         flags(server, text, server)
         values(server, text + shared["What they share"], listed)
@@ -308,6 +325,7 @@ async def main():
         for language, _, body in blocks(text):
             if language == "json":
                 check(is_json(body), f"{server}: a block is no JSON: {body[:80]}")
+    sizes(tools)
     files(shared["The catalog"], sections((PAGES / "runbooks.md").read_text(), "##")["A runbook"])
     configuration(shared["Configuration"])
     own_patterns(sections((PAGES / "logs.md").read_text(), "##")["Configuration"])

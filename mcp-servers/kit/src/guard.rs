@@ -21,6 +21,7 @@ use tracing::Instrument;
 use crate::{
     arguments,
     error::{ErrorKind, ToolError},
+    listed::listed,
     text::plain_text,
     work::Work,
 };
@@ -67,7 +68,9 @@ impl<S: ServerHandler> ServerHandler for Guarded<S> {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        self.server.list_tools(request, context).await
+        let mut list = self.server.list_tools(request, context).await?;
+        list.tools = list.tools.into_iter().map(listed).collect();
+        Ok(list)
     }
 
     async fn list_resources(

@@ -26,6 +26,7 @@ mod error;
 mod guard;
 pub mod http;
 mod keyfile;
+mod listed;
 mod output;
 mod polite;
 mod principal;
