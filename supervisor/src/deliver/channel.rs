@@ -16,7 +16,8 @@ use std::time::Duration;
 use midwatch_policy::Timestamp;
 
 pub(super) use http::Http;
-pub(super) use pagerduty::{EVENTS, PagerDuty};
+pub use pagerduty::answer::{SIGNATURES, Taken};
+pub(super) use pagerduty::{EVENTS, PagerDuty, answer};
 pub(super) use slack::Slack;
 pub(super) use sns::Sns;
 pub(super) use webhook::Webhook;

@@ -23,7 +23,7 @@ use super::{
     channel::{Channel, EVENTS, PagerDuty, Slack, Sns, Webhook},
     heartbeat::{Beats, Metric, Ping},
     route::{Hours, Route, Routes, Wanted},
-    secret::Place,
+    secret::{Place, Secret},
 };
 
 /// Attempts at a link that has another behind it: half a minute.
@@ -120,6 +120,14 @@ impl NotifyConfig {
         self.routes.names()
     }
 
+    /// What PagerDuty signs its webhooks with, by the channels that hear it.
+    pub(super) fn pagerduty_secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.channels.values().filter_map(|way| match &way.channel {
+            Channel::PagerDuty(pager) => pager.webhook_secret.as_ref(),
+            _ => None,
+        })
+    }
+
     /// Channels by name, with what they are and where they lead; without secrets.
     pub fn channels_shown(&self) -> BTreeMap<String, String> {
         self.channels.iter().map(|(name, way)| (name.clone(), way.channel.shown())).collect()
@@ -169,11 +177,15 @@ impl Check<'_> {
             self.wrong(format!("{place}: `at_a_time` is {at_a_time}; allowed are 1 to 64"));
         }
         let channel = match raw {
-            RawChannel::Pagerduty { routing_key, url, .. } => {
+            RawChannel::Pagerduty { routing_key, webhook_secret, url, .. } => {
                 let url = url.as_deref().unwrap_or(EVENTS);
                 let at = self.kept(&place, Place::parse(url));
                 let key = self.kept(&place, routing_key.read(self.variable));
-                at.zip(key).map(|(place, routing_key)| Channel::PagerDuty(PagerDuty { place, routing_key }))
+                let webhook_secret =
+                    webhook_secret.and_then(|secret| self.kept(&place, secret.read(self.variable)));
+                let built =
+                    at.zip(key).map(|(place, routing_key)| PagerDuty { place, routing_key, webhook_secret });
+                built.map(Channel::PagerDuty)
             }
             RawChannel::Slack { url, .. } => {
                 let secret = self.kept(&place, url.read(self.variable))?;

@@ -45,6 +45,7 @@ use midwatch_policy::{Calendar, Clock, IncidentId, Timestamp};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use channel::{SIGNATURES, Taken};
 pub use config::{NotifyConfig, NotifyError, RawNotify};
 pub use heartbeat::{Organ, Pulse};
 pub use notice::{About, Kind, Line, Notice, Origin, Over, Severity};
@@ -54,7 +55,7 @@ pub use trial::{Tried, try_route};
 pub use view::{DeliveryHealth, NoticeView};
 
 use chain::Link;
-use channel::{Http, Parcel, Said};
+use channel::{Http, Parcel, Said, answer};
 use config::Way;
 use outbox::{Leg, Outbox, Scope, Watch};
 
@@ -117,6 +118,20 @@ impl Setup {
         let picked = self.config.routes.pick(notice, &self.calendar, now);
         picked.into_iter().map(|route| (route.name.clone(), route.chain(notice.kind))).collect()
     }
+}
+
+/// Why a message of a channel is not heard.
+#[derive(Debug, thiserror::Error)]
+pub enum Unheard {
+    /// No channel hears any.
+    #[error("no channel of kind `pagerduty` has a `webhook_secret`")]
+    NotConfigured,
+    /// It may be anybody's.
+    #[error("it is not signed with the `webhook_secret` of a channel")]
+    NotSigned,
+    /// Signed, and no message of version 3.
+    #[error("it is no webhook message of version 3: {0}")]
+    Unreadable(#[from] serde_json::Error),
 }
 
 /// Reaching people. Cheap to clone.
@@ -239,6 +254,18 @@ impl Deliver {
         let ended = self.0.outbox.acknowledge(incident, &by, self.0.clock.now()).await?;
         self.0.wake.notify_one();
         Ok(ended)
+    }
+
+    /// What PagerDuty sent to our webhook: who has which incident now, if it says so. Acknowledging is
+    /// up to the caller.
+    pub fn heard_of_pagerduty(&self, signatures: &str, body: &[u8]) -> Result<Option<Taken>, Unheard> {
+        let setup = self.0.setup();
+        let mut secrets = setup.config.pagerduty_secrets().peekable();
+        secrets.peek().ok_or(Unheard::NotConfigured)?;
+        if !secrets.any(|secret| answer::is_signed(secret, signatures, body)) {
+            return Err(Unheard::NotSigned);
+        }
+        Ok(answer::read(body)?)
     }
 
     /// Nobody has to look at the incident any more. Those who were told are told so by

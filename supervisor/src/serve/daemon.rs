@@ -150,7 +150,8 @@ pub async fn run(start: Start, listening: impl FnOnce(SocketAddr)) -> Result<(),
         health: Arc::clone(&health),
         callers: config.callers.clone().into(),
         hosts: http::hosts(&config, bound.addr),
-        open: config.listen.ip().is_loopback(),
+        // What ends TLS in front of it calls from loopback, for anybody.
+        open: config.listen.ip().is_loopback() && !config.behind_tls,
         reload,
     };
     let crew = Arc::new(Crew {

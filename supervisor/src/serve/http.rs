@@ -2,8 +2,8 @@
 //!
 //! INVARIANTS:
 //! - a 2xx to an alarm means that it is durable; 429 and 503 carry Retry-After;
-//! - nothing is read of a body before the caller's token is good, but of SNS's, whose signature is
-//!   in the body: those are at most 256 KiB;
+//! - nothing is read of a body before the caller's token is good, but of SNS's and PagerDuty's, whose
+//!   signature is in or over the body: those are at most 256 KiB;
 //! - no browser may call, and nobody by a name that is not ours.
 
 mod calls;
@@ -123,6 +123,7 @@ fn router(desk: Desk) -> Router {
     Router::new()
         .route("/v1/alarms", post(calls::alarms))
         .route("/v1/sns", post(calls::sns))
+        .route("/v1/pagerduty", post(calls::pagerduty))
         .route("/v1/reload", post(calls::reload))
         .route("/v1/incidents/{id}/note", post(calls::note))
         .route("/v1/incidents/{id}/acknowledge", post(calls::acknowledge))

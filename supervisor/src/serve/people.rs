@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     alarm::Alarm,
-    deliver::{About, Accepted, Deliver, DeliverError, Notice, NotifyConfig, Organ},
+    deliver::{About, Accepted, Deliver, DeliverError, Notice, NotifyConfig, Organ, Taken, Unheard},
     event::{Event, Noted, View},
     intake::{
         board::{How, News},
@@ -185,6 +185,12 @@ impl People {
             Some(deliver) => deliver.acknowledge(incident, by).await,
             None => Ok(0),
         }
+    }
+
+    /// Who has which incident at PagerDuty, if a message of its says so.
+    pub(super) fn heard_of_pagerduty(&self, signatures: &str, body: &[u8]) -> Result<Option<Taken>, Unheard> {
+        let deliver = self.deliver.as_ref().ok_or(Unheard::NotConfigured)?;
+        deliver.heard_of_pagerduty(signatures, body)
     }
 
     /// Passes an alarm on as it came that no incident could be opened for. False where that has to

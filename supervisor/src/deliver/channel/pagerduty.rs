@@ -1,5 +1,7 @@
 //! PagerDuty, Events API v2: one alert per incident, by its dedup key.
 
+pub(in crate::deliver) mod answer;
+
 use midwatch_mcp::reqwest::Method;
 use serde_json::{Map, Value, json};
 
@@ -17,12 +19,16 @@ use crate::deliver::{
 pub(in crate::deliver) const EVENTS: &str = "https://events.pagerduty.com/v2/enqueue";
 /// PagerDuty's bound on a summary, in characters.
 const SUMMARY: usize = 1024;
+/// What the keys of our incidents begin with.
+const KEY: &str = "midwatch/";
 
 /// A service at PagerDuty.
 #[derive(Debug)]
 pub(in crate::deliver) struct PagerDuty {
     pub(in crate::deliver) place: Place,
     pub(in crate::deliver) routing_key: Secret,
+    /// What its webhooks are signed with, where it tells us who acknowledged.
+    pub(in crate::deliver) webhook_secret: Option<Secret>,
 }
 
 impl PagerDuty {
@@ -48,7 +54,7 @@ impl PagerDuty {
         let mut event = json!({
             "routing_key": self.routing_key.reveal(),
             "event_action": action,
-            "dedup_key": format!("midwatch/{}", notice.about.incident),
+            "dedup_key": format!("{KEY}{}", notice.about.incident),
         });
         let Some(map) = event.as_object_mut().filter(|_| action == "trigger") else { return event };
         let mut details = Map::new();

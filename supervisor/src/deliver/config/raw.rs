@@ -32,6 +32,8 @@ pub(super) enum RawChannel {
     Pagerduty {
         routing_key: RawSecret,
         #[serde(default)]
+        webhook_secret: Option<RawSecret>,
+        #[serde(default)]
         url: Option<String>,
         #[serde(default)]
         at_a_time: Option<u32>,

@@ -4,7 +4,7 @@ use axum::{
     Json,
     body::Bytes,
     extract::{FromRequestParts as _, Path, Request, State, rejection::BytesRejection},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use midwatch_policy::IncidentId;
@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     alarm,
+    deliver::{SIGNATURES, Taken, Unheard},
     intake::{
         board::{Decision, Ruling},
         door::Refusal,
@@ -78,6 +79,32 @@ pub(super) async fn sns(
         Verified::Unsubscribed { topic } => tracing::warn!(topic, "somebody unsubscribed us from a topic"),
     }
     Ok(StatusCode::OK)
+}
+
+/// Webhooks of PagerDuty: who acknowledges there has the incident here. Whatever else it tells is taken and
+/// let go of: PagerDuty ends a subscription whose messages are refused.
+pub(super) async fn pagerduty(
+    State(desk): State<Desk>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refused> {
+    const MEND: &str = "docs/notify.md says what PagerDuty needs";
+    let body = whole(body)?;
+    let signatures = headers.get(SIGNATURES).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let taken = desk.people.heard_of_pagerduty(signatures, &body).map_err(|why| {
+        tracing::warn!(%why, "a message of PagerDuty was not heard");
+        let status = match why {
+            Unheard::NotConfigured => StatusCode::NOT_FOUND,
+            Unheard::NotSigned => StatusCode::FORBIDDEN,
+            Unheard::Unreadable(_) => StatusCode::BAD_REQUEST,
+        };
+        Refused(status, why.to_string(), MEND)
+    })?;
+    let Some(Taken { incident, by }) = taken else { return Ok(StatusCode::OK.into_response()) };
+    match heard(&desk, incident.as_str(), Said::Acknowledged { by }).await {
+        Err(Refused(StatusCode::NOT_FOUND, ..)) => Ok(StatusCode::OK.into_response()),
+        answer => answer,
+    }
 }
 
 /// Catalog, policy, prices and routes, read anew.

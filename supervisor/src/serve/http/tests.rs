@@ -1,7 +1,7 @@
 //! Who is let in, and what they are told.
 
 use midwatch_mcp::{
-    SystemClock,
+    AwsSettings, SystemClock,
     reqwest::{Client, Response, StatusCode},
 };
 use midwatch_policy::Clock;
@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::{
+    deliver::{Deliver, NotifyConfig},
     intake::{
         board::Orders,
         inbox::{Inbox, Said},
@@ -49,7 +50,7 @@ async fn stage(waiting: usize, open: bool) -> Stage {
         sns: Arc::new(Sns::new(Vec::new(), Arc::new(OverHttps::new().unwrap()), Arc::clone(&clock))),
         metrics: Arc::new(Metrics::new(clock.now())),
         health: Arc::clone(&health),
-        people: crate::serve::people::People::new(None, Arc::clone(&clock)),
+        people: people(&clock).await,
         callers: [
             Caller::new("sender", "alarm-token", vec![Right::Alarms]),
             Caller::new("first-on-call", "person-token", vec![Right::Incidents]),
@@ -64,7 +65,33 @@ async fn stage(waiting: usize, open: bool) -> Stage {
     Stage { url, client: Client::new(), reloads, health, inbox, _effects: effects }
 }
 
+/// Told by PagerDuty, and told by it who acknowledged.
+async fn people(clock: &Arc<dyn Clock>) -> crate::serve::people::People {
+    let file = r#"
+        [notify.channel.pager]
+        kind = "pagerduty"
+        url = "http://127.0.0.1:9/v2/enqueue"
+        routing_key = { env = "ANY" }
+        webhook_secret = { env = "ANY" }
+        [[notify.route]]
+        name = "all"
+        steps = [{ channel = "pager", ack_within = "10m" }]"#;
+    let config =
+        NotifyConfig::parse(file, &AwsSettings::default(), &|_| Some("any-secret".to_owned())).unwrap();
+    let outbox = tempfile::tempdir().unwrap().keep().join("outbox.db");
+    let deliver = Deliver::open(config, &outbox, Arc::clone(clock), Arc::default()).await.unwrap();
+    crate::serve::people::People::new(Some(deliver), Arc::clone(clock))
+}
+
 impl Stage {
+    async fn pagerduty(&self, secret: &str, body: &str) -> StatusCode {
+        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret.as_bytes());
+        let signed = format!("v1={}", hex::encode(ring::hmac::sign(&key, body.as_bytes())));
+        let asked =
+            self.client.post(format!("{}/v1/pagerduty", self.url)).header("x-pagerduty-signature", signed);
+        asked.body(body.to_owned()).send().await.unwrap().status()
+    }
+
     async fn post(&self, path: &str, token: &str, body: impl Into<String>) -> Response {
         let asked = self.client.post(format!("{}{path}", self.url)).bearer_auth(token);
         asked.body(body.into()).send().await.unwrap()
@@ -174,6 +201,30 @@ async fn people_acknowledge_and_add_notes_in_their_own_name() {
         said,
         [Said::Note { by: by(), text: "it is the cache".to_owned() }, Said::Acknowledged { by: by() }]
     );
+}
+
+#[tokio::test]
+async fn who_acknowledges_at_pagerduty_has_the_incident_here() {
+    let stage = stage(10, true).await;
+    let opened = stage.post("/v1/alarms", "alarm-token", ALARM).await.text().await.unwrap();
+    let opened: Value = serde_json::from_str(&opened).unwrap();
+    let incident = opened["alarms"][0]["incident"].as_str().unwrap();
+    let message = |incident: &str| {
+        serde_json::json!({"event": {
+            "event_type": "incident.acknowledged",
+            "agent": {"type": "user_reference", "summary": "first-on-call"},
+            "data": {"incident_key": format!("midwatch/{incident}")},
+        }})
+        .to_string()
+    };
+    assert_eq!(stage.pagerduty("another-secret", &message(incident)).await, StatusCode::FORBIDDEN);
+    assert_eq!(stage.inbox.unheard(9).await.unwrap().len(), 0, "what is not signed changes nothing");
+    assert_eq!(stage.pagerduty("any-secret", "{}").await, StatusCode::BAD_REQUEST);
+    assert_eq!(stage.pagerduty("any-secret", &message("inc-9")).await, StatusCode::OK, "no incident of ours");
+    assert_eq!(stage.pagerduty("any-secret", &message(incident)).await, StatusCode::ACCEPTED);
+    let heard: Vec<Said> =
+        stage.inbox.unheard(9).await.unwrap().into_iter().map(|heard| heard.said).collect();
+    assert_eq!(heard, [Said::Acknowledged { by: "first-on-call (PagerDuty)".to_owned() }]);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ fn accepted() -> Does {
 
 fn pager(double: &Double) -> PagerDuty {
     let place = Place::parse(&format!("{}/v2/enqueue", double.url)).unwrap();
-    PagerDuty { place, routing_key: Secret::of("R0UTINGKEY") }
+    PagerDuty { place, routing_key: Secret::of("R0UTINGKEY"), webhook_secret: None }
 }
 
 async fn send(double: &Double, notice: &Notice) -> Said {
