@@ -201,6 +201,78 @@ async fn an_alarm_becomes_a_report_though_the_daemon_is_killed_and_its_repeat_jo
     assert!(kinds.iter().any(|kind| kind == "joined"), "{kinds:?}");
 }
 
+/// Takes connections and never answers.
+fn silent() -> (std::thread::JoinHandle<()>, String) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let hold = move || {
+        let mut held = Vec::new();
+        for stream in listener.incoming() {
+            held.push(stream);
+        }
+    };
+    (std::thread::spawn(hold), url)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_ends_the_work_where_there_is_no_desk_and_the_report_has_the_other_alarms() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let (_held, endpoint) = silent();
+    let service = |name: &str| {
+        format!("[[service]]\nname='{name}'\ntier=1\nenvironment='production'\nalarms=['{name}-*']\n")
+    };
+    std::fs::write(at.join("catalog.toml"), service("web") + &service("mail")).unwrap();
+    configure(at, "catalog = 'catalog.toml'");
+    let text = std::fs::read_to_string(at.join("midwatch.toml")).unwrap();
+    std::fs::write(at.join("midwatch.toml"), format!("{text}may = ['alarms', 'incidents']\n")).unwrap();
+    let daemon = Daemon::start(at, &endpoint, &[]);
+    let alarm = |name: &str| format!(r#"{{"name":"{name}","state":"firing","at":"{}"}}"#, SystemClock.now());
+    let stopped = opened(daemon.bring(&alarm("web-5xx")).await).await;
+    let taken = opened(daemon.bring(&alarm("mail-down")).await).await;
+    let joined = daemon.bring(&alarm("web-slow")).await.text().await.unwrap();
+    assert!(joined.contains("joined") && joined.contains(stopped.as_str()), "{joined}");
+    let journal = SqliteJournal::open(&at.join("incidents.db")).unwrap();
+    for _ in 0..100 {
+        let entries = journal.read(&stopped).await.unwrap();
+        if entries.iter().any(|entry| entry.kind == "joined") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // Over HTTP, and by command.
+    let path = format!("/v1/incidents/{stopped}/stop");
+    let body = r#"{"note":"it is the deploy of today"}"#;
+    let answer = daemon.remote.request(Method::POST, &path).body(body).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 202);
+    let store = at.join("incidents.db");
+    let command = Command::new(env!("CARGO_BIN_EXE_midwatch"))
+        .args(["incidents", "take", taken.as_str(), "--by", "first-on-call", "--store"])
+        .arg(&store)
+        .output()
+        .unwrap();
+    assert!(command.status.success(), "{}", String::from_utf8_lossy(&command.stderr));
+    let run = reported(at, &stopped).await;
+    assert_eq!(run.outcome, midwatch::run::Outcome::TakenOver, "{}", run.summary);
+    assert!(
+        run.summary.contains("test stopped Midwatch's work on it: it is the deploy of today"),
+        "{}",
+        run.summary
+    );
+    assert!(run.summary.contains("And 1 more alarm: `web-slow` (web)."), "{}", run.summary);
+    assert_eq!((run.others.count, run.others.first.len()), (1, 1));
+    let run = reported(at, &taken).await;
+    assert_eq!(run.outcome, midwatch::run::Outcome::TakenOver, "{}", run.summary);
+    assert!(run.summary.contains("first-on-call took the incident over"), "{}", run.summary);
+    assert!(run.others.is_none(), "{:?}", run.others);
+    for incident in [&stopped, &taken] {
+        let kinds: Vec<String> =
+            journal.read(incident).await.unwrap().into_iter().map(|entry| entry.kind).collect();
+        assert_eq!(kinds.iter().filter(|kind| *kind == "held").count(), 1, "{kinds:?}");
+    }
+    assert!(daemon.stop().success());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_is_read_and_what_is_no_alarm_is_buried_with_the_reason() {
     let dir = tempfile::tempdir().unwrap();

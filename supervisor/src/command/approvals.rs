@@ -172,8 +172,9 @@ pub(super) async fn permits(arguments: PermitsArgs) -> anyhow::Result<ExitCode> 
 
 /// Takes an incident over (`take`), stops it (`stop`) or hands it back (`return`).
 pub(super) async fn hold(arguments: HoldArgs, how: &str, format: Format) -> anyhow::Result<ExitCode> {
-    let HoldArgs { incident, note, desk: url } = arguments;
-    let hold = desk(&url)?.set_hold(&incident, how, &note).await.map_err(|error| said(&error))?;
+    let HoldArgs { incident, note, desk: url, by: _ } = arguments;
+    let desk = desk(&url).context("where there is no desk, say who you are with `--by NAME`")?;
+    let hold = desk.set_hold(&incident, how, &note).await.map_err(|error| said(&error))?;
     match format {
         Format::Json => json(&hold)?,
         Format::Text => writeln!(anstream::stdout(), "{}", held(&hold))?,

@@ -33,7 +33,7 @@ use seals::Seals;
 use super::{
     alarms,
     approvals::hold,
-    args::{Format, IncidentsArgs, IncidentsCommand},
+    args::{Format, HoldArgs, IncidentsArgs, IncidentsCommand},
     keys::{directory, keys_of},
 };
 
@@ -69,10 +69,25 @@ pub(super) async fn run(arguments: IncidentsArgs) -> anyhow::Result<ExitCode> {
             let (keys, at) = desks_keys(keys.as_deref())?;
             show((kept(store)?.as_ref(), &place), &id, (keys.as_ref(), &at), format).await
         }
+        IncidentsCommand::Take(HoldArgs { incident, note, by: Some(by), .. }) => {
+            say(&self::store(store), incident, Said::Took { by, note: remark(&note)? }, format).await
+        }
+        IncidentsCommand::Stop(HoldArgs { incident, note, by: Some(by), .. }) => {
+            say(&self::store(store), incident, Said::Stopped { by, note: remark(&note)? }, format).await
+        }
+        IncidentsCommand::Return(HoldArgs { by: Some(_), .. }) => bail!(
+            "handing back needs a desk: without one, an incident that was taken over has ended, and its alarm opens a \
+             new one when it fires again"
+        ),
         IncidentsCommand::Take(whose) => hold(whose, "take", format).await,
         IncidentsCommand::Stop(whose) => hold(whose, "stop", format).await,
         IncidentsCommand::Return(whose) => hold(whose, "return", format).await,
     }
+}
+
+/// A note, or none.
+fn remark(text: &str) -> anyhow::Result<String> {
+    Ok(if text.is_empty() { String::new() } else { Remark::parse(text)?.into() })
 }
 
 fn kept(path: Option<PathBuf>) -> anyhow::Result<Arc<dyn Journal>> {

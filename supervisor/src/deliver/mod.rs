@@ -36,7 +36,7 @@ mod view;
 use std::{
     collections::BTreeMap,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -59,12 +59,17 @@ use channel::{Http, Parcel, Said, answer};
 use config::Way;
 use outbox::{Leg, Outbox, Scope, Watch};
 
-use crate::alarm::Alarm;
+use crate::{
+    alarm::Alarm,
+    others::{Company, Others},
+};
 
 /// How long a notice may be due before it counts as stuck.
 const STUCK: Duration = Duration::from_mins(2);
 /// How long it may take until somebody has heard of a notice that is to wake them.
 const UNHEARD: Duration = Duration::from_mins(3);
+/// How long it may take to say what else came in for an incident. Real time, since it is for I/O.
+const ASKED: Duration = Duration::from_secs(1);
 /// Most notices that are shown at once.
 const SHOWN: u32 = 500;
 
@@ -156,6 +161,8 @@ struct Inner {
     /// What was sent at once, by its key and route, and the channel that took it; until the outbox
     /// keeps something again. INVARIANT: never locked across an await.
     at_once: Mutex<BTreeMap<String, String>>,
+    /// Who knows what else came in for an incident.
+    company: OnceLock<Arc<dyn Company>>,
 }
 
 impl Deliver {
@@ -189,9 +196,20 @@ impl Deliver {
             tasks: TaskTracker::new(),
             problem: RwLock::default(),
             at_once: Mutex::default(),
+            company: OnceLock::new(),
         });
         inner.outbox.restart(inner.clock.now()).await?;
         Ok(Self(inner))
+    }
+
+    /// What is passed on from now on names the other alarms of its incident as well.
+    pub fn ask(&self, company: Arc<dyn Company>) {
+        let _ = self.0.company.set(company);
+    }
+
+    /// The other alarms of an incident, as far as they can be read at once.
+    pub async fn others(&self, incident: &IncidentId, lead: &Alarm) -> Option<Others> {
+        self.0.others(incident, lead).await
     }
 
     /// Begins. Returns once people were told, durably, of incidents that were left too long
@@ -307,6 +325,11 @@ impl Deliver {
         health
     }
 
+    /// Notices by state: `waiting`, `delivered`, `cancelled`, `failed`.
+    pub async fn counts(&self) -> Result<Vec<(&'static str, u64)>, DeliverError> {
+        Ok(self.0.outbox.counts().await?)
+    }
+
     /// Notices of an incident, newest first.
     pub async fn notices(&self, incident: &IncidentId) -> Result<Vec<NoticeView>, DeliverError> {
         Ok(self.0.outbox.views(Some(incident), SHOWN).await?)
@@ -354,21 +377,34 @@ impl Inner {
     /// Passes on the alarms of incidents that have been without an outcome for too long.
     async fn overdue(&self, why: &str) -> Result<(), OutboxError> {
         let now = self.clock.now();
+        let mut may_ask = true;
         for watch in self.outbox.overdue(now).await? {
             let setup = self.setup();
+            let mut about = watch.about.clone();
+            if may_ask {
+                // Nothing holds the pager up: who does not answer is not asked again in this turn.
+                let others = self.others(&about.incident, &watch.alarm).await;
+                may_ask = others.is_some();
+                about.others = others.unwrap_or_default();
+            }
             let open_ms = crate::record::millis_between(watch.since, now);
             let took = crate::terminal::text::took(open_ms);
             let notice = if watch.nth == 0 {
                 let why = format!("no outcome after {took}: {why}");
-                Notice::raw_alarm(watch.about.clone(), &watch.alarm, &why, now)
+                Notice::raw_alarm(about, &watch.alarm, &why, now)
             } else {
                 let what = "its alarm was passed on, and there is still no outcome";
-                Notice::reminder(watch.about.clone(), watch.nth, open_ms, what, now)
+                Notice::reminder(about, watch.nth, open_ms, what, now)
             };
             let legs = setup.legs(&notice, now);
             self.outbox.fire(watch, notice, legs, setup.config.remind_every, now).await?;
         }
         Ok(())
+    }
+
+    async fn others(&self, incident: &IncidentId, lead: &Alarm) -> Option<Others> {
+        let Some(company) = self.company.get() else { return Some(Others::default()) };
+        tokio::time::timeout(ASKED, company.of(incident, lead)).await.ok()
     }
 
     /// Tries every link of each chain once, until one takes it. Names those that did, now or when

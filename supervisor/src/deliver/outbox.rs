@@ -298,6 +298,30 @@ impl Outbox {
     }
 }
 
+const STATES: [(&str, &[&str]); 4] = [
+    ("waiting", &["trying", "sending", "waiting"]),
+    ("delivered", &["delivered", "acknowledged"]),
+    ("cancelled", &["cancelled"]),
+    ("failed", &["failed"]),
+];
+
+impl Outbox {
+    /// Deliveries by state.
+    pub(super) async fn counts(&self) -> Result<Vec<(&'static str, u64)>, OutboxError> {
+        self.write(|tx| {
+            let mut statement = tx.prepare_cached("SELECT phase, count(*) FROM deliveries GROUP BY phase")?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let phases = rows.collect::<Result<Vec<(String, i64)>, _>>()?;
+            let sum = |of: &[&str]| {
+                let of_these = phases.iter().filter(|(phase, _)| of.contains(&phase.as_str()));
+                u64::try_from(of_these.map(|(_, count)| count).sum::<i64>()).unwrap_or(0)
+            };
+            Ok(STATES.map(|(state, of)| (state, sum(of))).to_vec())
+        })
+        .await
+    }
+}
+
 fn forget(tx: &Transaction<'_>, before_ms: i64) -> Result<(), rusqlite::Error> {
     tx.execute("DELETE FROM deliveries WHERE ended_ms < ?1 AND phase <> 'failed'", [before_ms])?;
     tx.execute("DELETE FROM acknowledged WHERE at_ms < ?1", [before_ms]).map(drop)

@@ -420,3 +420,48 @@ async fn an_outbox_that_cannot_be_written_gives_no_sign_of_life() {
     assert!(pulse.silent().contains(&"outbox"), "nothing was due, and nothing can be written");
     assert!(!deliver.health().await.ok);
 }
+
+/// Says what else came in, or hangs.
+#[derive(Debug)]
+struct Says(Option<crate::others::Others>);
+
+impl crate::others::Company for Says {
+    fn of<'a>(
+        &'a self,
+        _: &'a IncidentId,
+        _: &'a Alarm,
+    ) -> futures::future::BoxFuture<'a, crate::others::Others> {
+        Box::pin(async {
+            match &self.0 {
+                Some(others) => others.clone(),
+                None => std::future::pending().await,
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn what_is_passed_on_names_the_other_alarms_and_who_does_not_answer_holds_nothing_up() {
+    let other = crate::others::Other { name: "db-full".to_owned(), service: None };
+    let others = crate::others::Others { count: 4, first: vec![other] };
+    for (company, headline) in [
+        (Says(Some(others)), "checkout-api: alarm without an outcome (and 4 more alarms)"),
+        (Says(None), "checkout-api: alarm without an outcome"),
+    ] {
+        let pager = Double::that(ok()).await;
+        let place = Place::new();
+        let deliver = place
+            .start(config(&[("pager", &pager)], "[[notify.route]]\nname='all'\nsteps=[{channel='pager'}]"))
+            .await;
+        deliver.ask(Arc::new(company));
+        let long_ago = "2026-11-20T23:00:00Z".parse().unwrap();
+        for incident in ["inc-1", "inc-2"] {
+            deliver.watch(about(incident), &alarm(), long_ago).await.unwrap();
+        }
+        pager.until(2).await;
+        for came in pager.came() {
+            assert!(came.json().to_string().contains(&format!("\"{headline}\"")), "{}", came.json());
+        }
+        deliver.drain(Duration::from_secs(5)).await;
+    }
+}

@@ -141,6 +141,30 @@ pub enum Said {
         /// What.
         text: String,
     },
+    /// They take it over: Midwatch reports and does nothing more.
+    Took {
+        /// Who.
+        by: String,
+        /// What others should know.
+        note: String,
+    },
+    /// Midwatch's work on it ends, for good.
+    Stopped {
+        /// Who.
+        by: String,
+        /// What others should know.
+        note: String,
+    },
+}
+
+impl Said {
+    /// Who, if it makes the incident somebody's: nobody else has to be woken then.
+    pub fn holder(&self) -> Option<&str> {
+        match self {
+            Self::Acknowledged { by } | Self::Took { by, .. } | Self::Stopped { by, .. } => Some(by),
+            Self::Note { .. } => None,
+        }
+    }
 }
 
 /// What a person said, until it is in the journal.

@@ -29,6 +29,7 @@ use crate::intake::{
 
 use super::{
     back::Back,
+    company::CameIn,
     config::{Config, QueueSource},
     crew::Crew,
     health::Health,
@@ -127,7 +128,8 @@ pub async fn run(start: Start, listening: impl FnOnce(SocketAddr)) -> Result<(),
     let metrics = Arc::new(Metrics::new(clock.now()));
     let minds = Arc::clone(&sites.now().minds);
     metrics.show(Purse::new(Arc::clone(&minds.gates), minds.ledger.clone(), Arc::clone(&clock)));
-    let people = people(&config, &outbox, &clock, &inbox).await?;
+    metrics.show(super::turns::Waits(aws.turns()));
+    let people = people(&config, &outbox, &clock, (&inbox, &sites)).await?;
     let queue = Queue::new(config.at_once, config.waiting);
     let (effects, told) = mpsc::channel(EFFECTS);
     let orders = orders(&config, &sites.now());
@@ -294,7 +296,7 @@ async fn people(
     config: &Config,
     outbox: &Path,
     clock: &Arc<dyn Clock>,
-    inbox: &Inbox,
+    (inbox, sites): (&Inbox, &Arc<Sites>),
 ) -> Result<People, ServeError> {
     let deliver = match &config.notify {
         None => {
@@ -309,6 +311,7 @@ async fn people(
     let people = People::new(deliver.clone(), Arc::clone(clock));
     people.settle_ended(inbox).await?;
     if let Some(deliver) = deliver {
+        deliver.ask(Arc::new(CameIn { inbox: inbox.clone(), sites: Arc::clone(sites) }));
         deliver.begin().await?;
     }
     Ok(people)

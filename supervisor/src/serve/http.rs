@@ -127,6 +127,8 @@ fn router(desk: Desk) -> Router {
         .route("/v1/reload", post(calls::reload))
         .route("/v1/incidents/{id}/note", post(calls::note))
         .route("/v1/incidents/{id}/acknowledge", post(calls::acknowledge))
+        .route("/v1/incidents/{id}/take", post(calls::take))
+        .route("/v1/incidents/{id}/stop", post(calls::stop))
         .route("/live", get(calls::live))
         .route("/ready", get(calls::ready))
         .route("/metrics", get(calls::metrics))

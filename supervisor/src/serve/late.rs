@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use futures::future::join_all;
-use midwatch_policy::{IncidentId, Timestamp};
+use midwatch_policy::{HoldState, IncidentId, Timestamp};
 
 use crate::{
     alarm::Alarm,
     event::Event,
+    incident::sentence,
     intake::{
         board::{Decision, Ruling},
         inbox::{Noted, Row, Said},
@@ -59,7 +60,14 @@ pub(super) fn by_people(said: Said) -> Event {
     match said {
         Said::Acknowledged { by } => Event::Acknowledged { by },
         Said::Note { by, text } => Event::Remarked { by, text },
+        Said::Took { by, note } => held(HoldState::Taken, by, &note),
+        Said::Stopped { by, note } => held(HoldState::Stopped, by, &note),
     }
+}
+
+fn held(state: HoldState, by: String, note: &str) -> Event {
+    let text = sentence(state, &by, note);
+    Event::Held { state, by, text }
 }
 
 /// What came in for an incident and does not stand in its journal.

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use midwatch_policy::Timestamp;
 use prometheus_client::{
+    collector::Collector,
     encoding::text::encode,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
@@ -17,8 +18,6 @@ use crate::intake::{
     door::{Door, Refusal},
     sources::sqs::{Count, Polled},
 };
-
-use super::money::Purse;
 
 type Labels<const N: usize> = [(&'static str, String); N];
 
@@ -31,6 +30,7 @@ pub struct Metrics {
     messages: Family<Labels<2>, Counter>,
     ended: Family<Labels<1>, Counter>,
     reloads: Family<Labels<1>, Counter>,
+    notices: Family<Labels<1>, Gauge>,
     seconds: Histogram,
     waiting: Gauge,
     working: Gauge,
@@ -52,6 +52,7 @@ impl Metrics {
             messages: Family::default(),
             ended: Family::default(),
             reloads: Family::default(),
+            notices: Family::default(),
             seconds: Histogram::new([1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0]),
             waiting: Gauge::default(),
             working: Gauge::default(),
@@ -73,6 +74,11 @@ impl Metrics {
         registry.register("incidents_ended", "Incidents that ended, by outcome", metrics.ended.clone());
         registry.register("reloads", "Reloads, by result", metrics.reloads.clone());
         registry.register(
+            "notices",
+            "Notices of the last 30 days in the outbox, by state: waiting, delivered, cancelled, failed",
+            metrics.notices.clone(),
+        );
+        registry.register(
             "incident_seconds",
             "Seconds from the first alarm's arrival to the report",
             metrics.seconds.clone(),
@@ -91,10 +97,18 @@ impl Metrics {
         metrics
     }
 
-    /// Shows what models and queries cost as well.
-    pub fn show(&self, purse: Purse) {
+    /// Shows what somebody else counts as well: what models and queries cost, how long calls waited.
+    pub fn show(&self, collector: impl Collector) {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        registry.register_collector(Box::new(purse));
+        registry.register_collector(Box::new(collector));
+    }
+
+    /// Notices in the outbox, by state.
+    pub fn set_notices(&self, counts: &[(&'static str, u64)]) {
+        for (state, count) in counts {
+            let gauge = self.notices.get_or_create(&[("state", (*state).to_owned())]);
+            gauge.set(i64::try_from(*count).unwrap_or(i64::MAX));
+        }
     }
 
     /// An answer of the door.
@@ -185,5 +199,65 @@ impl Count for Metrics {
                 count("failed", 1);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+    use midwatch_agents::{
+        breaker::BreakerSettings,
+        budget::Ceilings,
+        gate::{Gates, Limits, Wanted},
+    };
+    use midwatch_mcp::{SystemClock, Turns};
+
+    use super::*;
+    use crate::{ledger::Ledger, serve::money::Purse, serve::turns::Waits};
+
+    /// Every one of them stands on the page, and nothing else does.
+    #[test]
+    fn the_page_lists_what_is_shown() {
+        let metrics = Metrics::new(Timestamp::UNIX_EPOCH);
+        let gates = Arc::new(Gates::default());
+        let mut wanted = Wanted::default();
+        gates.want(&mut wanted, "us-east-1 m", BreakerSettings::default(), Limits::default());
+        gates.take(&wanted);
+        metrics.show(Purse::new(gates, Ledger::in_memory(Ceilings::default()), Arc::new(SystemClock)));
+        let turns = Turns::default();
+        turns.waited("logs:StartQuery", Duration::from_millis(1_500));
+        turns.waited("logs:StartQuery", Duration::from_millis(750));
+        metrics.show(Waits(turns));
+        metrics.brought("t", &Err(Refusal::Full));
+        metrics.alarms.get_or_create(&[("source", "t".to_owned()), ("decision", "opened".to_owned())]).inc();
+        metrics.ended("resolved", 1.0);
+        metrics.reloaded("good");
+        metrics.set_notices(&[("waiting", 2), ("failed", 0)]);
+        metrics.polled("q", &Ok(Polled { taken: 1, poison: 0, left: 0 }));
+        let mut text = String::new();
+        encode(&mut text, &metrics.registry.lock().unwrap()).unwrap();
+        for line in [
+            "midwatch_quota_wait_seconds_total{api=\"logs:StartQuery\"} 2.25",
+            "midwatch_quota_waits_total{api=\"logs:StartQuery\"} 2",
+            "midwatch_notices{state=\"waiting\"} 2",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+        let shown: BTreeSet<String> = text
+            .lines()
+            .filter_map(|line| {
+                let mut words = line.strip_prefix("# TYPE ")?.split(' ');
+                let (name, kind) = (words.next()?, words.next()?);
+                Some(if kind == "counter" { format!("{name}_total") } else { name.to_owned() })
+            })
+            .collect();
+        let page = include_str!("../../../docs/serve.md");
+        let listed: BTreeSet<String> = page
+            .split('`')
+            .filter(|code| code.starts_with("midwatch_"))
+            .filter_map(|code| code.split('{').next().map(str::to_owned))
+            .collect();
+        assert_eq!(shown, listed);
     }
 }

@@ -8,6 +8,7 @@
 //! `upkeep` starts anew what broke off, and `pulse` looks whether all of it works.
 
 mod back;
+mod company;
 mod config;
 mod crew;
 mod daemon;
@@ -21,6 +22,7 @@ mod people;
 mod pulse;
 mod site;
 mod tell;
+mod turns;
 mod upkeep;
 mod waits;
 

@@ -28,6 +28,7 @@ use crate::{
         inbox::Inbox,
         service_of,
     },
+    others::Gathered,
     record::millis_between,
     run::Run,
     terminal::text::took,
@@ -59,6 +60,8 @@ enum Heard {
 #[derive(Debug)]
 struct Herald {
     about: About,
+    gathered: Gathered,
+    catalog: Arc<Catalog>,
     /// How often it went on after its end: what is said then is said anew.
     nth: u32,
     sender: mpsc::UnboundedSender<Heard>,
@@ -69,9 +72,19 @@ impl View for Herald {
         if matches!(noted.event, Event::Reopened { .. }) {
             self.nth = self.nth.saturating_add(1);
         }
+        if let Event::Joined { alarm, .. } = &noted.event {
+            self.gathered.take(alarm, &self.catalog);
+        }
         let tells =
             matches!(noted.event, Event::Escalated { .. } | Event::Asked { .. } | Event::Answered { .. });
-        let heard = || Heard::Event(Box::new((self.about.clone(), noted.event.clone(), noted.at, self.nth)));
+        let heard = || {
+            Heard::Event(Box::new((
+                self.about.clone().with(self.gathered.others()),
+                noted.event.clone(),
+                noted.at,
+                self.nth,
+            )))
+        };
         if tells && self.sender.send(heard()).is_err() {
             tracing::warn!("people are told at the end of the incident only");
         }
@@ -134,8 +147,19 @@ impl People {
     }
 
     /// What shows an incident as it happens.
-    pub(super) fn herald(&self, incident: &IncidentId, alarm: &Alarm, catalog: &Catalog) -> Box<dyn View> {
-        Box::new(Herald { about: about(incident, alarm, catalog), nth: 0, sender: self.sender.clone() })
+    pub(super) fn herald(
+        &self,
+        incident: &IncidentId,
+        alarm: &Alarm,
+        catalog: &Arc<Catalog>,
+    ) -> Box<dyn View> {
+        Box::new(Herald {
+            about: about(incident, alarm, catalog),
+            gathered: Gathered::beside(alarm),
+            catalog: Arc::clone(catalog),
+            nth: 0,
+            sender: self.sender.clone(),
+        })
     }
 
     /// An alarm came in for an incident that a person has, and is news to them.
@@ -248,9 +272,11 @@ impl People {
         let Some(run) = run else {
             // Nobody knows what it came to: the team's own alarm is all there is.
             let why = "Midwatch could not work on it: see its log";
+            let about = about.with(deliver.others(incident, alarm).await.unwrap_or_default());
             deliver.notify(Notice::raw_alarm(about, alarm, why, now)).await?;
             return deliver.settle(incident).await;
         };
+        let about = about.with(run.others.clone());
         let nth = u32::try_from(run.raised.len()).unwrap_or(u32::MAX);
         // Whoever was paged early hears that it is over.
         if !run.outcome.needs_a_person() {
@@ -286,6 +312,14 @@ impl People {
                 tracing::warn!("not everything that people are to hear is in the outbox yet");
             }
             deliver.drain(grace).await;
+        }
+    }
+
+    /// Notices by state. Nothing where they cannot be counted: that shows among the troubles.
+    pub(super) async fn notices(&self) -> Vec<(&'static str, u64)> {
+        match &self.deliver {
+            Some(deliver) => deliver.counts().await.unwrap_or_default(),
+            None => Vec::new(),
         }
     }
 

@@ -58,6 +58,11 @@ enum Told {
     UnderWay(JoinHandle<Vec<Event>>),
 }
 
+/// Whether it is what a person said, which an incident does not find in the inbox by itself.
+const fn by_a_person(event: &Event) -> bool {
+    matches!(event, Event::Acknowledged { .. } | Event::Remarked { .. } | Event::Held { .. })
+}
+
 /// What an incident is to be told; nothing where it has taken another one in, and what came in for that is its own.
 type Tidings = (IncidentId, Vec<Event>);
 
@@ -237,9 +242,7 @@ impl Crew {
             }
             if self.door.queue(|queue| queue.waits(incident)) {
                 // It finds in the inbox what came in; what people said waits there as well.
-                let said =
-                    |event: &Event| matches!(event, Event::Acknowledged { .. } | Event::Remarked { .. });
-                return if events.iter().any(said) { Told::NotYet } else { Told::Yes };
+                return if events.iter().any(by_a_person) { Told::NotYet } else { Told::Yes };
             }
             self.clock.sleep(SOON).await;
         }

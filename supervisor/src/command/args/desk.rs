@@ -179,6 +179,9 @@ pub struct HoldArgs {
     /// What others should know
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub note: String,
+    /// Who you are, where there is no desk: what you say goes to `midwatch serve` by its store
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
     /// The desk; your token is read from MIDWATCH_APPROVER_TOKEN, or the file that
     /// MIDWATCH_APPROVER_TOKEN_FILE names
     #[arg(long, value_name = "URL", env = "MIDWATCH_DESK", default_value = "http://127.0.0.1:8720")]

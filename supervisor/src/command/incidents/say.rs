@@ -32,7 +32,7 @@ pub(in crate::command) async fn say(
     let inbox = Inbox::open(&inbox)?;
     let (mut ended, is_known) = (0, !inbox.of_incident(incident.clone()).await?.is_empty());
     // People may be told of what has no incident: an alarm that could not be taken, Midwatch itself.
-    if let Said::Acknowledged { by } = &said
+    if let Some(by) = said.holder()
         && outbox.exists()
     {
         ended = Beside::open(&outbox, Arc::new(SystemClock))?.acknowledge(&incident, by).await?;
@@ -40,7 +40,16 @@ pub(in crate::command) async fn say(
     if !is_known && ended == 0 {
         bail!("there is no incident `{incident}`; see `midwatch incidents list`");
     }
-    let is_note = matches!(said, Said::Note { .. });
+    let (is_note, ends_work) = match &said {
+        Said::Note { .. } => (true, false),
+        Said::Acknowledged { .. } => (false, false),
+        Said::Took { .. } | Said::Stopped { .. } => (false, true),
+    };
+    if !is_known && ends_work {
+        bail!(
+            "`{incident}` is no incident that Midwatch works on; those who were told hear that it is yours"
+        );
+    }
     if is_known {
         inbox.say(incident.clone(), said, SystemClock.now()).await?;
     }
@@ -48,6 +57,9 @@ pub(in crate::command) async fn say(
     match format {
         Format::Json => writeln!(out, "{}", json!({ "incident": incident, "ended": ended }))?,
         Format::Text if is_note => writeln!(out, "{incident}: noted")?,
+        Format::Text if ends_work => {
+            writeln!(out, "{incident} is yours: Midwatch's work on it ends within seconds, with a report")?;
+        }
         Format::Text if ended == 0 => {
             writeln!(out, "{incident} is yours; nothing was waiting for anybody")?;
         }

@@ -152,6 +152,50 @@ pub(super) async fn acknowledge(
     heard(&desk, &id, Said::Acknowledged { by }).await
 }
 
+/// What a person says besides that an incident is theirs, if anything.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Remarks {
+    #[serde(default)]
+    note: String,
+}
+
+fn remark(body: Result<Bytes, BytesRejection>) -> Result<String, Refused> {
+    let form = "send {\"note\": \"…\"}, or nothing";
+    let wrong = |why: String| Refused(StatusCode::BAD_REQUEST, why, form);
+    let body = whole(body)?;
+    if body.is_empty() {
+        return Ok(String::new());
+    }
+    let Remarks { note } = serde_json::from_slice(&body).map_err(|error| wrong(error.to_string()))?;
+    if note.is_empty() {
+        return Ok(note);
+    }
+    Remark::parse(&note).map(Into::into).map_err(|error| wrong(error.to_string()))
+}
+
+/// A person takes an incident over: its work ends, with a report.
+pub(super) async fn take(
+    State(desk): State<Desk>,
+    known: Known,
+    Path(id): Path<String>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refused> {
+    let by = known.may(Right::Incidents)?.name.clone();
+    heard(&desk, &id, Said::Took { by, note: remark(body)? }).await
+}
+
+/// A person stops the work on an incident.
+pub(super) async fn stop(
+    State(desk): State<Desk>,
+    known: Known,
+    Path(id): Path<String>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refused> {
+    let by = known.may(Right::Incidents)?.name.clone();
+    heard(&desk, &id, Said::Stopped { by, note: remark(body)? }).await
+}
+
 async fn heard(desk: &Desk, id: &str, said: Said) -> Result<Response, Refused> {
     let unknown = || {
         Refused(
@@ -169,12 +213,12 @@ async fn heard(desk: &Desk, id: &str, said: Said) -> Result<Response, Refused> {
     if rows.is_empty() {
         return Err(unknown());
     }
-    let ended = match &said {
-        Said::Acknowledged { by } => {
+    let ended = match said.holder() {
+        Some(by) => {
             let ended = desk.people.acknowledge(&incident, by).await;
             ended.map_err(|error| unwritten(&error.to_string()))?
         }
-        Said::Note { .. } => 0,
+        None => 0,
     };
     let kept = desk.inbox.say(incident.clone(), said, desk.clock.now()).await;
     kept.map_err(|error| unwritten(&error.to_string()))?;
@@ -212,6 +256,7 @@ pub(super) async fn metrics(State(desk): State<Desk>, request: Request) -> Resul
     }
     // Whether it is ready is one of them.
     desk.troubles().await;
+    desk.metrics.set_notices(&desk.people.notices().await);
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], desk.metrics.text(&desk.door)).into_response())
 }

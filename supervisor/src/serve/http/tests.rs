@@ -193,13 +193,27 @@ async fn people_acknowledge_and_add_notes_in_their_own_name() {
     for body in ["", r#"{"text":"  "}"#, r#"{"text":"x","by":"somebody else"}"#] {
         assert_eq!(stage.post(&at("note"), "person-token", body).await.status(), StatusCode::BAD_REQUEST);
     }
+    for what in ["take", "stop"] {
+        assert_eq!(stage.post(&at(what), "alarm-token", "").await.status(), StatusCode::FORBIDDEN);
+        for body in [r#"{"note":1}"#, r#"{"by":"somebody else"}"#] {
+            assert_eq!(stage.post(&at(what), "person-token", body).await.status(), StatusCode::BAD_REQUEST);
+        }
+    }
+    assert_eq!(stage.post(&at("take"), "person-token", "").await.status(), StatusCode::ACCEPTED);
+    let why = r#"{"note":"the cache is cold"}"#;
+    assert_eq!(stage.post(&at("stop"), "person-token", why).await.status(), StatusCode::ACCEPTED);
     let unknown = stage.post("/v1/incidents/inc-9/note", "person-token", note).await;
     assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
     let said: Vec<Said> = stage.inbox.unheard(9).await.unwrap().into_iter().map(|heard| heard.said).collect();
     let by = || "first-on-call".to_owned();
     assert_eq!(
         said,
-        [Said::Note { by: by(), text: "it is the cache".to_owned() }, Said::Acknowledged { by: by() }]
+        [
+            Said::Note { by: by(), text: "it is the cache".to_owned() },
+            Said::Acknowledged { by: by() },
+            Said::Took { by: by(), note: String::new() },
+            Said::Stopped { by: by(), note: "the cache is cold".to_owned() },
+        ]
     );
 }
 
