@@ -39,7 +39,8 @@ pub(in crate::deliver) fn read(body: &[u8]) -> Result<Option<Taken>, serde_json:
     }
     #[derive(Deserialize)]
     struct Event {
-        event_type: String,
+        #[serde(rename = "event_type")]
+        kind: String,
         #[serde(default)]
         agent: Option<Agent>,
         #[serde(default)]
@@ -57,7 +58,7 @@ pub(in crate::deliver) fn read(body: &[u8]) -> Result<Option<Taken>, serde_json:
         incident_key: Option<String>,
     }
     let Message { event } = serde_json::from_slice(body)?;
-    let is_taken = matches!(event.event_type.as_str(), "incident.acknowledged" | "incident.resolved");
+    let is_taken = matches!(event.kind.as_str(), "incident.acknowledged" | "incident.resolved");
     let person = event.agent.filter(|agent| agent.r#type == "user_reference");
     let key = event.data.and_then(|data| data.incident_key);
     let incident = key.as_deref().and_then(|key| key.strip_prefix(KEY));
