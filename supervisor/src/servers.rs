@@ -7,6 +7,7 @@ use midwatch_deployments::DeploymentsServer;
 use midwatch_logs::LogsServer;
 use midwatch_mcp::{Client, ConnectError, Ctx, Remote, connect_in_process};
 use midwatch_metrics::MetricsServer;
+use midwatch_policy::Redactor;
 use midwatch_runbooks::{RunbooksConfig, RunbooksServer};
 use midwatch_workflows::WorkflowsServer;
 
@@ -46,14 +47,16 @@ impl Reader {
 
 /// Starts the servers that only read.
 pub async fn readers(ctx: &Ctx, runbooks: Option<PathBuf>) -> Toolbox {
-    readers_at(ctx, runbooks, BTreeMap::new()).await
+    readers_at(ctx, runbooks, BTreeMap::new(), Redactor::default()).await
 }
 
-/// Starts the servers that only read, but for those that run elsewhere: they are connected to.
+/// Starts the servers that only read, but for those that run elsewhere: they are connected to. `redactor` is what
+/// the logs server here takes out; one elsewhere has its own.
 pub async fn readers_at(
     ctx: &Ctx,
     runbooks: Option<PathBuf>,
     mut elsewhere: BTreeMap<Reader, Remote>,
+    redactor: Redactor,
 ) -> Toolbox {
     let mut toolbox = Toolbox::new();
     for reader in Reader::ALL {
@@ -63,7 +66,9 @@ pub async fn readers_at(
             continue;
         }
         let client = match reader {
-            Reader::Logs => Box::pin(connect_in_process(LogsServer::new(ctx.clone()))).await,
+            Reader::Logs => {
+                Box::pin(connect_in_process(LogsServer::new(ctx.clone()).redacting(redactor.clone()))).await
+            }
             Reader::Metrics => Box::pin(connect_in_process(MetricsServer::new(ctx.clone()))).await,
             Reader::Deployments => Box::pin(connect_in_process(DeploymentsServer::new(ctx.clone()))).await,
             Reader::Workflows => Box::pin(connect_in_process(WorkflowsServer::new(ctx.clone()))).await,

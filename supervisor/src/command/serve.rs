@@ -172,7 +172,8 @@ impl Product {
         let ctx = Ctx::new(self.aws.clone(), Arc::clone(&services), Arc::clone(&self.clock));
         let elsewhere: anyhow::Result<BTreeMap<_, _>> =
             config.readers.iter().map(|there| Ok((there.reader, remote(&there.place)?))).collect();
-        let mut tools = servers::readers_at(&ctx, config.runbooks.clone(), elsewhere?).await;
+        let mut tools =
+            servers::readers_at(&ctx, config.runbooks.clone(), elsewhere?, config.redact.clone()).await;
         tools.attach_guests(guests(config.mcp_servers.as_deref(), config.policy.as_deref())?);
         if let Some(place) = &config.remediation {
             tools.attach_elsewhere(REMEDIATION, remote(place)?).await;

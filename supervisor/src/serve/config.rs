@@ -14,12 +14,13 @@ use std::{
 };
 
 use midwatch_mcp::Network;
-use midwatch_policy::{Fields, Problem};
+use midwatch_policy::{Fields, Problem, Redactor};
 
 use crate::{
     deliver::NotifyConfig,
     intake::{board::Grouping, quiet::Quiet, sources::sns::Topic},
     models::{ModelChoice, MoneyConfig},
+    servers::Reader,
 };
 
 pub use parts::{Caller, Place, QueueSource, ReaderPlace, Right};
@@ -90,6 +91,8 @@ pub struct Config {
     pub notify: Option<NotifyConfig>,
     /// Servers that only read and run elsewhere; the others run in this process.
     pub readers: Vec<ReaderPlace>,
+    /// What the logs server in this process takes out of every text, besides what is built in.
+    pub redact: Redactor,
     /// Third-party MCP servers, in the `mcpServers` form.
     pub mcp_servers: Option<PathBuf>,
     /// The policy that decides about their tools. Without it, the shipped rules.
@@ -127,6 +130,7 @@ impl Default for Config {
             quiet: Quiet::default(),
             notify: None,
             readers: Vec::new(),
+            redact: Redactor::default(),
             mcp_servers: None,
             policy: None,
             money: None,
@@ -207,6 +211,8 @@ impl Config {
                 config.notify = parts::notify(text, p);
             }
             config.readers = parts::readers(file.tables("server", p), base, p);
+            let logs_elsewhere = config.readers.iter().any(|reader| reader.reader == Reader::Logs);
+            config.redact = parts::redact(&mut file, logs_elsewhere, p);
             if file.raw("money").is_some() {
                 config.money = parts::money(text, base, p);
             }
@@ -221,7 +227,7 @@ impl Config {
             }
             file.finish(
                 "store, keep_days, catalog, runbooks, calendar, model, mcp_servers, policy, [notify], [money], [http], [[caller]], [sns], [[sqs]], [work], [grouping], \
-                 [[maintenance]], [[silence]], [[server]], [desk], [remediation]",
+                 [[maintenance]], [[silence]], [[server]], [redact], [desk], [remediation]",
                 p,
             );
         }

@@ -1,13 +1,14 @@
 //! The tables of the configuration.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use midwatch_mcp::{AwsSettings, Network};
-use midwatch_policy::{Fields, Problem, SignedDuration};
+use midwatch_policy::{Fields, Problem, Redactor, SignedDuration};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -195,6 +196,33 @@ pub(super) fn keep_days(file: &mut Fields<'_>, p: &mut Vec<Problem>) -> Option<u
         p.push(file.wrong("`keep_days` is 0", "write how many days, or leave it out to keep them always"));
     }
     Some(days)
+}
+
+/// What the logs server takes out, besides what is built in: names and regular expressions.
+pub(super) fn redact(file: &mut Fields<'_>, logs_elsewhere: bool, p: &mut Vec<Problem>) -> Redactor {
+    let form = "{ customer = 'C-[0-9]{8}' }";
+    let Some(patterns) = file.take::<BTreeMap<String, String>>("redact", form, p) else {
+        return Redactor::default();
+    };
+    if logs_elsewhere {
+        p.push(Problem::new(
+            None,
+            "there is a table [redact], and the logs server runs elsewhere",
+            "write it into the configuration of that server: what it answers was redacted there",
+        ));
+    }
+    let pairs = patterns.iter().map(|(name, pattern)| (name.as_str(), pattern.as_str()));
+    Redactor::new(pairs).unwrap_or_else(|wrong| {
+        let problem = |error: &midwatch_policy::PatternError| {
+            Problem::new(
+                None,
+                format!("[redact]: {error}"),
+                "docs/servers/logs.md says what a pattern may be",
+            )
+        };
+        p.extend(wrong.iter().map(problem));
+        Redactor::default()
+    })
 }
 
 /// Who is told, from the same text: it has a reader of its own.

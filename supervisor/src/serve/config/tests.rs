@@ -147,3 +147,17 @@ fn what_only_a_start_can_change_is_named() {
     let flag = Config { listen: "127.0.0.1:1".parse().unwrap(), ..began.clone() };
     assert!(began.needs_a_restart(&flag).is_empty());
 }
+
+#[test]
+fn own_patterns_are_taken_out_by_the_logs_server_here() {
+    let of = |text: &str| Config::parse(text, Path::new("/etc/midwatch"));
+    let good = of("[redact]\ncustomer = 'C-[0-9]{3}'\n").unwrap();
+    assert_eq!(good.redact.redact("of C-123").text, "of [redacted:customer]");
+    let said = of("[redact]\na = '('\nemail = 'x'\n").unwrap_err().to_string();
+    assert!(said.contains("`a` is no regular expression") && said.contains("`email` is built in"), "{said}");
+    let said = of("redact = 'C-1'\n").unwrap_err().to_string();
+    assert!(said.contains("`redact = { customer ="), "{said}");
+    let elsewhere =
+        "[redact]\na = 'x'\n[[server]]\nname = 'logs'\nurl = 'http://127.0.0.1:1/mcp'\ntoken_file = 't'\n";
+    assert!(of(elsewhere).unwrap_err().to_string().contains("the logs server runs elsewhere"));
+}
