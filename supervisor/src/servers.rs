@@ -47,7 +47,7 @@ impl Reader {
 
 /// Starts the servers that only read.
 pub async fn readers(ctx: &Ctx, runbooks: Option<PathBuf>) -> Toolbox {
-    readers_at(ctx, runbooks, BTreeMap::new(), Redactor::default()).await
+    Box::pin(readers_at(ctx, runbooks, BTreeMap::new(), Redactor::default())).await
 }
 
 /// Starts the servers that only read, but for those that run elsewhere: they are connected to. `redactor` is what
