@@ -5,6 +5,8 @@ use serde::Deserialize;
 
 /// Who looks at executions, where the service has a state machine.
 pub const WORKFLOW_ANALYST: &str = "workflow_analyst";
+/// Who looks at metrics, where a third-party server was lent for it.
+pub const METRICS_ANALYST: &str = "metrics_analyst";
 
 /// What is wrong with a prompt file.
 #[derive(Debug, thiserror::Error)]
@@ -110,7 +112,7 @@ impl Specialist {
 
     /// The metrics analyst.
     pub fn metrics_analyst() -> Result<Self, PromptError> {
-        Self::parse("metrics_analyst", include_str!("../prompts/metrics_analyst.md"))
+        Self::parse(METRICS_ANALYST, include_str!("../prompts/metrics_analyst.md"))
     }
 
     /// The workflow analyst.

@@ -9,7 +9,7 @@ use midwatch_agents::{
     model::Model,
     run::{self, Proposal, RunContext},
     signals::Signals,
-    specialist::{Specialist, WORKFLOW_ANALYST},
+    specialist::{METRICS_ANALYST, Specialist, WORKFLOW_ANALYST},
     task::{AlarmFacts, Task, TaskTag},
     view::Observation,
 };
@@ -40,7 +40,13 @@ pub struct Looked {
 pub async fn analysts(case: &Case, minds: &Arc<Minds>, swept: &Swept, known: &[ServiceName]) -> Looked {
     // Without a state machine there is nothing for the one who looks at executions.
     let workflow = case.opened.service.as_ref().is_some_and(|service| service.state_machine.is_some());
-    let called = minds.analysts.iter().filter(|one| workflow || one.name != WORKFLOW_ANALYST);
+    // The sweep reads the metrics; who looks at them closer has to be given something to look with.
+    let toolbox = case.tools.toolbox();
+    let called = minds.analysts.iter().filter(|one| match one.name.as_str() {
+        WORKFLOW_ANALYST => workflow,
+        METRICS_ANALYST => toolbox.lends_to(METRICS_ANALYST),
+        _ => true,
+    });
     let looks = called.map(|specialist| {
         let question = "What went wrong, since when, and does it go on?";
         async move {

@@ -48,9 +48,15 @@ pub struct Minds {
     pub remediator: Specialist,
 }
 
-/// Those that look closer, side by side; third-party servers are lent to them.
+/// Those that look closer, side by side; third-party servers are lent to them. Not each of them is called to each
+/// incident: [`crate::investigate::analysts`].
 pub fn analysts() -> Result<Vec<Specialist>, PromptError> {
-    Ok(vec![Specialist::log_analyst()?, Specialist::deploy_correlator()?, Specialist::workflow_analyst()?])
+    Ok(vec![
+        Specialist::log_analyst()?,
+        Specialist::deploy_correlator()?,
+        Specialist::workflow_analyst()?,
+        Specialist::metrics_analyst()?,
+    ])
 }
 
 impl Minds {

@@ -19,6 +19,11 @@ impl Toolbox {
         self.guests.iter().find(|guest| guest.name() == name)
     }
 
+    /// Whether a third-party server belongs to this specialist, there or not.
+    pub fn lends_to(&self, specialist: &str) -> bool {
+        self.guests.iter().any(|guest| guest.config().specialists.iter().any(|name| name == specialist))
+    }
+
     /// Waits, within bounds, for the guests of a specialist; says which of its tools there are, and
     /// what of its guests cannot be asked.
     pub async fn lent_to(&self, specialist: &str) -> (Vec<String>, Vec<String>) {
