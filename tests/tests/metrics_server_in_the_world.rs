@@ -1,0 +1,150 @@
+//! The metrics server against the simulated world: several metrics in one call, and an alarm that is in ALARM all the
+//! time.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test")]
+
+use std::sync::Arc;
+
+use midwatch_mcp::{Aws, AwsSettings, Client, Ctx, connect_in_process};
+use midwatch_metrics::MetricsServer;
+use midwatch_sim::{Scenario, World};
+use rmcp::model::CallToolRequestParams;
+use serde_json::{Value, json};
+
+const SCENARIO: &str = r#"
+title = "Metrics"
+time = 2026-11-21T02:04:00Z
+history = "4h"
+seed = 7
+
+[[service]]
+name = "shop-api"
+tier = 1
+depends_on = ["cart"]
+tasks = 3
+
+[[service]]
+name = "cart"
+tier = 2
+tasks = 4
+
+[[fault]]
+id = "pool"
+service = "shop-api"
+at = "-3m"
+error_share = 0.3
+
+[[series]]
+name = "Backlog"
+namespace = "Shop"
+base = 900
+noise = 0.0
+
+[[alarm]]
+name = "shop-api-errors"
+service = "shop-api"
+metric = "error_rate"
+threshold = 5
+
+[[alarm]]
+name = "cart-backlog"
+service = "cart"
+series = "Backlog"
+threshold = 100
+
+[expected]
+verdict = "real"
+"#;
+
+struct Stage {
+    world: World,
+    client: Client,
+}
+
+async fn stage() -> Stage {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("scenario.toml"), SCENARIO).unwrap();
+    let scenario = Scenario::load(directory.path()).unwrap_or_else(|error| panic!("{error}"));
+    let world = World::start(scenario).await.unwrap();
+    let aws = Aws::new(AwsSettings::local(world.endpoint(), "us-east-1"));
+    let ctx = Ctx::new(aws, Arc::new(world.catalog().clone()), world.clock());
+    Stage { client: connect_in_process(MetricsServer::new(ctx)).await.unwrap(), world }
+}
+
+impl Stage {
+    async fn call(&self, tool: &'static str, arguments: Value) -> Value {
+        let request =
+            CallToolRequestParams::new(tool).with_arguments(arguments.as_object().cloned().unwrap());
+        let result = self.client.call_tool(request).await.unwrap();
+        assert_eq!(result.is_error, Some(false), "{result:?}");
+        result.structured_content.unwrap()
+    }
+
+    /// The half hour up to now.
+    fn lately(&self) -> (String, String) {
+        let now = self.world.clock().now();
+        ((now - jiff::SignedDuration::from_mins(30)).to_string(), now.to_string())
+    }
+}
+
+#[tokio::test]
+async fn several_metrics_of_one_call_are_each_judged_and_one_that_is_not_there_hides_none() {
+    let stage = stage().await;
+    let (from, to) = stage.lately();
+    let also = json!([
+        {"role": "traffic"},
+        {"service": "cart", "role": "errors"},
+        {"alarm_name": "cart-backlog", "service": "cart"},
+        {"alarm_name": "no-such-alarm"},
+    ]);
+    let arguments = json!({"service": "shop-api", "role": "errors", "from": from, "to": to, "also": also});
+    let found = stage.call("metric_window", arguments).await;
+    assert_eq!(found["change"], "up", "{found}");
+    assert!(!found["points"].as_array().unwrap().is_empty());
+
+    let further = found["also"].as_array().unwrap();
+    let named: Vec<&str> = further.iter().map(|one| one["metric"].as_str().unwrap()).collect();
+    assert_eq!(further.len(), 3, "{named:?}");
+    assert!(named[0].contains("RequestCount") && named[2].contains("Shop Backlog"), "{named:?}");
+    for one in further {
+        assert!(one.get("points").is_none(), "told without points: {one}");
+        assert_eq!(one["change"], "none", "{one}");
+        assert!(one.get("onset").is_none(), "{one}");
+    }
+    assert_eq!(further[2]["stats"]["avg"], 900.0);
+    let notes = found["notes"].to_string();
+    assert!(notes.contains("also[3]") && notes.contains("no-such-alarm"), "{notes}");
+
+    // Asked for by itself, each is what it was beside the others.
+    let alone = stage
+        .call("metric_window", json!({"service": "shop-api", "role": "traffic", "from": from, "to": to}));
+    let alone = alone.await;
+    assert_eq!((&alone["ref"], &alone["stats"]), (&further[0]["ref"], &further[0]["stats"]));
+}
+
+#[tokio::test]
+async fn an_alarm_that_is_in_alarm_all_the_time_is_said_to_be_though_it_never_changed() {
+    let stage = stage().await;
+    let alarm = stage.call("get_alarm", json!({"alarm_name": "cart-backlog", "service": "cart"})).await;
+    assert_eq!(alarm["state"], "ALARM", "{alarm}");
+    let (from, to) = stage.lately();
+    assert!(alarm["state_since"].as_str().unwrap() < from.as_str(), "long before: {alarm}");
+
+    let arguments = json!({"alarm_name": "cart-backlog", "service": "cart", "from": from, "to": to});
+    let history = stage.call("alarm_history", arguments).await;
+    assert_eq!(history["transitions"], json!([]), "{history}");
+    assert_eq!(history["times_in_alarm"], 0);
+    assert_eq!(history["seconds_in_alarm"], 1800, "{history}");
+    assert_eq!(history["flapping"], false);
+
+    // Its metric has been where it is, too: what is steady has no onset, however bad it is.
+    let arguments = json!({"alarm_name": "cart-backlog", "service": "cart", "from": from, "to": to});
+    let window = stage.call("metric_window", arguments).await;
+    assert_eq!((&window["change"], window.get("onset")), (&json!("none"), None), "{window}");
+
+    let of_the_service =
+        stage.call("list_alarms", json!({"service": "shop-api", "dependencies": true})).await;
+    let firing = of_the_service["alarms"].as_array().unwrap().iter().filter(|one| one["state"] == "ALARM");
+    let firing: Vec<&str> = firing.map(|one| one["name"].as_str().unwrap()).collect();
+    assert!(firing.contains(&"cart-backlog") && firing.contains(&"shop-api-errors"), "{of_the_service}");
+}
