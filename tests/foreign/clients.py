@@ -109,9 +109,14 @@ async def use(session, server, way, deployment, group):
         arguments = arguments or following
         if not check(arguments is not None, f"{where}: an earlier tool gives its arguments"):
             continue
+        steps = []
+
+        async def told(progress, total, message, steps=steps):
+            steps.append(progress)
+
         # The client checks the result against the tool's output schema and raises if it differs.
         try:
-            result = await session.call_tool(tool, arguments)
+            result = await session.call_tool(tool, arguments, progress_callback=told)
         except Exception as error:
             check(False, f"{where}: {error}")
             continue
@@ -123,6 +128,9 @@ async def use(session, server, way, deployment, group):
             check(refused, f"{where}: refuses without a permit: {str(content)[:200]}")
             continue
         check(not result.is_error and isinstance(content, dict), f"{where}: answers: {str(content)[:300]}")
+        # Runbooks are files here; all else asks AWS, and each answer of it is a step.
+        check(bool(steps) is (server != "runbooks"), f"{where}: tells its progress: {steps}")
+        check(steps == sorted(set(steps)), f"{where}: its progress only rises: {steps}")
         following = plain_identifiers(tool, content) or following
     wrong = await session.call_tool(sorted(names)[0], {"no_such_argument": 1})
     check(wrong.is_error, f"{server} {way}: an unknown argument is an error")
@@ -135,6 +143,9 @@ async def over_stdio(world, server, deployment, group):
         async with ClientSession(read, write) as session:
             hello = await session.initialize()
             check(hello.server_info.name.startswith("midwatch"), f"{server} stdio: says its name")
+            declared = set(hello.capabilities.model_dump(exclude_none=True))
+            there = {"tools", "prompts"} | ({"resources", "completions"} if server == "runbooks" else set())
+            check(declared == there, f"{server}: declares {sorted(declared)}, has {sorted(there)}")
             await use(session, server, "stdio", deployment, group)
 
 

@@ -12,9 +12,9 @@ use rmcp::{
         CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, ContentBlock,
         GetPromptRequestParams, GetPromptResponse, GetPromptResult, JsonObject, ListPromptsResult,
         ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-        ProgressNotificationParam, Prompt, PromptArgument, PromptMessage, ReadResourceRequestParams,
-        ReadResourceResponse, ReadResourceResult, Resource, ResourceContents, ResourceTemplate, Role,
-        SamplingCapability, ServerConfig, Tool, ToolAnnotations,
+        ProgressNotificationParam, Prompt, PromptArgument, PromptMessage, PromptsCapability,
+        ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource, ResourceContents,
+        ResourceTemplate, ResourcesCapability, Role, SamplingCapability, ServerConfig, Tool, ToolAnnotations,
     },
     service::RequestContext,
 };
@@ -68,7 +68,12 @@ async fn progress(context: &RequestContext<RoleServer>) {
 
 impl ServerHandler for Everything {
     fn get_info(&self) -> ServerConfig {
-        server_info("midwatch-conformance", env!("CARGO_PKG_VERSION"), "Everything the suite asks for.")
+        let about = "Everything the suite asks for.";
+        let mut info = server_info("midwatch-conformance", env!("CARGO_PKG_VERSION"), about);
+        info.capabilities.completions = Some(JsonObject::new());
+        info.capabilities.prompts = Some(PromptsCapability::default());
+        info.capabilities.resources = Some(ResourcesCapability::default());
+        info
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {

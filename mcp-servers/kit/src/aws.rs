@@ -23,6 +23,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     error::{ErrorKind, ToolError},
+    pace::Pace,
     polite::Polite,
     turns::Turns,
 };
@@ -243,6 +244,7 @@ async fn load(settings: &AwsSettings) -> SdkConfig {
 }
 
 fn polite(http: SharedHttpClient, settings: &AwsSettings) -> SharedHttpClient {
+    let http = SharedHttpClient::new(Pace(http));
     match NonZeroU32::new(settings.calls_per_second) {
         Some(rate) => SharedHttpClient::new(Polite::new(http, rate, settings.turns.clone())),
         None => http,

@@ -22,6 +22,7 @@ use crate::{
     arguments,
     error::{ErrorKind, ToolError},
     listed::listed,
+    progress::Progress,
     text::plain_text,
     work::Work,
 };
@@ -137,7 +138,9 @@ impl<S: ServerHandler> ServerHandler for Guarded<S> {
         let hints = tool.as_ref().and_then(|tool| tool.annotations.as_ref());
         let reads = hints.is_some_and(|hints| hints.read_only_hint == Some(true));
         let cancelled = context.ct.clone();
+        let progress = Progress::of(&context);
         let call = AssertUnwindSafe(self.server.call_tool(request, context)).catch_unwind();
+        let call = progress.during(call);
         async {
             let outcome = if reads {
                 tokio::select! {

@@ -28,6 +28,7 @@ pub mod http;
 mod keyfile;
 mod listed;
 mod output;
+mod pace;
 mod polite;
 mod principal;
 mod progress;
@@ -67,7 +68,8 @@ pub use work::{GRACE, Work};
 
 use rmcp::model::{Implementation, ServerCapabilities, ServerConfig};
 
-/// What a server says about itself: name, version and one or two sentences for the model.
+/// What a server of tools says about itself: name, version and one or two sentences for the model. One that has more
+/// than tools declares that besides.
 ///
 /// ```ignore
 /// fn get_info(&self) -> ServerConfig {
@@ -75,15 +77,9 @@ use rmcp::model::{Implementation, ServerCapabilities, ServerConfig};
 /// }
 /// ```
 pub fn server_info(name: &str, version: &str, instructions: &str) -> ServerConfig {
-    // `rmcp` answers these lists, with nothing in them, whether or not they are declared; what is
-    // answered has to be declared.
-    let capabilities = ServerCapabilities::builder()
-        .enable_completions()
-        .enable_prompts()
-        .enable_resources()
-        .enable_tools()
-        .build();
-    ServerConfig::new(capabilities)
+    // There are no prompts. But `rmcp` answers that list, with nothing in it, and the official conformance suite wants
+    // it answered, and declared by who answers it.
+    ServerConfig::new(ServerCapabilities::builder().enable_prompts().enable_tools().build())
         .with_server_info(Implementation::new(name, version))
         .with_instructions(instructions)
 }

@@ -144,7 +144,7 @@ impl LogsServer {
         context: RequestContext<RoleServer>,
     ) -> Result<Json<ErrorPatterns>, ToolError> {
         let meter = self.meter(&context);
-        let found = report::error_patterns(self, args, &Progress::of(&context), &meter).await;
+        let found = report::error_patterns(self, args, &Progress::current(), &meter).await;
         found.map(Json).map_err(|error| meter.on(error))
     }
 
@@ -165,7 +165,7 @@ impl LogsServer {
         context: RequestContext<RoleServer>,
     ) -> Result<Json<LogQuery>, ToolError> {
         let meter = self.meter(&context);
-        let found = query::log_query(self, args, &Progress::of(&context), &meter).await;
+        let found = query::log_query(self, args, &Progress::current(), &meter).await;
         found.map(Json).map_err(|error| meter.on(error))
     }
 

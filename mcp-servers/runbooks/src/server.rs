@@ -8,8 +8,9 @@ use rmcp::{
     ErrorData, Json, RoleServer, ServerHandler,
     handler::server::{router::tool::ToolRouter, wrapper::Parameters},
     model::{
-        CompleteRequestParams, CompleteResult, ListResourceTemplatesResult, ListResourcesResult,
-        PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerConfig,
+        CompleteRequestParams, CompleteResult, JsonObject, ListResourceTemplatesResult, ListResourcesResult,
+        PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ResourcesCapability,
+        ServerConfig,
     },
     service::RequestContext,
     tool, tool_handler, tool_router,
@@ -313,12 +314,15 @@ fn present(matches: Vec<Match>, stock: &Stock, source: Source, notes: &mut Vec<S
 #[tool_handler(router = self.tool_router)]
 impl ServerHandler for RunbooksServer {
     fn get_info(&self) -> ServerConfig {
-        server_info(
+        let mut info = server_info(
             "midwatch-runbooks",
             env!("CARGO_PKG_VERSION"),
             "Finds the runbooks that fit an error or a symptom, with the contract that an action is held to. \
              Whole runbooks are also resources. Reads only.",
-        )
+        );
+        info.capabilities.resources = Some(ResourcesCapability::default());
+        info.capabilities.completions = Some(JsonObject::new());
+        info
     }
 
     async fn list_resources(

@@ -5,7 +5,7 @@ use aws_sdk_sfn::{
     types::{ExecutionListItem, ExecutionStatus},
 };
 use jiff::Timestamp;
-use midwatch_mcp::{AwsResult, Ctx, Progress, ToolError};
+use midwatch_mcp::{AwsResult, Ctx, ToolError};
 use midwatch_policy::Service;
 
 use crate::{
@@ -34,7 +34,6 @@ pub(crate) fn stamp(at: &aws_smithy_types::DateTime) -> Option<Timestamp> {
 pub(crate) struct Api {
     client: Client,
     pub(crate) machine: String,
-    progress: Progress,
 }
 
 /// An execution by itself: sizes in the place of its input.
@@ -64,14 +63,9 @@ pub(crate) enum Data {
 }
 
 impl Api {
-    pub(crate) async fn of(
-        ctx: &Ctx,
-        service: Option<&Service>,
-        machine: String,
-        progress: Progress,
-    ) -> Result<Self, ToolError> {
+    pub(crate) async fn of(ctx: &Ctx, service: Option<&Service>, machine: String) -> Result<Self, ToolError> {
         let client = Client::new(&ctx.aws.for_optional(service).await?);
-        Ok(Self { client, machine, progress })
+        Ok(Self { client, machine })
     }
 
     /// Executions that began at or after a time, newest first, and whether these are all.
@@ -91,7 +85,6 @@ impl Api {
             if found.len() >= MOST_RUNS {
                 return Ok((found, false));
             }
-            self.progress.step(|| format!("{} executions listed", found.len())).await;
         }
     }
 
@@ -106,7 +99,6 @@ impl Api {
             if found.is_some() || token.is_none() || read >= MOST_RUNS {
                 return Ok(found);
             }
-            self.progress.step(|| format!("{read} good executions looked at")).await;
         }
     }
 
@@ -184,7 +176,6 @@ impl Api {
             if token.is_none() || crate::failure::explain(&events).state.is_some() {
                 break;
             }
-            self.progress.step(|| format!("{} events read", events.len())).await;
         }
         Ok(events)
     }
@@ -209,7 +200,6 @@ impl Api {
             if token.is_none() || events.len() >= MOST_EVENTS {
                 return Ok((events, token.is_none()));
             }
-            self.progress.step(|| format!("{} events read", events.len())).await;
         }
     }
 

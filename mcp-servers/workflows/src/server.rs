@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use jiff::SignedDuration;
-use midwatch_mcp::{Ctx, Progress, Time, ToolError, Window, clean, limit, redaction_note, server_info};
+use midwatch_mcp::{Ctx, Time, ToolError, Window, clean, limit, redaction_note, server_info};
 use midwatch_policy::{Service, state_machine_name};
 use rmcp::{
-    Json, RoleServer, ServerHandler,
+    Json, ServerHandler,
     handler::server::{router::tool::ToolRouter, wrapper::Parameters},
     model::ServerConfig,
-    service::RequestContext,
     tool, tool_handler, tool_router,
 };
 
@@ -50,14 +49,9 @@ pub struct WorkflowsServer {
 
 impl WorkflowsServer {
     /// The state machine that a call is about.
-    async fn api(
-        &self,
-        service: Option<&str>,
-        machine: Option<&str>,
-        context: &RequestContext<RoleServer>,
-    ) -> Result<Api, ToolError> {
+    async fn api(&self, service: Option<&str>, machine: Option<&str>) -> Result<Api, ToolError> {
         let (service, arn) = self.target(service, machine)?;
-        Api::of(&self.ctx, service, arn, Progress::of(context)).await
+        Api::of(&self.ctx, service, arn).await
     }
 
     fn target(
@@ -235,12 +229,11 @@ impl WorkflowsServer {
     async fn list_executions(
         &self,
         Parameters(args): Parameters<ListArgs>,
-        context: RequestContext<RoleServer>,
     ) -> Result<Json<ExecutionList>, ToolError> {
         let window = Window::new(args.from, args.to, WIDEST)?;
         let limit = limit(args.limit, 10, 50)?;
         let before = window.baseline(args.baseline_from, args.baseline_to, WIDEST)?;
-        let api = self.api(args.service.as_deref(), args.state_machine.as_deref(), &context).await?;
+        let api = self.api(args.service.as_deref(), args.state_machine.as_deref()).await?;
         let mut notes = Vec::new();
         let (mut runs, complete) = api.runs(window.from.min(before.from)).await?;
         page::sort(&mut runs);
@@ -297,10 +290,9 @@ impl WorkflowsServer {
     async fn explain_failure(
         &self,
         Parameters(args): Parameters<ExplainArgs>,
-        context: RequestContext<RoleServer>,
     ) -> Result<Json<Explanation>, ToolError> {
         let window = self.window(args.from, args.to)?;
-        let api = self.api(args.service.as_deref(), args.state_machine.as_deref(), &context).await?;
+        let api = self.api(args.service.as_deref(), args.state_machine.as_deref()).await?;
         let mut notes = Vec::new();
         let failed = failures(&api, window, &mut notes).await?;
         let found = meant(&api, args.execution.as_deref(), &failed, window).await?;
@@ -375,10 +367,9 @@ impl WorkflowsServer {
     async fn compare_executions(
         &self,
         Parameters(args): Parameters<CompareArgs>,
-        context: RequestContext<RoleServer>,
     ) -> Result<Json<Comparison>, ToolError> {
         let window = self.window(args.from, args.to)?;
-        let api = self.api(args.service.as_deref(), args.state_machine.as_deref(), &context).await?;
+        let api = self.api(args.service.as_deref(), args.state_machine.as_deref()).await?;
         let mut notes = Vec::new();
         let failed = match args.execution {
             Some(_) => Vec::new(),
