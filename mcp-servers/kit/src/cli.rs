@@ -94,13 +94,13 @@ impl ServeArgs {
         let work = ctx.work.clone();
         let server = build(ctx)?;
         if self.list_tools {
-            let client = connect_in_process(server).await?;
+            let client = Box::pin(connect_in_process(server)).await?;
             return print(&serde_json::to_string_pretty(&client.list_all_tools().await?)?);
         }
         let (stop, grace) = (CancellationToken::new(), Duration::from_secs(self.grace));
         tokio::spawn(stop_on_signals(stop.clone(), work.clone()));
         let Some(addr) = self.http else {
-            return Ok(serve_stdio(server, work, grace, stop).await?);
+            return Ok(Box::pin(serve_stdio(server, work, grace, stop)).await?);
         };
         let settings = HttpSettings {
             access: self.access()?,
@@ -110,7 +110,7 @@ impl ServeArgs {
             grace,
             ..HttpSettings::on(addr)
         };
-        let bound = http::bind(server, settings).await?;
+        let bound = Box::pin(http::bind(server, settings)).await?;
         tracing::info!(addr = %bound.local_addr(), path = http::PATH, "serving streamable HTTP");
         Ok(bound.run(stop).await?)
     }

@@ -77,12 +77,12 @@ fn a_pattern_that_stopped_shows_what_it_was() {
 
 #[test]
 fn a_long_event_is_told_with_its_fields_and_without_the_secrets_in_them() {
-    let line = |n: usize| {
+    let line = |n: u32| {
         let secret = serde_json::json!({ "password": "hunter2secret", "user": format!("u{n}") });
         let body = "x".repeat(20_000);
         serde_json::json!({ "a_body": body, "level": "error", "message": "no stock", "login": secret, "tenant": "acme" })
     };
-    let clipped = |n: usize| event(n as i64, line(n).to_string()).clipped().unwrap();
+    let clipped = |n: u32| event(i64::from(n), line(n).to_string()).clipped().unwrap();
     let patterns = report(&(0..5).map(clipped).collect::<Vec<_>>(), &[]);
     let [pattern] = patterns.as_slice() else { panic!("{patterns:?}") };
     let fields = &pattern.examples[0].fields;
