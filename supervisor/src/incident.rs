@@ -6,12 +6,13 @@
 mod aside;
 mod pursue;
 mod raised;
+mod seal;
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures::FutureExt as _;
 use midwatch_agents::{budget::Total, evidence::EvidenceBook, route::Route, signals::Signals};
-use midwatch_policy::{Action, CauseKind, Digest, IncidentId, RunbookContract, Service, Timestamp, Verdict};
+use midwatch_policy::{Action, CauseKind, IncidentId, RunbookContract, Service, Timestamp, Verdict};
 use tokio::task::JoinHandle;
 
 use crate::{
@@ -23,12 +24,12 @@ use crate::{
     investigate,
     journal::{Entry, JournalError},
     memory::Signature,
-    record::{self, Hushed, RecordError, Recorder, SideDoor, Since, Written},
+    record::{Hushed, RecordError, Recorder, SideDoor, Since, Written},
     replay::{self, Replay, event_of},
     report::{self, Story},
     route,
     run::{Escalation, Outcome, Run},
-    site::{Hands, Site},
+    site::Site,
     sweep,
 };
 
@@ -38,6 +39,7 @@ use raised::Reopened;
 
 pub use pursue::sentence;
 pub use raised::has_ended;
+pub use seal::seal_end;
 
 /// Why an incident could not even be opened.
 #[derive(Debug, thiserror::Error)]
@@ -226,28 +228,6 @@ pub struct Ended {
     pub run: Run,
     /// Whether its report is durable; where it is not, the incident is to be gone on with.
     pub journal: Result<(), RecordError>,
-}
-
-/// Has the desk sign the end of an incident that has its report, where a crash came between the
-/// two. What cannot be signed now is said in the log: the report was durable before.
-pub async fn seal_end(id: &IncidentId, site: &Site) {
-    let Some(hands) = &site.hands else { return };
-    if let Err(why) = try_seal_end(id, site, hands).await {
-        tracing::warn!(incident = %id, why, "the end of a journal is not signed");
-    }
-}
-
-async fn try_seal_end(id: &IncidentId, site: &Site, hands: &Hands) -> Result<(), String> {
-    let entries = site.journal.read(id).await.map_err(|error| error.to_string())?;
-    let after = entries.iter().rev().take_while(|entry| entry.kind != "reported");
-    let Some(last) = entries.last().filter(|_| !after.into_iter().any(|entry| entry.kind == "sealed")) else {
-        return Ok(());
-    };
-    let hash = Digest::parse(&last.hash).map_err(|error| error.to_string())?;
-    let signature = hands.desk.seal(id, last.seq, hash).await.map_err(|error| error.to_string())?;
-    let sealed = Event::Sealed { entries: last.seq, head: last.hash.clone(), signature };
-    let draft = record::draft(&sealed, site.clock.now()).map_err(|error| error.to_string())?;
-    site.journal.append(id, last.seq, vec![draft]).await.map(drop).map_err(|error| error.to_string())
 }
 
 struct Incident<'a> {

@@ -70,10 +70,12 @@ pub(super) async fn run(arguments: IncidentsArgs) -> anyhow::Result<ExitCode> {
             show((kept(store)?.as_ref(), &place), &id, (keys.as_ref(), &at), format).await
         }
         IncidentsCommand::Take(HoldArgs { incident, note, by: Some(by), .. }) => {
-            say(&self::store(store), incident, Said::Took { by, note: remark(&note)? }, format).await
+            say(&self::store(store), incident, Said::Took { by, note: Remark::or_nothing(&note)? }, format)
+                .await
         }
         IncidentsCommand::Stop(HoldArgs { incident, note, by: Some(by), .. }) => {
-            say(&self::store(store), incident, Said::Stopped { by, note: remark(&note)? }, format).await
+            say(&self::store(store), incident, Said::Stopped { by, note: Remark::or_nothing(&note)? }, format)
+                .await
         }
         IncidentsCommand::Return(HoldArgs { by: Some(_), .. }) => bail!(
             "handing back needs a desk: without one, an incident that was taken over has ended, and its alarm opens a \
@@ -83,11 +85,6 @@ pub(super) async fn run(arguments: IncidentsArgs) -> anyhow::Result<ExitCode> {
         IncidentsCommand::Stop(whose) => hold(whose, "stop", format).await,
         IncidentsCommand::Return(whose) => hold(whose, "return", format).await,
     }
-}
-
-/// A note, or none.
-fn remark(text: &str) -> anyhow::Result<String> {
-    Ok(if text.is_empty() { String::new() } else { Remark::parse(text)?.into() })
 }
 
 fn kept(path: Option<PathBuf>) -> anyhow::Result<Arc<dyn Journal>> {

@@ -117,6 +117,11 @@ impl Remark {
         let length = text.chars().count();
         if text.trim().is_empty() || length > NOTE { Err(RemarkError) } else { Ok(Self(text)) }
     }
+
+    /// Parses what may be left out: nothing stays nothing.
+    pub fn or_nothing(text: &str) -> Result<String, RemarkError> {
+        if text.is_empty() { Ok(String::new()) } else { Self::parse(text).map(Into::into) }
+    }
 }
 
 impl From<Remark> for String {

@@ -168,10 +168,7 @@ fn remark(body: Result<Bytes, BytesRejection>) -> Result<String, Refused> {
         return Ok(String::new());
     }
     let Remarks { note } = serde_json::from_slice(&body).map_err(|error| wrong(error.to_string()))?;
-    if note.is_empty() {
-        return Ok(note);
-    }
-    Remark::parse(&note).map(Into::into).map_err(|error| wrong(error.to_string()))
+    Remark::or_nothing(&note).map_err(|error| wrong(error.to_string()))
 }
 
 /// A person takes an incident over: its work ends, with a report.
