@@ -1,7 +1,7 @@
 //! Streamable HTTP: stateless, JSON answers, bearer token, loopback unless told otherwise.
 //!
 //! Legacy sessions are off: three thousand unauthenticated `initialize` calls would hold 167 MB for
-//! five minutes. Both protocol eras work without them.
+//! five minutes. Both protocol eras work without them; `recall` has what a cancellation needs.
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     guard::Guarded,
     principal::{Principals, bearer},
+    recall::{Recalls, recallable},
     work::{GRACE, Work},
 };
 
@@ -172,6 +173,7 @@ where
     );
     let mcp = Router::new()
         .nest_service(PATH, service)
+        .layer(middleware::from_fn_with_state(Recalls::default(), recallable))
         .layer(middleware::from_fn_with_state(Arc::new(settings.access), authenticate))
         .layer(middleware::from_fn_with_state(work.clone(), unless_closing));
     let healthz = get(healthz).with_state(work.clone());

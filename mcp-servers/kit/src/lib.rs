@@ -32,6 +32,7 @@ mod pace;
 mod polite;
 mod principal;
 mod progress;
+mod recall;
 mod remote;
 mod spent;
 mod standing;

@@ -14,13 +14,18 @@ use axum::{
     routing::post,
 };
 use midwatch_logs::LogsServer;
-use midwatch_mcp::{Aws, AwsSettings, Ctx, SystemClock, connect_in_process};
+use midwatch_mcp::{
+    Aws, AwsSettings, Ctx, SystemClock, connect_in_process,
+    http::{self, HttpSettings},
+    http_client,
+};
 use midwatch_policy::{Catalog, Clock, Timestamp};
 use rmcp::{
     model::{CallToolRequest, CallToolRequestParams, ClientRequest},
     service::PeerRequestOptions,
 };
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 fn request(arguments: &Value) -> CallToolRequestParams {
     CallToolRequestParams::new("log_query").with_arguments(arguments.as_object().cloned().unwrap())
@@ -90,6 +95,46 @@ async fn a_query_is_stopped_at_aws_when_the_caller_cancels() {
     let polls = count(&asked, "GetQueryResults");
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(count(&asked, "GetQueryResults"), polls, "it was polled on after the caller went away");
+}
+
+#[tokio::test]
+async fn over_http_too_by_a_notification_or_by_closing_the_request() {
+    for by_notification in [true, false] {
+        let (endpoint, asked) = endless(0).await;
+        let aws = Aws::new(AwsSettings::local(&endpoint, "us-east-1"));
+        let server = LogsServer::new(Ctx::new(aws, Arc::new(Catalog::default()), Arc::new(SystemClock)));
+        let bound = http::bind(server, HttpSettings::on("127.0.0.1:0".parse().unwrap())).await.unwrap();
+        let url = format!("http://{}{}", bound.local_addr(), http::PATH);
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(bound.run(stop.clone()));
+        let message = |session: &str, body: Value| {
+            let request = http_client().unwrap().post(&url).json(&body);
+            let request = request.header("Accept", "application/json, text/event-stream");
+            request.header("Mcp-Session-Id", session).send()
+        };
+        let hello = json!({ "protocolVersion": "2025-11-25", "capabilities": {},
+            "clientInfo": { "name": "t", "version": "1" } });
+        let hello = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello });
+        let begun = http_client().unwrap().post(&url).json(&hello);
+        let begun = begun.header("Accept", "application/json, text/event-stream").send().await.unwrap();
+        let session = begun.headers()["mcp-session-id"].to_str().unwrap().to_owned();
+
+        let call = json!({ "jsonrpc": "2.0", "id": "q", "method": "tools/call",
+            "params": { "name": "log_query", "arguments": endless_query() } });
+        let calling = tokio::spawn(message(&session, call));
+        until(&asked, "GetQueryResults").await;
+        assert_eq!(count(&asked, "StopQuery"), 0);
+        if by_notification {
+            let cancelled = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled",
+                "params": { "requestId": "q" } });
+            message(&session, cancelled).await.unwrap();
+        } else {
+            calling.abort();
+        }
+        until(&asked, "StopQuery").await;
+        stop.cancel();
+        serving.await.unwrap().unwrap();
+    }
 }
 
 /// A clock on which waiting takes no time.
