@@ -1,7 +1,7 @@
 //! Whole incidents from the alarm to the report, with the world's latencies: sweep, routing,
 //! specialists (the playbook's), decision, report; nobody is asked and nothing is done. Journal and
-//! ledger are on a disk. There are as many accounts as there are toolboxes, each with its own rates,
-//! since one account's rates would be the bound otherwise.
+//! ledger are on a disk. The incidents are those of many accounts, each reached by a role of its own and read at
+//! the rates that are kept for an account: those of one would be the bound otherwise.
 
 use std::{
     path::Path,
@@ -13,7 +13,7 @@ use std::{
 };
 
 use midwatch::{
-    alarm,
+    alarm::{self, Alarm},
     event::NoView,
     incident,
     journal::{Journal, SqliteJournal},
@@ -24,8 +24,8 @@ use midwatch::{
     site::{Minds, Site},
 };
 use midwatch_agents::{budget::Ceilings, playbook::PlaybookModel, prices::Prices};
-use midwatch_mcp::{Aws, AwsSettings, Ctx, SystemClock, connect_in_process};
-use midwatch_policy::{Catalog, Clock};
+use midwatch_mcp::{Aws, AwsSettings, CALLS_PER_SECOND, Ctx, Roles, SystemClock, connect_in_process};
+use midwatch_policy::{AwsName, Catalog, Clock, Service, ServiceName};
 use midwatch_remediation::{RemediationConfig, RemediationServer, SpendStore};
 use tokio::sync::Semaphore;
 
@@ -38,34 +38,49 @@ use crate::{
 /// Accounts.
 const ACCOUNTS: usize = 48;
 
-async fn sites(world: &Apart, dir: &Path, ledger: &Ledger) -> Vec<Site> {
+fn account(number: usize) -> String {
+    format!("{:012}", 100_000_000_000 + number % ACCOUNTS)
+}
+
+/// The services of the world in every account, each under a name of its own.
+fn catalog(world: &Apart) -> Catalog {
+    let one = Catalog::parse(&world.catalog).unwrap();
+    let of = |number: usize| {
+        let name = move |name: &ServiceName| ServiceName::parse(format!("{name}-{number}")).unwrap();
+        one.services().map(move |service| Service {
+            name: name(&service.name),
+            depends_on: service.depends_on.iter().map(name).collect(),
+            account: Some(account(number)),
+            role_arn: AwsName::parse(format!("arn:aws:iam::{}:role/midwatch-read", account(number))).ok(),
+            ..service.clone()
+        })
+    };
+    Catalog::new((0..ACCOUNTS).flat_map(of).collect()).unwrap()
+}
+
+async fn site(world: &Apart, dir: &Path, ledger: &Ledger) -> Site {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let catalog = Arc::new(Catalog::parse(&world.catalog).unwrap());
-    let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(&dir.join("incidents.db")).unwrap());
+    let catalog = Arc::new(catalog(world));
     let prices = Arc::new(Prices::embedded().unwrap());
     let rules = || Arc::new(PlaybookModel);
     let minds = Minds::new(rules(), rules(), prices).unwrap();
-    let minds = Arc::new(Minds { ledger: ledger.clone(), ..minds });
-    let mut sites = Vec::new();
-    for _ in 0..ACCOUNTS {
-        let aws = Aws::new(AwsSettings::local(&world.endpoint, "us-east-1"));
-        let ctx = Ctx::new(aws, Arc::clone(&catalog), Arc::clone(&clock));
-        let mut tools = servers::readers(&ctx, Some(world.runbooks.clone())).await;
-        let planning = RemediationConfig::planning_only(SpendStore::in_memory().unwrap());
-        let server = connect_in_process(RemediationServer::new(ctx, planning)).await.unwrap();
-        tools.attach("remediation", server).await;
-        sites.push(Site {
-            catalog: Arc::clone(&catalog),
-            clock: Arc::clone(&clock),
-            wall: Arc::clone(&clock),
-            tools: Arc::new(tools),
-            minds: Arc::clone(&minds),
-            hands: None,
-            journal: Arc::clone(&journal),
-            memory: Memory::default(),
-        });
+    let settings = AwsSettings::local(&world.endpoint, "us-east-1");
+    let aws = Aws::new(AwsSettings { roles: Roles::Assume, calls_per_second: CALLS_PER_SECOND, ..settings });
+    let ctx = Ctx::new(aws, Arc::clone(&catalog), Arc::clone(&clock));
+    let mut tools = servers::readers(&ctx, Some(world.runbooks.clone())).await;
+    let planning = RemediationConfig::planning_only(SpendStore::in_memory().unwrap());
+    let server = connect_in_process(RemediationServer::new(ctx, planning)).await.unwrap();
+    tools.attach("remediation", server).await;
+    Site {
+        catalog,
+        clock: Arc::clone(&clock),
+        wall: clock,
+        tools: Arc::new(tools),
+        minds: Arc::new(Minds { ledger: ledger.clone(), ..minds }),
+        hands: None,
+        journal: Arc::new(SqliteJournal::open(&dir.join("incidents.db")).unwrap()),
+        memory: Memory::default(),
     }
-    sites
 }
 
 /// So many incidents altogether, so many at once.
@@ -86,18 +101,18 @@ pub async fn measure(dir: &Path, plays: Plays) {
         day_micro_usd: u64::MAX >> 1,
     };
     let ledger = Ledger::open(&dir.path().join("ledger.db"), ceilings).unwrap();
-    let sites = Arc::new(sites(&world, dir.path(), &ledger).await);
+    let site = Arc::new(site(&world, dir.path(), &ledger).await);
     let salt = AtomicUsize::new(1);
-    // What is set up at first use is no incident's cost.
-    play(&sites, &world, (2, 2), &salt).await;
+    // What is set up at the first use of an account is no incident's cost.
+    play(&site, &world, (ACCOUNTS, 2), &salt).await;
     for (count, active) in plays.into_iter().filter(|(_, active)| *active > 0) {
-        play(&sites, &world, (count, active), &salt).await;
+        play(&site, &world, (count, active), &salt).await;
     }
-    replayed(sites[0].journal.as_ref()).await;
+    replayed(site.journal.as_ref()).await;
 }
 
 /// Plays so many incidents, so many at once.
-async fn play(sites: &Arc<Vec<Site>>, world: &Apart, (count, active): (usize, usize), salt: &AtomicUsize) {
+async fn play(site: &Arc<Site>, world: &Apart, (count, active): (usize, usize), salt: &AtomicUsize) {
     let alarm = alarm::parse(&world.alarm.to_string()).unwrap();
     let (process, room) = (Process::own(), Arc::new(Semaphore::new(active)));
     let (cpu, memory, begun) = (process.cpu(), process.memory().0, Instant::now());
@@ -105,12 +120,13 @@ async fn play(sites: &Arc<Vec<Site>>, world: &Apart, (count, active): (usize, us
     let mut at_work = Vec::new();
     for number in 0..count {
         let leave = Arc::clone(&room).acquire_owned().await.unwrap();
-        let (sites, alarm, peak) = (Arc::clone(sites), alarm.clone(), Arc::clone(&peak));
+        let (site, peak) = (Arc::clone(site), Arc::clone(&peak));
+        let alarm = Alarm { account: Some(account(number)), ..alarm.clone() };
         let salt = u32::try_from(salt.fetch_add(1, Ordering::Relaxed)).unwrap();
         at_work.push(tokio::spawn(async move {
-            let site = &sites[number % sites.len()];
-            let ready = incident::open(alarm, site, Box::new(NoView), salt).await.unwrap();
-            let run = Box::pin(ready.run(site)).await.run;
+            let ready = incident::open(alarm, &site, Box::new(NoView), salt).await.unwrap();
+            assert!(ready.opened().service.is_some(), "the catalog knows it");
+            let run = Box::pin(ready.run(&site)).await.run;
             peak.fetch_max(process.memory().0 as usize, Ordering::Relaxed);
             drop(leave);
             (run.timings_ms.first_summary as f64, run.problems)

@@ -1,6 +1,7 @@
 //! STS: who is calling, and roles to assume. Every role exists and every caller may assume it.
 
 use serde_json::Value;
+use sha2::Digest as _;
 
 use super::{WireBody, WireError};
 use crate::world::State;
@@ -23,8 +24,9 @@ pub(crate) fn handle(state: &mut State, op: &str, input: &Value) -> Result<WireB
             format!(
                 "<AssumedRoleUser><AssumedRoleId>AROAEXAMPLEWORLD:{session}</AssumedRoleId>\
                  <Arn>{assumed}/{session}</Arn></AssumedRoleUser><Credentials>\
-                 <AccessKeyId>ASIAEXAMPLEWORLD</AccessKeyId><SecretAccessKey>world</SecretAccessKey>\
+                 <AccessKeyId>{}</AccessKeyId><SecretAccessKey>world</SecretAccessKey>\
                  <SessionToken>world</SessionToken><Expiration>{}</Expiration></Credentials>",
+                key(role, session),
                 // The SDK compares this with the clock of the machine, not with the world's.
                 "2099-01-01T00:00:00Z"
             )
@@ -32,6 +34,12 @@ pub(crate) fn handle(state: &mut State, op: &str, input: &Value) -> Result<WireB
         _ => return Err(WireError::unknown_operation(op)),
     };
     Ok(WireBody::Xml(framed(op, &result, &state.next_request_id())))
+}
+
+/// A key of its own for every role and session: callers keep an account's rates by it.
+fn key(role: &str, session: &str) -> String {
+    let made_of = sha2::Sha256::digest(format!("{role} {session}"));
+    format!("ASIA{}", hex::encode_upper(&made_of[..8]))
 }
 
 /// A result in the frame of the query protocol.
