@@ -38,8 +38,8 @@ pub(crate) fn handle(state: &mut State, op: &str, input: &Value) -> Result<WireB
 
 /// A key of its own for every role and session: callers keep an account's rates by it.
 fn key(role: &str, session: &str) -> String {
-    let made_of = sha2::Sha256::digest(format!("{role} {session}"));
-    format!("ASIA{}", hex::encode_upper(&made_of[..8]))
+    let made_of = hex::encode_upper(sha2::Sha256::digest(format!("{role} {session}")));
+    format!("ASIA{}", made_of.get(..16).unwrap_or_default())
 }
 
 /// A result in the frame of the query protocol.
