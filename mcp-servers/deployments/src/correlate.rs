@@ -1,10 +1,14 @@
 //! How likely a deployment brought an onset, as a score that can be read.
 //!
-//! Pure: deployments and an onset in, candidates out. The score starts from the time between the
-//! two and is multiplied by what else is known; each reason's weight is the change it made, so the
-//! weights of a candidate add up to its score. Scores are not probabilities that sum to one over
-//! candidates: two deployments at the same minute are both suspects. A trained model was rejected:
-//! nobody can argue with one at 2 AM.
+//! Pure: deployments and an onset in, candidates out. The score is a probability: of the deployments that score 0.8, about
+//! 80 % are guilty, as far as generated troubles tell (`tests/calibration.rs`). Each deployment has odds against
+//! everything that is no deployment, from the time between the two ([`lag`]) and from what else is known; and all share
+//! the blame, so that of two that are equally near neither gets more than half. Each reason's weight is the change it made to
+//! the score, so the weights of a candidate add up to it. A trained model was rejected: nobody can argue with one at 2 AM.
+
+mod lag;
+
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use midwatch_mcp::Time;
@@ -12,17 +16,12 @@ use midwatch_policy::ServiceName;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{
-    deployment::{Deployment, Status},
-    span::span,
-};
+use crate::deployment::{Deployment, Status};
+use lag::Lag;
 
-/// Score of a deployment that finished just as the trouble began.
-const AT_ONCE: f64 = 0.88;
-/// After this many seconds between the end of a deployment and the onset, half of that is left.
-const HALF_S: f64 = 1800.0;
-/// Metrics come in periods: an onset may be this much earlier than it looks.
-const BLUR_S: i64 = 60;
+/// The best score. One in twenty troubles that follow a deployment closely has a cause that no list of deployments shows:
+/// somebody deployed because of it, or changed something else besides.
+const CEILING: f64 = 0.95;
 
 /// When the trouble began. `earliest` is the last time at which it had certainly not begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,8 +69,30 @@ pub struct Reason {
 /// `deployments` holds those of `service` and of what it depends on; the base rate and what
 /// superseded what are taken from the same list, so it should reach back a day.
 pub fn correlate(deployments: &[Deployment], service: &ServiceName, onset: Onset) -> Vec<Candidate> {
-    let mut candidates: Vec<Candidate> =
-        deployments.iter().map(|deployment| candidate(deployment, deployments, service, onset)).collect();
+    let mut of_service: BTreeMap<&ServiceName, Vec<&Deployment>> = BTreeMap::new();
+    for deployment in deployments {
+        of_service.entry(&deployment.service).or_default().push(deployment);
+    }
+    let suspicions: Vec<Suspicion> = deployments
+        .iter()
+        .map(|deployment| {
+            let same = of_service.get(&deployment.service).map(Vec::as_slice).unwrap_or_default();
+            weigh(deployment, same, service, onset)
+        })
+        .collect();
+    let all: f64 = suspicions.iter().map(|suspicion| suspicion.odds).sum();
+    let mut by_odds: Vec<(f64, &str)> =
+        suspicions.iter().zip(deployments).map(|(s, d)| (s.odds, d.deployment_id.as_str())).collect();
+    by_odds.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mut candidates: Vec<Candidate> = suspicions
+        .into_iter()
+        .zip(deployments)
+        .map(|(suspicion, deployment)| {
+            let id = &deployment.deployment_id;
+            let rival = by_odds.iter().map(|(_, rival)| *rival).find(|rival| rival != id);
+            candidate(deployment, suspicion.shared(all, rival), onset)
+        })
+        .collect();
     candidates.sort_by(|a, b| {
         b.score
             .total_cmp(&a.score)
@@ -81,161 +102,132 @@ pub fn correlate(deployments: &[Deployment], service: &ServiceName, onset: Onset
     candidates
 }
 
-fn candidate(deployment: &Deployment, all: &[Deployment], service: &ServiceName, onset: Onset) -> Candidate {
-    let mut score = Score::default();
-    let lead = onset.at.duration_since(deployment.created_at).as_secs();
-    let proximity = Proximity::of(deployment, onset);
-    score.start(&proximity);
-    if !matches!(proximity, Proximity::After(_)) {
-        weigh_outcome(&mut score, deployment, onset);
-        weigh_company(&mut score, deployment, all, onset);
-    }
-    if deployment.is_rollback() {
-        score
-            .times(0.4, || "takes an earlier deployment back, to a revision that ran well before".to_owned());
-    } else if deployment.previous_revision.as_ref() == Some(&deployment.revision) {
-        score.times(0.5, || "deploys the revision that already ran".to_owned());
-    }
-    if deployment.service != *service {
-        score
-            .times(0.5, || format!("a deployment of `{}`, which `{service}` depends on", deployment.service));
-    }
+fn candidate(deployment: &Deployment, suspicion: Suspicion, onset: Onset) -> Candidate {
     Candidate {
         reference: format!("candidate:{}", deployment.deployment_id),
         deployment_id: deployment.deployment_id.clone(),
         service: deployment.service.clone(),
         status: deployment.status,
         started_at: deployment.created_at,
-        seconds_before_onset: lead,
-        score: score.value,
-        reasons: score.reasons,
+        seconds_before_onset: onset.at.duration_since(deployment.created_at).as_secs(),
+        score: suspicion.score,
+        reasons: suspicion.reasons,
     }
 }
 
-/// Where the onset lies relative to a deployment.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Proximity {
-    /// It began this many seconds after the onset.
-    After(i64),
-    /// It was under way when the trouble began, since this many seconds.
-    During(i64),
-    /// It may have been: it ended this many seconds before the onset, after the earliest time at which the trouble can
-    /// have begun; and it had begun that many before.
-    Perhaps(i64, i64),
-    /// It had ended this many seconds before the trouble began.
-    Before(i64),
+fn weigh(deployment: &Deployment, same: &[&Deployment], service: &ServiceName, onset: Onset) -> Suspicion {
+    let lag = Lag::of(deployment, onset);
+    let mut suspicion = Suspicion::new(lag.odds(deployment, onset), lag.reason());
+    if !matches!(lag, Lag::After(_)) {
+        weigh_rate(&mut suspicion, deployment, same, onset);
+        weigh_outcome(&mut suspicion, deployment, onset);
+        weigh_successors(&mut suspicion, deployment, same, onset);
+    }
+    if deployment.is_rollback() {
+        suspicion.times(0.02, || {
+            "takes an earlier deployment back, to a revision that ran well before".to_owned()
+        });
+    } else if deployment.previous_revision.as_ref() == Some(&deployment.revision) {
+        suspicion.times(0.02, || "deploys the revision that already ran".to_owned());
+    }
+    if deployment.service != *service {
+        suspicion
+            .times(0.2, || format!("a deployment of `{}`, which `{service}` depends on", deployment.service));
+    }
+    suspicion
 }
 
-impl Proximity {
-    fn of(deployment: &Deployment, onset: Onset) -> Self {
-        let seconds = |later: Timestamp, earlier: Timestamp| later.duration_since(earlier).as_secs();
-        if deployment.created_at > onset.at {
-            return Self::After(seconds(deployment.created_at, onset.at).max(1));
-        }
-        match deployment.completed_at {
-            Some(end) if end < onset.earliest => Self::Before(seconds(onset.earliest, end)),
-            Some(end) if end < onset.at => {
-                Self::Perhaps(seconds(onset.at, end), seconds(onset.at, deployment.created_at))
-            }
-            _ => Self::During(seconds(onset.at, deployment.created_at)),
-        }
-    }
-
-    fn base(self) -> f64 {
-        match self {
-            Self::After(late) if late <= BLUR_S => 0.08,
-            Self::After(_) => 0.02,
-            // A rollout that has been running for hours may still have reached its first customer
-            // only now, so it never falls below the middle.
-            Self::During(since) | Self::Perhaps(_, since) => decay(since).max(0.55),
-            Self::Before(gap) => decay(gap),
-        }
-    }
-
-    fn reason(self) -> String {
-        match self {
-            Self::After(late) => format!("started {} after the onset", span(late)),
-            Self::During(since) => format!("was under way at the onset, started {} before it", span(since)),
-            Self::Perhaps(gap, _) => {
-                format!("finished {} before the onset, when the trouble may have begun already", span(gap))
-            }
-            Self::Before(gap) => format!("finished {} before the onset", span(gap)),
-        }
-    }
+/// The more a service deploys, the less it says that a deployment is near: one always is.
+fn weigh_rate(suspicion: &mut Suspicion, deployment: &Deployment, same: &[&Deployment], onset: Onset) {
+    let day = onset.at.checked_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN);
+    let others = others(deployment, same).filter(|d| d.created_at >= day && d.created_at <= onset.at).count();
+    let a_day = others as f64 + 1.0;
+    suspicion.times(1.0 / a_day, || {
+        let age = onset.at.duration_since(deployment.created_at).as_secs() as f64;
+        // Poisson: how often would some deployment be this close to any moment at all?
+        let chance = 1.0 - (-a_day * age / 86_400.0).exp();
+        let noun = if others == 1 { "deployment" } else { "deployments" };
+        format!(
+            "{others} other {noun} in the day before: one this close happens by chance {:.0} % of the time",
+            chance * 100.0
+        )
+    });
 }
 
-fn decay(seconds: i64) -> f64 {
-    AT_ONCE / (1.0 + (seconds.max(0) as f64 / HALF_S).powf(1.2))
-}
-
-fn weigh_outcome(score: &mut Score, deployment: &Deployment, onset: Onset) {
+fn weigh_outcome(suspicion: &mut Suspicion, deployment: &Deployment, onset: Onset) {
     let ended_before = deployment.completed_at.is_some_and(|end| end < onset.earliest);
     match deployment.status {
         Status::InProgress | Status::Succeeded => {}
         Status::RolledBack if ended_before => {}
-        Status::Failed | Status::Stopped if ended_before => {
-            score.times(0.5, || {
-                "ended before the onset without success, so its revision should not run".to_owned()
-            });
-        }
+        Status::Failed | Status::Stopped if ended_before => suspicion.times(0.1, || {
+            "ended before the onset without success, so its revision should not run".to_owned()
+        }),
         Status::Failed | Status::Stopped | Status::RolledBack => {
-            score.times(1.08, || "did not end well, and not before the onset".to_owned());
+            suspicion.times(4.0, || "did not end well, and not before the onset".to_owned());
         }
     }
 }
 
-/// What the other deployments of the same service say about this one.
-fn weigh_company(score: &mut Score, deployment: &Deployment, all: &[Deployment], onset: Onset) {
-    let others = || {
-        all.iter().filter(|d| d.service == deployment.service && d.deployment_id != deployment.deployment_id)
-    };
+/// Whether its revision still ran: a fault can outlive the deployment that brought it, but most do not.
+fn weigh_successors(suspicion: &mut Suspicion, deployment: &Deployment, same: &[&Deployment], onset: Onset) {
     let ended =
         |d: &&Deployment| d.created_at <= onset.at && d.completed_at.is_some_and(|end| end < onset.earliest);
-    if others().filter(ended).any(|d| d.rollback_of.as_ref() == Some(&deployment.deployment_id)) {
-        score.times(0.2, || "was taken back before the onset".to_owned());
-    } else if others()
-        .filter(ended)
-        .any(|d| d.created_at > deployment.created_at && d.status == Status::Succeeded)
-    {
-        score.times(0.4, || "a later deployment had replaced it before the onset".to_owned());
-    }
-    let day = onset.at.checked_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN);
-    let in_a_day = others().filter(|d| d.created_at >= day && d.created_at <= onset.at).count();
-    if in_a_day >= 3 {
-        // Poisson: how often would some deployment fall this close to any moment at all?
-        let gap = onset.at.duration_since(deployment.created_at).as_secs().clamp(0, 86_400);
-        let chance = 1.0 - (-(in_a_day as f64) * (gap + 300) as f64 / 86_400.0).exp();
-        score.times(1.0 - 0.6 * chance, || {
-            format!(
-                "{in_a_day} other deployments in the day before: one this close happens by chance {:.0} % of the time",
-                chance * 100.0
-            )
-        });
+    let mut later = others(deployment, same).filter(ended);
+    if later.clone().any(|d| d.rollback_of.as_ref() == Some(&deployment.deployment_id)) {
+        suspicion.times(0.02, || "was taken back before the onset".to_owned());
+    } else if later.any(|d| d.created_at > deployment.created_at && d.status == Status::Succeeded) {
+        suspicion.times(0.35, || "a later deployment had replaced it before the onset".to_owned());
     }
 }
 
-/// A score that remembers how it came about.
-#[derive(Debug, Default)]
-struct Score {
-    value: f64,
+/// The other deployments of its service.
+fn others<'a>(
+    deployment: &Deployment,
+    same: &[&'a Deployment],
+) -> impl Iterator<Item = &'a Deployment> + Clone {
+    same.iter().copied().filter(|d| d.deployment_id != deployment.deployment_id)
+}
+
+/// Odds that a deployment did it, against everything that is no deployment; and a score that remembers how it came about.
+#[derive(Debug)]
+struct Suspicion {
+    odds: f64,
+    score: f64,
     reasons: Vec<Reason>,
 }
 
-impl Score {
-    fn start(&mut self, proximity: &Proximity) {
-        self.value = hundredths(proximity.base());
-        self.reasons.push(Reason { reason: proximity.reason(), weight: self.value });
+impl Suspicion {
+    fn new(odds: f64, reason: String) -> Self {
+        let score = score(odds, odds);
+        Self { odds, score, reasons: vec![Reason { reason, weight: score }] }
     }
 
     fn times(&mut self, factor: f64, reason: impl FnOnce() -> String) {
-        let value = hundredths((self.value * factor).clamp(0.0, 1.0));
-        let weight = hundredths(value - self.value);
+        self.odds *= factor;
+        self.becomes(score(self.odds, self.odds), reason);
+    }
+
+    /// With its share of the blame, where the odds of all suspects together are these.
+    fn shared(mut self, all: f64, rival: Option<&str>) -> Self {
+        if let Some(rival) = rival {
+            self.becomes(score(self.odds, all), || format!("it is not the only suspect: `{rival}`"));
+        }
+        self
+    }
+
+    fn becomes(&mut self, score: f64, reason: impl FnOnce() -> String) {
+        let weight = hundredths(score - self.score);
         // What changed nothing is no reason.
         if weight != 0.0 {
             self.reasons.push(Reason { reason: reason(), weight });
         }
-        self.value = value;
+        self.score = score;
     }
+}
+
+/// The probability of one suspect, where the odds of all of them together are these.
+fn score(odds: f64, all: f64) -> f64 {
+    hundredths(CEILING * odds / (1.0 + all))
 }
 
 /// Two decimals: more would claim more than is known, and a person can add them up.
