@@ -275,4 +275,37 @@ with stack.world(stack.WORKFLOW) as world:
     check(sum(p["Sum"] for p in failed["Datapoints"]) > 5, f"failed executions are a metric: {failed}")
     metric = world.alarm["detail"]["configuration"]["metrics"][0]["metricStat"]["metric"]
     check(metric["dimensions"] == {"StateMachineArn": machine}, f"the alarm names the state machine: {metric}")
+with stack.world(stack.COMPOSITE) as world:
+    name = world.alarm["detail"]["alarmName"]
+    detail = world.alarm["detail"]
+    rule = detail["configuration"]["alarmRule"]
+    triggering = json.loads(detail["state"]["reasonData"])["triggeringAlarms"]
+    check("metrics" not in detail["configuration"] and rule.startswith('ALARM("'), f"the event has the rule: {detail}")
+    cloudwatch = client(world, "cloudwatch")
+    check(call(cloudwatch, "describe_alarms", AlarmNames=[name])["MetricAlarms"] == [], "composite alarms come only where asked for")
+    both = ["MetricAlarm", "CompositeAlarm"]
+    found = call(cloudwatch, "describe_alarms", AlarmNames=[name], AlarmTypes=both)
+    composite = first(found, "CompositeAlarms", 0)
+    check(composite["AlarmRule"] == rule and composite["StateValue"] == "ALARM", f"it is described: {composite}")
+    children = call(cloudwatch, "describe_alarms", ChildrenOfAlarmName=name)["MetricAlarms"]
+    check(len(children) == 3 and set(children[0]) == {"AlarmName", "AlarmArn", "StateValue", "StateUpdatedTimestamp"}, f"children: {children}")
+    firing = [c["AlarmArn"] for c in children if c["StateValue"] == "ALARM"]
+    check(firing == [t["arn"] for t in triggering], f"those in ALARM triggered it: {firing} {triggering}")
+    child = firing[0].split(":alarm:")[1]
+    parents = call(cloudwatch, "describe_alarms", ParentsOfAlarmName=child)["CompositeAlarms"]
+    check([p["AlarmName"] for p in parents] == [name] and set(parents[0]) == {"AlarmName", "AlarmArn"}, f"parents: {parents}")
+    try:
+        cloudwatch.describe_alarms(ChildrenOfAlarmName=name, AlarmTypes=both)
+        check(False, "children are asked for by themselves")
+    except botocore.exceptions.ClientError as refused:
+        check(refused.response["Error"]["Code"] == "ValidationError", f"children by themselves: {refused}")
+    items = call(cloudwatch, "describe_alarm_history", AlarmName=name, AlarmTypes=both)["AlarmHistoryItems"]
+    check([i["AlarmType"] for i in items] == ["CompositeAlarm"], f"its history: {items}")
+    logs = client(world, "logs")
+    metric = first(call(cloudwatch, "describe_alarms", AlarmNames=[child]), "MetricAlarms", 0)
+    named = {"metricName": metric["MetricName"], "metricNamespace": metric["Namespace"]}
+    by_metric = call(logs, "describe_metric_filters", **named)["metricFilters"]
+    by_group = call(logs, "describe_metric_filters", logGroupName=by_metric[0]["logGroupName"])["metricFilters"]
+    made = by_metric[0]["metricTransformations"][0]
+    check(by_metric == by_group and made["metricValue"] == "1" and made["defaultValue"] == 0, f"its metric filter: {by_metric}")
 check.end()

@@ -19,6 +19,7 @@ BIN = pathlib.Path(os.environ.get("MIDWATCH_BIN", ROOT / "target" / "debug"))
 SCENARIO = ROOT / "compose" / "scenarios" / "pool-exhaustion-after-deploy"
 SERVERS = ["logs", "metrics", "deployments", "runbooks", "workflows", "remediation"]
 READERS = ["logs", "metrics", "deployments", "runbooks", "workflows"]
+COMPOSITE = ROOT / "compose" / "scenarios" / "composite-alarm"
 WORKFLOW = ROOT / "compose" / "scenarios" / "workflow-state-fails-after-deploy"
 TOKEN = "foreign-test-token-0123456789abcdef"
 

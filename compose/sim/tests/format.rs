@@ -59,6 +59,7 @@ fn every_key_of_the_format_stands_on_the_page() {
         "[[alarm]]",
         "[[inject]]",
         "[[series]]",
+        "[[metric_filter]]",
         "[[task_stop]]",
         "[[log]]",
         "[approver]",
@@ -240,6 +241,51 @@ fn what_would_never_hold_is_warned_of() {
         assert!(warnings.contains(wanted), "{wanted}:\n{warnings}");
     }
     assert!(!warnings.contains("broke"), "{warnings}");
+}
+
+#[test]
+fn what_is_wrong_with_a_rule_or_a_metric_filter_is_said_where_it_stands() {
+    let world = "time = 2026-11-21T02:04:00Z\n[[service]]\nname = \"a\"\n";
+    let alarm = |more: &str| format!("[[alarm]]\nservice = \"a\"\nname = \"x\"\n{more}\n");
+    for (part, what) in [
+        (alarm("rule = 'ALARM(b'"), ":7: this is no rule: `)` is missing at its end"),
+        (alarm("rule = 'ALARM(b)'\nthreshold = 5"), ":7: `threshold` says nothing of an alarm with a `rule`"),
+        (alarm("rule = 'NOT OK(\"x\")'"), ":7: this alarm is computed from itself"),
+        (
+            format!("{}[[alarm]]\nname = \"y\"\nrule = 'OK(x)'\n", alarm("rule = 'OK(y)'")),
+            ":10: this alarm is computed from itself",
+        ),
+        (alarm("filter = \"f\""), ":7: there is no metric filter `f`"),
+        (
+            alarm(
+                "filter = \"F\"\n[[metric_filter]]\nmetric = \"F\"\nservice = \"a\"\ndimensions = { L = \"$.l\" }",
+            ),
+            ":7: metric filter `F` makes a metric for each value",
+        ),
+        ("[[metric_filter]]\nmetric = \"F\"\n".to_owned(), ":4: this metric filter has no log group"),
+        ("[[metric_filter]]\nmetric = \"F\"\ngroup = \"/g\"\npattern = '{ $.a }'\n".to_owned(), ":7: "),
+        (
+            "[[metric_filter]]\nmetric = \"F\"\ngroup = \"/g\"\nvalue = \"one\"\n".to_owned(),
+            ":7: `one` is no value of a metric",
+        ),
+        (
+            "[[metric_filter]]\nmetric = \"F\"\ngroup = \"/g\"\ndefault = 0\ndimensions = { L = \"$.l\" }\n"
+                .to_owned(),
+            "`default` does not go with `dimensions`",
+        ),
+        (
+            "[[metric_filter]]\nmetric = \"F\"\ngroup = \"/g\"\ndimensions = { L = \"l\" }\n".to_owned(),
+            "dimension `L` is `l`, which is no field",
+        ),
+    ] {
+        let error = load(&format!("{world}{part}")).unwrap_err();
+        assert!(error.contains(what), "{what}: {error}");
+        assert!(error.contains("; "), "no remedy: {error}");
+    }
+    let gone = format!("{world}{}", alarm("rule = 'ALARM(\"gone\")'"));
+    let warnings = load(&gone).unwrap().warnings().join("\n");
+    assert!(warnings.contains("names `gone`, which does not exist"), "{warnings}");
+    assert!(warnings.contains("the rule of alarm `x` does not hold at `time`"), "{warnings}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `[[series]]` and `[[alarm]]`.
 
 use super::{
+    composite::{composite, in_a_circle},
     raw::{AlarmMetric, Comparison, Missing, RawAlarm, RawScenario},
     reader::Reader,
     spec::{AlarmSource, AlarmSpec, SeriesSpec, Spec},
@@ -46,6 +47,8 @@ pub(super) fn alarms(r: &mut Reader<'_>, raw: &RawScenario, spec: &mut Spec) {
             description: None,
             metric: None,
             series: None,
+            filter: None,
+            rule: None,
             stat: None,
             comparison: None,
             threshold: None,
@@ -74,6 +77,37 @@ pub(super) fn alarms(r: &mut Reader<'_>, raw: &RawScenario, spec: &mut Spec) {
         }
         spec.alarms.push(alarm);
     }
+    for (n, written) in raw.alarm.iter().enumerate() {
+        if let Some(rule) = &written.get_ref().rule
+            && in_a_circle(&spec.alarms, n)
+        {
+            r.problem(
+                rule.span(),
+                "this alarm is computed from itself",
+                "take the alarm out of the rules below it",
+            );
+        }
+    }
+}
+
+/// The metric of a metric filter; one with dimensions makes as many as there are values.
+fn filtered(r: &mut Reader<'_>, wanted: &toml::Spanned<String>, spec: &Spec) -> Option<AlarmSource> {
+    let Some(found) = spec.metric_filters.iter().position(|f| &f.name == wanted.get_ref()) else {
+        r.problem(
+            wanted.span(),
+            format!("there is no metric filter `{}`", wanted.get_ref()),
+            "use the `name` of a [[metric_filter]]",
+        );
+        return None;
+    };
+    if spec.metric_filters.get(found).is_some_and(|filter| !filter.dimensions.is_empty()) {
+        r.problem(
+            wanted.span(),
+            format!("metric filter `{}` makes a metric for each value of its dimensions", wanted.get_ref()),
+            "take an alarm on one without `dimensions`",
+        );
+    }
+    Some(AlarmSource::Filter(found))
 }
 
 fn alarm(
@@ -83,7 +117,8 @@ fn alarm(
     service: usize,
     spec: &Spec,
 ) -> AlarmSpec {
-    let metric = a.metric.unwrap_or(AlarmMetric::ErrorRate);
+    let metric =
+        a.metric.unwrap_or(if a.filter.is_some() { AlarmMetric::Errors } else { AlarmMetric::ErrorRate });
     let named = spec.services.get(service);
     let name = named.map_or("", |s| s.name.as_str());
     let (suffix, stat, comparison, threshold, missing) = match metric {
@@ -114,9 +149,12 @@ fn alarm(
             ("workflow-failures", "Sum", Comparison::Greater, 2.0, Missing::NotBreaching)
         }
     };
-    let source = match &a.series {
-        None => AlarmSource::Metric(metric),
-        Some(wanted) => {
+    let usual = AlarmSource::Metric(metric);
+    let source = match (&a.rule, &a.filter, &a.series) {
+        (Some(rule), _, _) => composite(r, a, rule).unwrap_or(usual),
+        (None, Some(wanted), _) => filtered(r, wanted, spec).unwrap_or(usual),
+        (None, None, None) => usual,
+        (None, None, Some(wanted)) => {
             let found = spec.series.iter().position(|s| &s.name == wanted.get_ref());
             if found.is_none() {
                 r.problem(
@@ -125,8 +163,13 @@ fn alarm(
                     "use the `name` of a [[series]]",
                 );
             }
-            found.map_or(AlarmSource::Metric(metric), AlarmSource::Series)
+            found.map_or(usual, AlarmSource::Series)
         }
+    };
+    let suffix = match (&source, &a.filter) {
+        (AlarmSource::Rule(..), _) => "composite",
+        (AlarmSource::Filter(_), Some(filter)) => filter.get_ref(),
+        _ => suffix,
     };
     let threshold = a.threshold.unwrap_or(threshold);
     let in_seconds = source == AlarmSource::Metric(AlarmMetric::LatencyMs);

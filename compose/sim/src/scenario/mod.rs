@@ -5,15 +5,18 @@
 //! all at once: syntax, keys and types (`shape`), and then what they say.
 
 mod alarms;
+mod composite;
 mod deployments;
 mod expected;
 mod faults;
+mod filters;
 mod inputs;
 mod judge;
 mod machines;
 mod raw;
 mod reader;
 mod resolve;
+pub(crate) mod rule;
 mod runbooks;
 mod shape;
 pub(crate) mod spec;

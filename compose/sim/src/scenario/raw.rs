@@ -58,6 +58,8 @@ pub(super) struct RawScenario {
     #[serde(default)]
     pub(super) series: Vec<Spanned<RawSeries>>,
     #[serde(default)]
+    pub(super) metric_filter: Vec<Spanned<RawMetricFilter>>,
+    #[serde(default)]
     pub(super) task_stop: Vec<Spanned<RawTaskStop>>,
     #[serde(default)]
     pub(super) log: Vec<Spanned<RawLog>>,
@@ -317,6 +319,8 @@ pub(super) struct RawAlarm {
     pub(super) description: Option<String>,
     pub(super) metric: Option<AlarmMetric>,
     pub(super) series: Option<Text>,
+    pub(super) filter: Option<Text>,
+    pub(super) rule: Option<Text>,
     pub(super) stat: Option<String>,
     pub(super) comparison: Option<Comparison>,
     pub(super) threshold: Option<f64>,
@@ -395,6 +399,21 @@ pub(super) struct RawSeries {
     pub(super) at_fault: Option<f64>,
     #[serde(default)]
     pub(super) points: Vec<RawPoint>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMetricFilter {
+    pub(super) name: Option<Text>,
+    pub(super) service: Option<Text>,
+    pub(super) group: Option<Text>,
+    pub(super) pattern: Option<Text>,
+    pub(super) metric: Text,
+    pub(super) namespace: Option<String>,
+    pub(super) value: Option<Text>,
+    pub(super) default: Option<f64>,
+    #[serde(default)]
+    pub(super) dimensions: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

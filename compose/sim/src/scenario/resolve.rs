@@ -9,7 +9,7 @@ use midwatch_policy::{
 };
 
 use super::{
-    Approver, Problem, alarms, deployments, faults, inputs,
+    Approver, Problem, alarms, deployments, faults, filters, inputs,
     judge::expected,
     machines,
     raw::{DeployKind, LogStyle, Noise, RawScenario, RawService},
@@ -74,6 +74,7 @@ pub(super) fn resolve(raw: RawScenario, id: &str, file: &Path, text: &str) -> Re
         faults: Vec::new(),
         alarms: Vec::new(),
         series: Vec::new(),
+        metric_filters: Vec::new(),
         task_stops: Vec::new(),
         logs: Vec::new(),
         injections: Vec::new(),
@@ -83,6 +84,7 @@ pub(super) fn resolve(raw: RawScenario, id: &str, file: &Path, text: &str) -> Re
     machines::machines(&mut r, &raw, &mut spec);
     faults::faults(&mut r, &raw, &mut spec);
     alarms::series(&mut r, &raw, &mut spec);
+    filters::metric_filters(&mut r, &raw, &mut spec);
     alarms::alarms(&mut r, &raw, &mut spec);
     inputs::task_stops(&mut r, &raw, &mut spec);
     inputs::logs(&mut r, &raw, &mut spec);

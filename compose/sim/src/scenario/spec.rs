@@ -7,7 +7,12 @@ pub(crate) use super::raw::{
     AlarmMetric, AlarmState, Comparison, Cure, DeployKind, DeploymentStatus, Level, LogStyle, Missing, Noise,
     StopKind,
 };
-use crate::{logs::Line, template::Template, wire::Injection};
+use super::rule::Rule;
+use crate::{
+    logs::Line,
+    template::Template,
+    wire::{Injection, logs::MetricFilter},
+};
 
 /// The whole world at its beginning.
 #[derive(Debug, Clone)]
@@ -28,6 +33,7 @@ pub(crate) struct Spec {
     /// The first is the one that starts the incident.
     pub(crate) alarms: Vec<AlarmSpec>,
     pub(crate) series: Vec<SeriesSpec>,
+    pub(crate) metric_filters: Vec<MetricFilter>,
     pub(crate) task_stops: Vec<TaskStopSpec>,
     /// Explicit log lines by group.
     pub(crate) logs: Vec<(String, Vec<Line>)>,
@@ -60,6 +66,7 @@ impl Spec {
             faults: Vec::new(),
             alarms: Vec::new(),
             series: Vec::new(),
+            metric_filters: Vec::new(),
             task_stops: Vec::new(),
             logs: Vec::new(),
             injections: Vec::new(),
@@ -237,10 +244,24 @@ pub(crate) struct AlarmSpec {
     pub(crate) history: Vec<(i64, AlarmState)>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum AlarmSource {
     Metric(AlarmMetric),
     Series(usize),
+    /// The metric of a metric filter.
+    Filter(usize),
+    /// Other alarms: a composite alarm. Its rule as it is written, and parsed.
+    Rule(String, Rule),
+}
+
+impl AlarmSpec {
+    /// The rule of a composite alarm.
+    pub(crate) const fn rule(&self) -> Option<&Rule> {
+        match &self.source {
+            AlarmSource::Rule(_, rule) => Some(rule),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]

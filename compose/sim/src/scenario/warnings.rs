@@ -2,7 +2,7 @@
 
 use midwatch_policy::{ActionKind, CauseKind, RunbookContract};
 
-use super::{Answer, ExpectedAction, Outcome, Scenario, spec::Spec};
+use super::{Answer, ExpectedAction, Outcome, Scenario, rule::Rule, spec::Spec};
 use crate::{
     random,
     time::{self, MINUTE_MS},
@@ -32,7 +32,21 @@ impl Scenario {
 
     fn alarm(&self, state: &State, first: &Alarm, list: &mut Vec<String>) {
         let name = &first.spec.name;
-        if first.by_fault {
+        for alarm in &state.alarms {
+            let names = alarm.spec.rule().map(Rule::names).unwrap_or_default();
+            for gone in names.iter().filter(|n| !state.alarms.iter().any(|other| other.spec.name == **n)) {
+                list.push(format!(
+                    "the rule of alarm `{}` names `{gone}`, which does not exist: it is in no state",
+                    alarm.spec.name
+                ));
+            }
+        }
+        if first.by_fault && first.spec.rule().is_some() {
+            list.push(format!(
+                "the rule of alarm `{name}` does not hold at `time`: it fires all the same, and stays for as long \
+                 as a fault of its service is in effect; let the alarms of its rule fire by then"
+            ));
+        } else if first.by_fault {
             list.push(format!(
                 "the metric of alarm `{name}` does not breach {} at `time` in {} of its last {} periods ({}). It \
                  fires at its time all the same, and stays for as long as a fault of its service is in effect; \
@@ -44,8 +58,9 @@ impl Scenario {
         let late = (3 * first.spec.period_s * 1000).max(3 * MINUTE_MS);
         if let Some(since) = alarm::due_since(state, spec).filter(|since| spec.alarm_ms - since > late) {
             list.push(format!(
-                "by its metric alarm `{name}` would have fired at {} already, {} minutes before `time`; move \
+                "by its {} alarm `{name}` would have fired at {} already, {} minutes before `time`; move \
                  `time` or the fault, raise `threshold`, or ask for more `periods`",
+                if first.spec.rule().is_some() { "rule" } else { "metric" },
                 time::timestamp(since),
                 (spec.alarm_ms - since) / MINUTE_MS
             ));
@@ -190,6 +205,7 @@ impl Scenario {
                 let metric = alarm::metrics_of(a, spec).iter().any(|(_, key, _)| has(&key.name));
                 has(&a.name) || has(&a.description) || metric
             })
+            || spec.metric_filters.iter().any(|f| has(&f.name) || has(&f.metric) || has(f.pattern.as_str()))
             || spec.faults.iter().any(|f| {
                 f.task_stops.as_ref().is_some_and(|(_, _, why)| why.as_deref().is_some_and(has))
                     || f.throttles.as_ref().is_some_and(|(table, _)| has(table))

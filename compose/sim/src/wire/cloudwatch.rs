@@ -1,8 +1,12 @@
 //! CloudWatch: alarms, their history, metric data.
 
+mod alarms;
+
 use std::{collections::BTreeMap, ops::Range};
 
 use serde_json::{Map, Value, json};
+
+use alarms::Kind;
 
 use super::{
     WireBody, WireError,
@@ -11,7 +15,7 @@ use super::{
     timestamp,
 };
 use crate::{
-    scenario::spec::AlarmState,
+    scenario::spec::{AlarmSource, AlarmState},
     world::{
         State,
         alarm::{Alarm, RATE, metrics_of},
@@ -43,24 +47,30 @@ fn dimensions(key: &MetricKey) -> Vec<Value> {
 }
 
 fn describe_alarms(state: &State, input: &Value) -> Result<Value, WireError> {
+    if let Some(found) = alarms::relatives(state, input)? {
+        return alarms::listed(found, input);
+    }
     let names = texts(input, "AlarmNames");
     let prefix = text(input, "AlarmNamePrefix");
     let wanted = text(input, "StateValue");
-    let found: Vec<Value> = state
+    let types = texts(input, "AlarmTypes");
+    let found: Vec<(Kind, Value)> = state
         .alarms
         .iter()
+        .filter(|a| Kind::of(a).wanted(&types))
         .filter(|a| names.is_empty() || names.contains(&a.spec.name.as_str()))
         .filter(|a| prefix.is_none_or(|p| a.spec.name.starts_with(p)))
         .filter(|a| wanted.is_none_or(|w| a.state.as_str() == w))
-        .map(|a| describe(state, a))
+        .map(|a| (Kind::of(a), describe(state, a)))
         .collect();
-    let size = input.get("MaxRecords").and_then(Value::as_u64);
-    let (alarms, next) = page(found, text(input, "NextToken"), size, 100).map_err(|()| bad_token())?;
-    Ok(json!({"MetricAlarms": alarms, "CompositeAlarms": [], "NextToken": next}))
+    alarms::listed(found, input)
 }
 
 fn describe(state: &State, alarm: &Alarm) -> Value {
     let spec = &alarm.spec;
+    if let AlarmSource::Rule(rule, _) = &spec.source {
+        return alarms::composite(state, alarm, rule);
+    }
     let mut out = json!({
         "AlarmName": spec.name,
         "AlarmArn": arn(state, alarm),
@@ -129,10 +139,14 @@ fn alarm_history(state: &State, input: &Value) -> Result<Value, WireError> {
         return Ok(json!({"AlarmHistoryItems": []}));
     }
     let kind = text(input, "HistoryItemType");
+    let types = texts(input, "AlarmTypes");
     let from = time_ms(input, "StartDate").unwrap_or(i64::MIN);
     let to = time_ms(input, "EndDate").unwrap_or(i64::MAX);
     let mut items: Vec<(i64, Value)> = Vec::new();
     for alarm in state.alarms.iter().filter(|a| wanted.is_none_or(|w| a.spec.name == w)) {
+        if !Kind::of(alarm).wanted(&types) {
+            continue;
+        }
         for t in &alarm.history {
             if kind.is_some_and(|k| k != "StateUpdate") || !(from..=to).contains(&t.at_ms) {
                 continue;
@@ -149,7 +163,7 @@ fn alarm_history(state: &State, input: &Value) -> Result<Value, WireError> {
                 t.at_ms,
                 json!({
                     "AlarmName": alarm.spec.name,
-                    "AlarmType": "MetricAlarm",
+                    "AlarmType": Kind::of(alarm).as_str(),
                     "Timestamp": timestamp(t.at_ms),
                     "HistoryItemType": "StateUpdate",
                     "HistorySummary":

@@ -4,6 +4,7 @@
 
 mod events;
 mod groups;
+mod metric_filter;
 mod page;
 mod pattern;
 mod queries;
@@ -14,6 +15,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{WireBody, WireError};
+pub(crate) use metric_filter::{FilterPattern, MetricFilter, MetricValue};
+
 use crate::world::State;
 use queries::Queries;
 
@@ -25,18 +28,10 @@ pub(crate) struct LogsApi {
     queries: Queries,
 }
 
-/// A filter that turns lines into a metric.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct MetricFilter {
-    /// Its name.
-    pub(crate) name: String,
-    /// The log group it reads.
-    pub(crate) group: String,
-    /// Which lines count.
-    pub(crate) pattern: String,
-    /// The metric it feeds.
-    pub(crate) namespace: String,
-    pub(crate) metric: String,
+impl LogsApi {
+    pub(crate) fn new(metric_filters: Vec<MetricFilter>) -> Self {
+        Self { metric_filters, queries: Queries::default() }
+    }
 }
 
 /// Answers one call.

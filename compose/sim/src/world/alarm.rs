@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    State, flows,
+    State, composite, flows,
     metrics::{MetricKey, Stat},
     traffic::{ServiceMetrics, series_key, throttle_key},
 };
@@ -34,7 +34,7 @@ pub(crate) struct Alarm {
     /// Its metric does not breach where the scenario says that it fires: then it is in alarm for
     /// as long as a fault of its service is in effect.
     pub(crate) by_fault: bool,
-    fired: bool,
+    pub(super) fired: bool,
 }
 
 impl AlarmState {
@@ -92,8 +92,10 @@ pub(crate) fn metrics_of(alarm: &AlarmSpec, spec: &Spec) -> Vec<(&'static str, M
     let Some(service) = spec.services.get(alarm.service) else { return Vec::new() };
     let keys = ServiceMetrics::of(service);
     let one = |key| vec![("m1", key, alarm.stat.clone())];
-    match alarm.source {
-        AlarmSource::Series(n) => spec.series.get(n).map(|s| one(series_key(s))).unwrap_or_default(),
+    match &alarm.source {
+        AlarmSource::Rule(..) => Vec::new(),
+        AlarmSource::Filter(n) => spec.metric_filters.get(*n).map(|f| one(f.key())).unwrap_or_default(),
+        AlarmSource::Series(n) => spec.series.get(*n).map(|s| one(series_key(s))).unwrap_or_default(),
         AlarmSource::Metric(metric) => match metric {
             AlarmMetric::ErrorRate => {
                 vec![("errors", keys.errors, "Sum".to_owned()), ("requests", keys.requests, "Sum".to_owned())]
@@ -172,10 +174,14 @@ fn judge(alarm: &AlarmSpec, points: &[(i64, Option<f64>)]) -> Option<AlarmState>
 
 impl Alarm {
     pub(crate) fn new(spec: AlarmSpec, begin_ms: i64) -> Self {
+        let reason = match spec.rule() {
+            Some(_) => format!("{} was created and its alarm rule evaluates to OK", spec.name),
+            None => "Threshold Crossed: the last datapoints were within the threshold".to_owned(),
+        };
         let mut alarm = Self {
             state: AlarmState::Ok,
             since_ms: begin_ms - 6 * 86_400_000,
-            reason: "Threshold Crossed: the last datapoints were within the threshold".to_owned(),
+            reason,
             reason_data: "{}".to_owned(),
             history: Vec::new(),
             by_fault: false,
@@ -189,7 +195,7 @@ impl Alarm {
         alarm
     }
 
-    fn change(&mut self, at_ms: i64, to: AlarmState, reason: String, reason_data: String) {
+    pub(super) fn change(&mut self, at_ms: i64, to: AlarmState, reason: String, reason_data: String) {
         if to == self.state {
             return;
         }
@@ -201,6 +207,12 @@ impl Alarm {
             reason_data: reason_data.clone(),
         });
         (self.state, self.since_ms, self.reason, self.reason_data) = (to, at_ms, reason, reason_data);
+    }
+
+    /// Its state at a moment of its history.
+    pub(super) fn at(&self, at_ms: i64) -> AlarmState {
+        let before = self.history.iter().rev().find(|t| t.at_ms <= at_ms);
+        before.map_or_else(|| self.history.first().map_or(self.state, |t| t.from), |t| t.to)
     }
 
     /// As CloudWatch words it: only the datapoints that speak for the new state are counted.
@@ -276,10 +288,13 @@ impl Alarm {
     }
 }
 
-/// Since when the first alarm would have been in alarm without a break by its metric alone, where
-/// that is before the time that the scenario says.
+/// Since when the first alarm would have been in alarm without a break by its metric or its rule
+/// alone, where that is before the time that the scenario says.
 pub(crate) fn due_since(state: &State, spec: &Spec) -> Option<i64> {
     let alarm = &state.alarms.first()?.spec;
+    if let Some(rule) = alarm.rule() {
+        return composite::due_since(state, spec, rule);
+    }
     let wants = alarm.period_s * 1000 * (i64::try_from(alarm.periods).unwrap_or(1) + 1);
     let settled = spec.begin_ms + wants;
     let mut since = None;
@@ -301,19 +316,37 @@ pub(crate) fn fire(state: &mut State, spec: &Spec) {
         return;
     }
     alarm.fired = true;
-    let points = datapoints(state, spec, &alarm.spec, spec.alarm_ms);
-    alarm.by_fault = judge(&alarm.spec, &points) != Some(AlarmState::Alarm);
-    let (reason, data) = alarm.explain(AlarmState::Alarm, &points, spec.alarm_ms);
-    alarm.change(spec.alarm_ms, AlarmState::Alarm, reason, data);
+    if let Some(rule) = alarm.spec.rule().cloned() {
+        // What it is computed from is judged at its time too, and not only at the next full minute.
+        judge_metrics(state, spec, spec.alarm_ms, |name| rule.names().contains(&name));
+        composite::evaluate(state, spec.alarm_ms);
+        alarm.by_fault = !composite::holds(state, &rule);
+        let (reason, data) = composite::explain(state, &rule, AlarmState::Alarm, &alarm.spec.name);
+        alarm.change(spec.alarm_ms, AlarmState::Alarm, reason, data);
+    } else {
+        let points = datapoints(state, spec, &alarm.spec, spec.alarm_ms);
+        alarm.by_fault = judge(&alarm.spec, &points) != Some(AlarmState::Alarm);
+        let (reason, data) = alarm.explain(AlarmState::Alarm, &points, spec.alarm_ms);
+        alarm.change(spec.alarm_ms, AlarmState::Alarm, reason, data);
+    }
     if let Some(slot) = state.alarms.first_mut() {
         *slot = alarm;
     }
+    composite::evaluate(state, spec.alarm_ms);
 }
 
-/// Evaluates every alarm.
+/// Evaluates every alarm: those on metrics, and then those on other alarms.
 pub(crate) fn evaluate(state: &mut State, spec: &Spec, now_ms: i64) {
+    judge_metrics(state, spec, now_ms, |_| true);
+    composite::evaluate(state, now_ms);
+}
+
+fn judge_metrics(state: &mut State, spec: &Spec, now_ms: i64, wanted: impl Fn(&str) -> bool) {
     for index in 0..state.alarms.len() {
         let Some(alarm) = state.alarms.get(index) else { continue };
+        if alarm.spec.rule().is_some() || !wanted(&alarm.spec.name) {
+            continue;
+        }
         // Before its time, the first alarm only has the history that the scenario writes.
         let settled =
             spec.begin_ms + alarm.spec.period_s * 1000 * (i64::try_from(alarm.spec.periods).unwrap_or(1) + 1);

@@ -7,7 +7,7 @@ use super::{
     alarm::{Alarm, RATE, metrics_of},
     metrics::MetricKey,
 };
-use crate::{random, time};
+use crate::{random, scenario::spec::AlarmSource, time};
 
 /// The `CloudWatch Alarm State Change` event of the first alarm, when it fired.
 pub(crate) fn alarm(state: &State) -> Value {
@@ -44,6 +44,11 @@ fn change(state: &State, alarm: &Alarm, n: Option<usize>) -> Value {
     } else {
         random::generator(spec.seed, &alarm.spec.name, at_ms)
     };
+    let description = &alarm.spec.description;
+    let configured = match &alarm.spec.source {
+        AlarmSource::Rule(rule, _) => json!({"description": description, "alarmRule": rule}),
+        _ => json!({"description": description, "metrics": configuration(state, alarm)}),
+    };
     json!({
         "version": "0",
         "id": random::uuid(&mut rng),
@@ -67,10 +72,7 @@ fn change(state: &State, alarm: &Alarm, n: Option<usize>) -> Value {
                 "reasonData": "{}",
                 "timestamp": time::alarm_text(before.map_or(spec.begin_ms, |t| t.at_ms)),
             },
-            "configuration": {
-                "description": alarm.spec.description,
-                "metrics": configuration(state, alarm),
-            },
+            "configuration": configured,
         },
     })
 }

@@ -51,6 +51,12 @@ impl MetricStore {
         point.samples.push(sample);
     }
 
+    /// Whether anything was recorded in the minute.
+    pub(crate) fn has(&self, key: &MetricKey, at_ms: i64) -> bool {
+        let minute = at_ms.div_euclid(MINUTE_MS) * MINUTE_MS;
+        self.series.get(key).is_some_and(|series| series.contains_key(&minute))
+    }
+
     /// Every metric there is.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &MetricKey> {
         self.series.keys()

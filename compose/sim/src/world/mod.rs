@@ -3,6 +3,8 @@
 pub(crate) mod alarm;
 mod clock;
 pub(crate) mod codedeploy;
+mod composite;
+mod counted;
 pub(crate) mod ecs;
 pub(crate) mod event;
 mod fault;

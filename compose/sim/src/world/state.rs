@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{
     alarm::{self, Alarm},
     codedeploy::CodeDeploy,
+    counted,
     ecs::Ecs,
     fault::Faults,
     flows::{self, Flows},
@@ -107,6 +108,11 @@ impl State {
             logs.create_group(group, spec.begin_ms, None);
             logs.write(group, lines.iter().cloned());
         }
+        for filter in &spec.metric_filters {
+            if !logs.contains(&filter.group) {
+                logs.create_group(&filter.group, spec.begin_ms, None);
+            }
+        }
         let mut state = Self {
             now_ms: spec.begin_ms,
             next_tick_ms: spec.begin_ms,
@@ -122,7 +128,7 @@ impl State {
             mutations: Vec::new(),
             operations: BTreeSet::new(),
             logs,
-            logs_api: logs::LogsApi::default(),
+            logs_api: logs::LogsApi::new(spec.metric_filters.clone()),
             bedrock_api: bedrock::BedrockApi::default(),
             retrieve_api: retrieve::RetrieveApi::default(),
             spec: Arc::clone(spec),
@@ -180,6 +186,7 @@ impl State {
             }
             traffic::tick(self, &spec, at_ms);
             flows::tick(self, &spec, at_ms);
+            counted::tick(self, at_ms);
             self.next_tick_ms += TICK_MS;
         }
         if to_ms >= spec.alarm_ms {

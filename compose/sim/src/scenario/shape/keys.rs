@@ -44,6 +44,7 @@ pub(super) static TOP: Section = made(
         ("fault", Tables(&FAULT)),
         ("alarm", Tables(&ALARM)),
         ("series", Tables(&SERIES)),
+        ("metric_filter", Tables(&METRIC_FILTER)),
         ("task_stop", Tables(&TASK_STOP)),
         ("log", Tables(&LOG)),
         ("inject", Tables(&INJECT)),
@@ -226,6 +227,8 @@ static ALARM: Section = made(
             ]),
         ),
         ("series", ANY),
+        ("filter", ANY),
+        ("rule", Text("'ALARM(\"checkout-api-5xx\")'")),
         ("stat", Text("\"Average\"")),
         ("comparison", Word(&[">", ">=", "<", "<="])),
         ("threshold", Number),
@@ -256,6 +259,22 @@ static SERIES: Section = made(
         ("follows", ANY),
         ("at_fault", Number),
         ("points", Tables(&POINT)),
+    ],
+);
+
+static METRIC_FILTER: Section = made(
+    "[[metric_filter]]",
+    &["metric"],
+    &[
+        ("name", ANY),
+        ("service", NAME),
+        ("group", ANY),
+        ("pattern", Text("'{ $.level = \"ERROR\" }'")),
+        ("metric", Text("\"PaymentErrors\"")),
+        ("namespace", ANY),
+        ("value", Text("\"1\"")),
+        ("default", Number),
+        ("dimensions", Free),
     ],
 );
 

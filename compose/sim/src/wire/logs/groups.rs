@@ -158,15 +158,19 @@ pub(super) fn describe_metric_filters(
                 && input.filter_name_prefix.as_ref().is_none_or(|prefix| filter.name.starts_with(prefix))
         })
         .map(|filter| {
+            let dimensions: BTreeMap<&str, String> =
+                filter.dimensions.iter().map(|(name, path)| (name.as_str(), format!("$.{path}"))).collect();
             json!({
                 "filterName": filter.name,
-                "filterPattern": filter.pattern,
+                "filterPattern": filter.pattern.as_str(),
                 "logGroupName": filter.group,
                 "creationTime": state.logs.created_ms(&filter.group),
                 "metricTransformations": [{
                     "metricName": filter.metric,
                     "metricNamespace": filter.namespace,
-                    "metricValue": "1",
+                    "metricValue": filter.value.text(),
+                    "defaultValue": filter.default,
+                    "dimensions": (!dimensions.is_empty()).then_some(dimensions),
                 }],
             })
         })

@@ -6,7 +6,7 @@ use aws_sdk_cloudwatchlogs::{
     types::{OrderBy, OutputLogEvent, QueryStatus, ResultField},
 };
 
-use super::MetricFilter;
+use super::{FilterPattern, MetricFilter, MetricValue};
 use crate::{
     logs::Line,
     world::{
@@ -48,9 +48,12 @@ async fn world() -> (Played, Client) {
     state.logs_api.metric_filters.push(MetricFilter {
         name: "errors".into(),
         group: GROUP.into(),
-        pattern: "{ $.level = \"ERROR\" }".into(),
+        pattern: FilterPattern::parse("{ $.level = \"ERROR\" }").unwrap(),
         namespace: "Checkout".into(),
         metric: "Errors".into(),
+        value: MetricValue::Number(1.0),
+        default: None,
+        dimensions: std::collections::BTreeMap::new(),
     });
     let played = play(state).await;
     let client = Client::new(&played.config);
