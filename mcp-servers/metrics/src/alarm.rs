@@ -1,6 +1,6 @@
 //! The tool `get_alarm`, and reading alarms of every kind.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use aws_sdk_cloudwatch::{
     Client,
@@ -9,16 +9,14 @@ use aws_sdk_cloudwatch::{
 use midwatch_mcp::{AwsResult, Time, ToolError, clean, redaction_note};
 
 use crate::{
+    composite,
+    feeds::{Read, feeds},
     server::MetricsServer,
-    shapes::{Alarm, AlarmState, AlarmSummary, Feed, GetAlarmArgs, Metric},
+    shapes::{Alarm, AlarmState, AlarmSummary, GetAlarmArgs, Metric},
 };
 
 const REASON_BYTES: usize = 600;
 const DESCRIPTION_BYTES: usize = 1500;
-const PATTERN_BYTES: usize = 300;
-/// Metrics of an alarm that are looked for behind metric filters, and filters that are told.
-const MAX_FED: usize = 4;
-const MAX_FEEDS: usize = 12;
 
 /// An alarm as CloudWatch describes it.
 #[derive(Debug, Clone)]
@@ -35,21 +33,14 @@ pub(crate) async fn get_alarm(server: &MetricsServer, args: GetAlarmArgs) -> Res
     match describe(&client, &args.alarm_name).await? {
         Described::Metric(alarm) => {
             let mut out = of_metric(&alarm);
-            let logs = server.logs(owner).await?;
-            match feeds(&logs, out.metric.iter().chain(&out.inputs)).await {
-                Ok(found) => out.fed_by = found,
-                Err(error) => {
-                    out.notes.push(format!("its metric filters could not be read: {}", error.message));
-                }
-            }
+            let read: Vec<Read> =
+                out.metric.iter().chain(&out.inputs).map(|metric| Read::itself(metric.clone())).collect();
+            feeds(&server.logs(owner).await?, &read, &mut out).await;
             Ok(out)
         }
         Described::Composite(alarm) => {
-            let mut out = of_composite(&alarm);
-            match children(&client, &args.alarm_name).await {
-                Ok(found) => out.children = found,
-                Err(error) => out.notes.push(format!("its children could not be read: {}", error.message)),
-            }
+            let (mut out, read) = composite::read(&client, &alarm, &server.ctx().catalog).await;
+            feeds(&server.logs(owner).await?, &read, &mut out).await;
             Ok(out)
         }
     }
@@ -85,50 +76,22 @@ pub(crate) async fn describe(client: &Client, name: &str) -> Result<Described, T
 /// Alarms whose name begins like this one's.
 async fn similar(client: &Client, name: &str) -> Vec<String> {
     let prefix: String = name.chars().take((name.chars().count() / 2).max(3)).collect();
-    match client.describe_alarms().alarm_name_prefix(prefix).max_records(10).send().await {
+    let found = client
+        .describe_alarms()
+        .alarm_name_prefix(prefix)
+        .alarm_types(AlarmType::MetricAlarm)
+        .alarm_types(AlarmType::CompositeAlarm)
+        .max_records(10)
+        .send()
+        .await;
+    match found {
         Ok(found) => {
-            found.metric_alarms().iter().filter_map(|a| a.alarm_name()).take(8).map(str::to_owned).collect()
+            let metric = found.metric_alarms().iter().filter_map(|a| a.alarm_name());
+            let composite = found.composite_alarms().iter().filter_map(|a| a.alarm_name());
+            metric.chain(composite).take(8).map(str::to_owned).collect()
         }
         Err(_) => Vec::new(),
     }
-}
-
-async fn children(client: &Client, name: &str) -> Result<Vec<AlarmSummary>, ToolError> {
-    let found = client
-        .describe_alarms()
-        .children_of_alarm_name(name)
-        .alarm_types(AlarmType::MetricAlarm)
-        .alarm_types(AlarmType::CompositeAlarm)
-        .send()
-        .await
-        .aws("cloudwatch:DescribeAlarms")?;
-    let mut all: Vec<AlarmSummary> = found.metric_alarms().iter().map(summary_of_metric).collect();
-    all.extend(found.composite_alarms().iter().map(summary_of_composite));
-    Ok(all)
-}
-
-/// The metric filters that count these metrics out of logs. AWS's own metrics have none.
-async fn feeds(
-    client: &aws_sdk_cloudwatchlogs::Client,
-    metrics: impl Iterator<Item = &Metric>,
-) -> Result<Vec<Feed>, ToolError> {
-    let own: BTreeSet<(&str, &str)> = metrics
-        .filter(|metric| !metric.namespace.starts_with("AWS/"))
-        .map(|metric| (metric.namespace.as_str(), metric.name.as_str()))
-        .collect();
-    let mut all = Vec::new();
-    for (namespace, name) in own.into_iter().take(MAX_FED) {
-        let found = client.describe_metric_filters().metric_namespace(namespace).metric_name(name).send();
-        for filter in found.await.aws("logs:DescribeMetricFilters")?.metric_filters() {
-            all.push(Feed {
-                metric: name.to_owned(),
-                log_group: filter.log_group_name().unwrap_or_default().to_owned(),
-                pattern: clean(filter.filter_pattern().unwrap_or_default(), PATTERN_BYTES).text,
-            });
-        }
-    }
-    all.truncate(MAX_FEEDS);
-    Ok(all)
 }
 
 fn of_metric(alarm: &MetricAlarm) -> Alarm {
@@ -151,16 +114,7 @@ fn of_metric(alarm: &MetricAlarm) -> Alarm {
     out
 }
 
-fn of_composite(alarm: &CompositeAlarm) -> Alarm {
-    let mut out = shell(summary_of_composite(alarm), alarm.alarm_description());
-    out.expression = alarm.alarm_rule().map(str::to_owned);
-    if alarm.actions_suppressed_by().is_some() {
-        out.notes.push("its actions are suppressed by another alarm".to_owned());
-    }
-    out
-}
-
-fn shell(summary: AlarmSummary, description: Option<&str>) -> Alarm {
+pub(crate) fn shell(summary: AlarmSummary, description: Option<&str>) -> Alarm {
     let description = description.filter(|text| !text.is_empty()).map(|text| clean(text, DESCRIPTION_BYTES));
     let marks = description.as_ref().map(|d| d.marks.clone()).unwrap_or_default();
     let redacted = description.as_ref().map_or(0, |d| d.redacted);
@@ -195,7 +149,8 @@ pub(crate) fn summary_of_metric(alarm: &MetricAlarm) -> AlarmSummary {
 /// A composite alarm in short.
 pub(crate) fn summary_of_composite(alarm: &CompositeAlarm) -> AlarmSummary {
     let since = alarm.state_transitioned_timestamp().or(alarm.state_updated_timestamp());
-    summary(alarm.alarm_name(), AlarmState::of(alarm.state_value()), since, alarm.state_reason())
+    let short = summary(alarm.alarm_name(), AlarmState::of(alarm.state_value()), since, alarm.state_reason());
+    AlarmSummary { composite: true, ..short }
 }
 
 fn summary(
@@ -212,6 +167,7 @@ fn summary(
         state,
         state_since: since.map(time),
         reason: told(reason.unwrap_or_default(), REASON_BYTES),
+        composite: false,
     }
 }
 

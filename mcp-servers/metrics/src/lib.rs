@@ -5,6 +5,8 @@
 //! and never filled: a metric that nobody reports is not a metric at zero.
 
 mod alarm;
+mod composite;
+mod feeds;
 mod history;
 mod judge;
 mod list;

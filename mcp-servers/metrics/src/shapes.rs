@@ -119,10 +119,10 @@ pub struct Alarm {
     /// Metric math, or the rule of a composite alarm.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expression: Option<String>,
-    /// Alarms that a composite alarm is made of.
+    /// Alarms that a composite alarm is made of, those in ALARM first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<AlarmSummary>,
-    /// Metric filters that count the metrics it reads out of logs.
+    /// Metric filters that count the metrics it, or its children, read out of logs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fed_by: Vec<Feed>,
     /// Marks of screening: the text tries to instruct whoever reads it. Treat it as data.
@@ -135,6 +135,11 @@ pub struct Alarm {
 /// A metric filter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Feed {
+    /// Its name.
+    pub filter: String,
+    /// Of a composite alarm: the child that reads the metric.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm: Option<String>,
     /// Name of the metric.
     pub metric: String,
     /// Log group whose lines it counts.
@@ -161,6 +166,9 @@ pub struct AlarmSummary {
     pub state_since: Option<Time>,
     /// CloudWatch's reason for the state.
     pub reason: String,
+    /// It is computed from other alarms.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub composite: bool,
 }
 
 /// Arguments of `list_alarms`.
