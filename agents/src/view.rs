@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::sweep::Sweep;
 
-pub use alarms::{Alarm, AlarmHistory, AlarmList, ListedAlarm, MetricWindow, Point, Stats, Transition};
+pub use alarms::{Alarm, AlarmHistory, AlarmList, Feed, ListedAlarm, MetricWindow, Point, Stats, Transition};
 pub use deployments::{
     Candidate, Change, ChangedFields, Contract, Correlation, Deployment, DeploymentList, Health, RunbookHit,
     RunbookHits, ServiceEvent, StoppedTask,

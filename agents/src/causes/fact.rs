@@ -1,12 +1,12 @@
 //! Signals as claims that the evidence book can check: one short sentence of what is there, with
 //! the values it states quoted as `field=value`.
 
-use midwatch_policy::Timestamp;
+use midwatch_policy::{Timestamp, screen};
 
 use crate::{
     finding::{Citation, ClaimDraft},
     signals::{DependencySignal, DeploymentSignal, PatternSignal, RunbookSignal, Signals},
-    view::{Health, MetricWindow, WorkflowFailure},
+    view::{Alarm, Feed, Health, MetricWindow, WorkflowFailure},
 };
 
 /// A claim about one piece of evidence.
@@ -207,6 +207,36 @@ pub(super) fn alarm(signals: &Signals) -> Option<ClaimDraft> {
     )
 }
 
+/// What a composite alarm is computed from.
+fn children(alarm: &Alarm) -> Option<ClaimDraft> {
+    const MOST: usize = 5;
+    let shown = alarm.children.iter().take(MOST);
+    let named: Vec<String> = shown.clone().map(|child| format!("{} ({})", child.name, child.state)).collect();
+    let more = match alarm.children.len().saturating_sub(MOST) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let text = format!("Alarm {} is computed from {}{more}.", alarm.name, named.join(", "));
+    let evidence = alarm.evidence.as_deref().filter(|id| !id.is_empty() && !named.is_empty())?;
+    let citations = shown.map(|child| Citation::new(evidence, field("name", &child.name))).collect();
+    Some(ClaimDraft { text, citations })
+}
+
+/// Out of which logs what it reads is counted.
+fn feed(alarm: &Alarm, feed: &Feed) -> Option<ClaimDraft> {
+    if feed.filter.is_empty() || feed.log_group.is_empty() {
+        return None;
+    }
+    let text = format!(
+        "The metric {} is counted by the metric filter {} out of the log group {}.",
+        feed.metric, feed.filter, feed.log_group
+    );
+    // Whoever named them may have meant the reader.
+    let text = Some(text).filter(|text| screen(text).is_empty())?;
+    let quotes = [Some(field("filter", &feed.filter)), Some(field("log_group", &feed.log_group))];
+    claim(alarm.evidence.as_deref(), text, quotes)
+}
+
 pub(super) fn history(signals: &Signals) -> Option<ClaimDraft> {
     let history = signals.history.as_ref()?;
     claim(
@@ -292,8 +322,10 @@ pub(super) fn definition_changed(signals: &Signals) -> Option<ClaimDraft> {
 /// What every report should say, whatever the cause: the alarm, the errors, the tasks, the traffic.
 pub fn context_facts(signals: &Signals) -> Vec<ClaimDraft> {
     let name = signals.scene.service.as_deref().unwrap_or("the service");
-    [
-        alarm(signals),
+    let feeds =
+        signals.alarm.iter().flat_map(|alarm| alarm.fed_by.iter().take(2).map(|one| feed(alarm, one)));
+    let own = [alarm(signals), signals.alarm.as_ref().and_then(children)];
+    let rest = [
         errors(signals),
         signals.patterns.first().and_then(pattern),
         executions(signals),
@@ -302,10 +334,8 @@ pub fn context_facts(signals: &Signals) -> Vec<ClaimDraft> {
         signals.health.as_ref().and_then(|health| tasks(name, health)),
         signals.traffic.as_ref().and_then(|traffic| ratio("Traffic", traffic)),
         silence(signals),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    ];
+    own.into_iter().chain(feeds).chain(rest).flatten().collect()
 }
 
 /// Texts that try to instruct were found: a person should know, and nobody should obey.

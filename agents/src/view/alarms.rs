@@ -31,13 +31,39 @@ pub struct Alarm {
     /// Consecutive periods it looks at.
     #[serde(deserialize_with = "count")]
     pub evaluation_periods: u64,
+    /// Alarms that a composite alarm is computed from.
+    #[serde(deserialize_with = "lenient_vec")]
+    pub children: Vec<ListedAlarm>,
+    /// Metric filters that count what it reads out of logs.
+    #[serde(deserialize_with = "lenient_vec")]
+    pub fed_by: Vec<Feed>,
 }
 
 impl Alarm {
+    /// The alarms of a composite one that fire and watch a metric.
+    pub fn firing_children(&self) -> impl Iterator<Item = &ListedAlarm> {
+        self.children.iter().filter(|child| child.state == "ALARM" && !child.composite)
+    }
+
     /// Name of its metric, lower case.
     pub fn metric_name(&self) -> String {
         self.metric.get("name").and_then(Value::as_str).unwrap_or_default().to_lowercase()
     }
+}
+
+/// A metric filter.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Feed {
+    /// Its name.
+    #[serde(deserialize_with = "lenient")]
+    pub filter: String,
+    /// The metric it feeds.
+    #[serde(deserialize_with = "lenient")]
+    pub metric: String,
+    /// The log group it reads.
+    #[serde(deserialize_with = "lenient")]
+    pub log_group: String,
 }
 
 /// Result of `alarm_history`.
@@ -110,6 +136,9 @@ pub struct ListedAlarm {
     /// Whose it is, where the server says so.
     #[serde(deserialize_with = "lenient")]
     pub service: Option<String>,
+    /// Whether it is computed from other alarms.
+    #[serde(deserialize_with = "lenient")]
+    pub composite: bool,
 }
 
 /// Result of `metric_window`.

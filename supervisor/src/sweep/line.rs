@@ -44,7 +44,28 @@ fn since(at: Option<Timestamp>) -> String {
 }
 
 fn alarm(alarm: &Alarm) -> String {
-    format!("{}{}", alarm.state, since(alarm.state_since))
+    let mut line = format!("{}{}", alarm.state, since(alarm.state_since));
+    line.push_str(&fed(alarm));
+    line
+}
+
+/// What an alarm stands on, where that is more than a metric of AWS.
+pub(super) fn fed(alarm: &Alarm) -> String {
+    const MOST: usize = 4;
+    let mut text = String::new();
+    if !alarm.children.is_empty() {
+        let named: Vec<String> =
+            alarm.children.iter().take(MOST).map(|child| format!("{} {}", child.name, child.state)).collect();
+        let _ = write!(text, "; of {}", named.join(", "));
+        let more = alarm.children.len().saturating_sub(MOST);
+        if more > 0 {
+            let _ = write!(text, " and {more} more");
+        }
+    }
+    if let Some(feed) = alarm.fed_by.first() {
+        let _ = write!(text, "; counted by metric filter {} out of {}", feed.filter, feed.log_group);
+    }
+    text
 }
 
 fn history(history: &AlarmHistory) -> String {

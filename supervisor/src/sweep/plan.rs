@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use midwatch_agents::signals::Signals;
+use midwatch_agents::{signals::Signals, view::ListedAlarm};
 use midwatch_policy::{ServiceName, SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
@@ -15,6 +15,8 @@ use crate::{
 const QUERY: Duration = Duration::from_secs(25);
 /// Deadline of every other call.
 const LOOK: Duration = Duration::from_secs(10);
+/// Children of a composite alarm whose metrics are looked at.
+const CHILDREN: usize = 3;
 /// Dependencies that are looked at; the others are named as not checked.
 const DEPENDENCIES: usize = 6;
 
@@ -124,16 +126,35 @@ fn of<const N: usize>(
     Ask { part: part.to_owned(), server, tool, service: Some(service), args, deadline }
 }
 
-/// A metric from ten minutes before the alarm, against the hour before that.
-fn metric_window(opened: &Opened, service: &ServiceName, role: &str, to: Timestamp) -> Ask {
+/// Ten minutes before the alarm, against the hour before that.
+fn around(opened: &Opened, to: Timestamp) -> [(&'static str, Value); 4] {
     let from = before(opened.alarm.at.min(to), 10);
-    let window = [
-        ("role", json!(role)),
+    [
         ("from", time(from)),
         ("to", time(to)),
         ("baseline_from", time(before(from, 60))),
         ("baseline_to", time(from)),
-    ];
+    ]
+}
+
+/// A composite alarm has no metric of its own: those of the alarms in it that fire say what is wrong.
+fn metric_of_child(opened: &Opened, child: &ListedAlarm, to: Timestamp) -> Ask {
+    let [from, to, baseline_from, baseline_to] = around(opened, to);
+    let mut args = args([("alarm_name", json!(child.name)), from, to, baseline_from, baseline_to]);
+    // It lives where the composite alarm does, whosever it is.
+    let own = opened.service.as_ref().map(|service| service.name.clone());
+    let about = child.service.as_ref().and_then(|name| ServiceName::parse(name.as_str()).ok()).or(own);
+    if let Some(service) = &about {
+        args.insert("service".to_owned(), json!(service));
+    }
+    let part = format!("metric of {}", child.name);
+    Ask { part, server: "metrics", tool: "metric_window", service: about, args, deadline: LOOK }
+}
+
+/// A metric of a service around the alarm.
+fn metric_window(opened: &Opened, service: &ServiceName, role: &str, to: Timestamp) -> Ask {
+    let [from, to, baseline_from, baseline_to] = around(opened, to);
+    let window = [("role", json!(role)), from, to, baseline_from, baseline_to];
     let part = if role == "errors" { "error metric" } else { role };
     of(service.clone(), part, "metrics", "metric_window", window, LOOK)
 }
@@ -155,6 +176,8 @@ pub(crate) fn second(opened: &Opened, signals: &Signals, now: Timestamp) -> Vec<
         let window = [("from", time(from)), ("to", time(to))];
         all.push(of(service.name.clone(), "workflow failure", "workflows", "explain_failure", window, LOOK));
     }
+    let firing = signals.alarm.iter().flat_map(|alarm| alarm.firing_children());
+    all.extend(firing.take(CHILDREN).map(|child| metric_of_child(opened, child, to)));
     let mut search = args([("query", json!(query(opened, signals))), ("limit", json!(3))]);
     let service = opened.service.as_ref().map(|s| s.name.clone());
     if let Some(service) = &service {

@@ -7,7 +7,7 @@ use midwatch_agents::{signals::Signals, sweep::MissingPart};
 
 use crate::intake::Opened;
 
-use super::line::{clock, plural};
+use super::line::{clock, fed, plural};
 
 /// Lines of the summary, most important first.
 pub(crate) fn lines(opened: &Opened, signals: &Signals, missing: &[MissingPart], late: usize) -> Vec<String> {
@@ -74,7 +74,12 @@ fn alarm(signals: &Signals) -> Option<String> {
     let alarm = signals.alarm.as_ref()?;
     let since = alarm.state_since.map(|at| format!(" since {}", clock(at))).unwrap_or_default();
     let flapping = if signals.flapping() { "; it goes in and out" } else { "" };
-    Some(format!("The alarm is in {}{since}{}{flapping}.", alarm.state, cite(alarm.evidence.as_ref())))
+    Some(format!(
+        "The alarm is in {}{since}{}{flapping}{}.",
+        alarm.state,
+        cite(alarm.evidence.as_ref()),
+        fed(alarm)
+    ))
 }
 
 fn deployment(signals: &Signals) -> Option<String> {
