@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use midwatch_logs::LogsServer;
+use midwatch_logs::{LogsConfig, LogsServer};
 use midwatch_mcp::{Aws, AwsSettings, Client, Ctx, connect_in_process};
 use midwatch_policy::Timestamp;
 use midwatch_sim::{Scenario, World};
@@ -30,9 +30,13 @@ fn apart(number: usize) {
 
 /// A client of a logs server whose AWS is the world.
 async fn client(world: &World) -> Client {
+    client_with(world, LogsConfig::default()).await
+}
+
+async fn client_with(world: &World, config: LogsConfig) -> Client {
     let aws = Aws::new(AwsSettings::local(world.endpoint(), "us-east-1"));
-    let server = LogsServer::new(Ctx::new(aws, Arc::new(world.catalog().clone()), world.clock()));
-    connect_in_process(server).await.unwrap()
+    let ctx = Ctx::new(aws, Arc::new(world.catalog().clone()), world.clock());
+    connect_in_process(LogsServer::with_config(ctx, config)).await.unwrap()
 }
 
 /// The content of a result, or its error.
@@ -190,4 +194,49 @@ async fn a_window_is_compared_with_the_time_that_was_named() {
     let both = json!({ "compare_with": "hour_before", "baseline_from": "2026-11-21T00:00:00Z", "baseline_to": "2026-11-21T01:00:00Z" });
     let error = call(&client, "error_patterns", lately(&world, "checkout-api", both)).await.unwrap_err();
     assert_eq!(error["kind"], "invalid", "{error}");
+}
+
+#[tokio::test]
+async fn a_sample_counts_the_errors_that_reading_all_lines_finds() {
+    apart(6);
+    let text = r#"
+time = 2026-11-21T02:04:00Z
+seed = 3
+[[service]]
+name = "orders"
+log_lines_per_minute = 0
+noise = "none"
+[[fault]]
+service = "orders"
+at = "-20m"
+error_share = 0
+[[fault.line]]
+text = '{"level":"INFO","message":"order {hex:8} shipped","error":null,"exception":"","failed":0}'
+per_minute = 30
+[[fault.line]]
+text = '{"message":"order {hex:8} packed","err":{},"last_error_code":0}'
+per_minute = 30
+[[fault.line]]
+text = '{"level":"ERROR","message":"order {hex:8} is lost","error":null}'
+count = 40
+[[fault.line]]
+text = '{"message":"order {hex:8}","error":"LedgerClosed: no such book"}'
+count = 25
+"#;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("scenario.toml"), text).unwrap();
+    let few = LogsConfig { max_lines: 30, direct_bytes: 0, ..LogsConfig::default() };
+    for (config, sampled) in [(LogsConfig::default(), false), (few, true)] {
+        let world = World::start(Scenario::load(dir.path()).unwrap()).await.unwrap();
+        let client = client_with(&world, config).await;
+        let found = call(&client, "error_patterns", lately(&world, "orders", json!({}))).await.unwrap();
+        assert_eq!(found["sampled"], sampled, "{found}");
+        assert!(found["activity"]["lines"].as_u64().unwrap() > 1000, "{found}");
+        assert_eq!(found["errors"]["total"], 65, "{found}");
+        let counts: Vec<u64> =
+            found["patterns"].as_array().unwrap().iter().map(|one| one["count"].as_u64().unwrap()).collect();
+        assert_eq!(counts, [40, 25], "{found}");
+        // The room of a sample is for lines that tell something.
+        assert!(found["lines_read"].as_u64().unwrap() >= if sampled { 25 } else { 65 }, "{found}");
+    }
 }

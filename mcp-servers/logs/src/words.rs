@@ -87,8 +87,14 @@ const LEFT: &str = r"(?:\b|\\[nrt])";
 /// `fault` at the end of a name, as in `PageFault`; not of `default`.
 const FAULT: &str = r"(?:[^e\s]|[^d]e)fault\b";
 
-/// Fields that make an error of a line without a level.
-const FIELDS: &str = r#"(?:stack|trace)[a-z_]*\\*"\s*:\s*\\*"[^"]*\\n|(?:cause|thrown|err)\\*"\s*:"#;
+/// A trace of several lines, which makes an error of a line without a level.
+const TRACE: &str = r#"(?:stack|trace)[a-z_]*\\*"\s*:\s*\\*"[^"]*\\n"#;
+/// Names of fields that do so by what they hold.
+const FIELDS: &str = r#"(?:cause|thrown|err)\\*"\s*:"#;
+
+/// What a field of JSON holds, where that is something: not `null`, `false`, 0, or an empty text, list or object.
+/// Neither of the two readers of these patterns can look ahead, so what is something is spelt out.
+const HELD: &str = r#"\s*(?:$|\\*"\s*(?:[^"\s\\]|\\+[^"\\])|-?[0.]*[1-9]|\{\s*[^}\s]|\[\s*[^\]\s]|[a-eg-mo-z<]|n[^u]|f[^a])"#;
 
 /// A failed request of an access log, by its status.
 pub(crate) static FAILED_STATUS: LazyLock<String> = LazyLock::new(|| format!("(?i){}", status()));
@@ -97,9 +103,9 @@ pub(crate) static FAILED_STATUS: LazyLock<String> = LazyLock::new(|| format!("(?
 pub(crate) static CANDIDATE: LazyLock<String> = LazyLock::new(|| {
     let plain = ["error|exception|throwable|fail|critical|severe|panic|emerg".to_owned()];
     let words = STRONG.iter().chain(&WEAK).map(|word| stem(word));
-    let last =
-        [of_level(&|_| true), bare(&|_| true), FAULT.to_owned(), FIELDS.to_owned(), status(), klog("EFW")];
-    format!("(?i){}", plain.into_iter().chain(words).chain(last).collect::<Vec<_>>().join("|"))
+    let names = [bare(&|_| true), FAULT.to_owned()];
+    let said = said(plain.into_iter().chain(words).chain(names));
+    format!("(?i){}", [said, of_level(&|_| true), fields(), status(), klog("EFW")].join("|"))
 });
 /// As [`CANDIDATE`], without what is only ever a warning or a failed request.
 pub(crate) static ERROR_CANDIDATE: LazyLock<String> = LazyLock::new(|| {
@@ -107,9 +113,8 @@ pub(crate) static ERROR_CANDIDATE: LazyLock<String> = LazyLock::new(|| {
     let words: Vec<String> = STRONG.iter().map(|word| pattern(word)).collect();
     let words = format!(r"{LEFT}(?:{})", words.join("|"));
     let plain = "error|exception|throwable|failure|critical|severe|panic|emerg".to_owned();
-    let all =
-        [plain, words, of_level(&is_error), bare(&is_error), FAULT.to_owned(), FIELDS.to_owned(), klog("EF")];
-    format!("(?i){}", all.join("|"))
+    let said = said([plain, words, bare(&is_error), FAULT.to_owned()].into_iter());
+    format!("(?i){}", [said, of_level(&is_error), fields(), klog("EF")].join("|"))
 });
 
 /// A regular expression that finds any of these words.
@@ -121,6 +126,19 @@ pub(crate) fn any_of(words: &[&str]) -> String {
 /// What a level amounts to.
 pub(crate) fn level_of(word: &str) -> Option<Rank> {
     LEVELS.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, rank)| *rank)
+}
+
+/// Any of these, but for a name of a field that holds nothing: many loggers write `"error":null` into every line.
+/// In a text that is no JSON, as its end tells, such a field is text like any other.
+fn said(any: impl Iterator<Item = String>) -> String {
+    let any = any.collect::<Vec<_>>().join("|");
+    let no_name = r#"$|[^\w.\-"\\]|\\+(?:$|[^"\\])"#;
+    let rest = format!(r#"[\w.\-]*(?:{no_name}|\\*"\s*(?:$|[^:\s]|:{HELD}))"#);
+    format!(r"(?:{any})(?:{rest}|(?s:.*)[^}}\s]\s*$)")
+}
+
+fn fields() -> String {
+    format!("{TRACE}|{FIELDS}{HELD}")
 }
 
 fn stem(word: &str) -> String {
@@ -290,6 +308,59 @@ mod tests {
         ] {
             assert!(!candidate.is_match(line), "{line}");
         }
+    }
+
+    #[test]
+    fn a_field_that_holds_nothing_is_neither_fetched_nor_counted_for_its_name() {
+        let (candidate, error) = (regex(&CANDIDATE), regex(&ERROR_CANDIDATE));
+        let nothing = ["null", "\"\"", "\" \"", "false", "0", "0.0", "[]", "{}", "[ ]"];
+        let names = [
+            "error",
+            "err",
+            "exception",
+            "cause",
+            "last_error",
+            "errorCode",
+            "error.type",
+            "failed",
+            "panic",
+        ];
+        let something = ["\"Broken\"", "7", "true", "{\"code\":7}", "[7]", "-0.5", "\"\\n x\""];
+        let mut loud = 0;
+        for name in names {
+            for value in nothing {
+                for line in [
+                    format!(r#"{{"level":"info","{name}":{value},"message":"order shipped"}}"#),
+                    format!(r#"{{"message":"order shipped","{name}" : {value}}}"#),
+                    format!(
+                        "2026-11-21T02:00:00Z {{\n  \"message\": \"shipped\",\n  \"{name}\": {value}\n}}\n"
+                    ),
+                ] {
+                    for line in [serde_json::json!({ "log": line, "stream": "stdout" }).to_string(), line] {
+                        assert!(read(&line).is_none(), "{line}");
+                        assert!(!candidate.is_match(&line) && !error.is_match(&line), "{line}");
+                    }
+                }
+                // Beside it, whatever is an error still is one.
+                for line in [
+                    format!(r#"{{"level":"error","{name}":{value},"message":"order lost"}}"#),
+                    format!(r#"{{"{name}":{value},"message":"the pool is exhausted"}}"#),
+                    format!(r#"{{"{name}":{value},"message":"a","thrown":"Broken"}}"#),
+                    format!(r#"order lost, fatal: {{"{name}":{value}}} of 7"#),
+                ] {
+                    assert!(read(&line).is_some_and(|read| read.level >= Level::Error), "{line}");
+                    assert!(candidate.is_match(&line) && error.is_match(&line), "{line}");
+                }
+            }
+            for value in something {
+                let line = format!(r#"{{"message":"order","{name}":{value}}}"#);
+                if read(&line).is_some_and(|read| read.level >= Level::Error) {
+                    loud += 1;
+                    assert!(candidate.is_match(&line) && error.is_match(&line), "{line}");
+                }
+            }
+        }
+        assert!(loud > 20, "{loud}");
     }
 
     proptest::proptest! {
