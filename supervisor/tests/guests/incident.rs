@@ -1,6 +1,10 @@
 //! An incident with a guest: what it knows stands in the report, and what it does changes nothing else.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use futures::future::BoxFuture;
 use midwatch::{
@@ -10,7 +14,7 @@ use midwatch::{
     incident::handle,
     journal::SqliteJournal,
     memory::Memory,
-    run::Run,
+    run::{ClaimKind, Run},
     servers,
     site::{Minds, Site},
 };
@@ -24,13 +28,20 @@ use midwatch_agents::{
 };
 use midwatch_mcp::{Aws, AwsSettings, Ctx, SystemClock};
 use midwatch_sim::{Scenario, World};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::rude;
 
-/// Rules that look at tickets first, where they can, and cite what they find.
-#[derive(Debug)]
-struct Curious;
+const TOOL: &str = "tickets__search";
+
+/// Rules that look at tickets first, where they can.
+#[derive(Debug, Default)]
+struct Curious {
+    /// Whether what they find is claimed as well.
+    claims: bool,
+    /// Which specialists asked, and whether they were offered the tickets.
+    asked: Mutex<BTreeMap<String, bool>>,
+}
 
 impl Model for Curious {
     fn id(&self) -> &str {
@@ -42,12 +53,50 @@ impl Model for Curious {
         request: &'a ModelRequest,
         _: &'a CallLimits,
     ) -> BoxFuture<'a, Result<ModelResponse, ModelError>> {
-        Box::pin(std::future::ready(Ok(look_first(request))))
+        if let Some(specialist) = specialist(request) {
+            let offered = request.tool_names().any(|name| name == TOOL);
+            self.asked.lock().unwrap().insert(specialist, offered);
+        }
+        let mut response = look_first(request);
+        if self.claims {
+            response.message.content.iter_mut().for_each(|block| claim(request, block));
+        }
+        Box::pin(std::future::ready(Ok(response)))
     }
 }
 
+/// Who works on the task of a request.
+fn specialist(request: &ModelRequest) -> Option<String> {
+    let documents = request.messages.iter().flat_map(|message| &message.content);
+    documents.filter_map(Content::as_document).find_map(|one| Some(one["specialist"].as_str()?.to_owned()))
+}
+
+/// Adds to a conclusion what the tickets said.
+fn claim(request: &ModelRequest, block: &mut Content) {
+    let results = request.messages.iter().flat_map(Message::tool_results);
+    let evidence = results.filter_map(|result| told(&serde_json::to_value(result).unwrap())).next();
+    if let (Content::ToolUse(call), Some(evidence)) = (block, evidence)
+        && let Some(claims) = call.input.get_mut("claims").and_then(Value::as_array_mut)
+    {
+        let quote = "the pool of orders-primary was made smaller last week";
+        let citations = json!([{ "evidence": evidence, "quote": quote }]);
+        claims.push(json!({ "text": format!("A ticket says that {quote}."), "citations": citations }));
+    }
+}
+
+/// The evidence id of the innermost object that holds the ticket.
+fn told(value: &Value) -> Option<String> {
+    let inner: Option<String> = match value {
+        Value::Array(items) => items.iter().find_map(told),
+        Value::Object(fields) => fields.values().find_map(told),
+        Value::String(text) => serde_json::from_str(text).ok().as_ref().and_then(told),
+        _ => None,
+    };
+    let own = || value["evidence"].as_str().filter(|_| value.to_string().contains("TICKET-4711"));
+    inner.or_else(|| own().map(str::to_owned))
+}
+
 fn look_first(request: &ModelRequest) -> ModelResponse {
-    const TOOL: &str = "tickets__search";
     let offered = request.tool_names().any(|name| name == TOOL);
     let asked = request.messages.iter().flat_map(Message::tool_uses).any(|call| call.name == TOOL);
     if !offered || asked {
@@ -65,6 +114,10 @@ fn look_first(request: &ModelRequest) -> ModelResponse {
 }
 
 async fn handled(guests: Vec<Guest>) -> Run {
+    handled_by(Arc::default(), guests).await
+}
+
+async fn handled_by(model: Arc<Curious>, guests: Vec<Guest>) -> Run {
     let scenario =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../compose/scenarios/pool-exhaustion-after-deploy");
     let world = World::start(Scenario::load(&scenario).unwrap()).await.unwrap();
@@ -72,7 +125,6 @@ async fn handled(guests: Vec<Guest>) -> Run {
     let ctx = Ctx::new(aws, Arc::new(world.catalog().clone()), world.clock());
     let mut tools = servers::readers(&ctx, Some(world.runbooks().to_owned())).await;
     tools.attach_guests(guests);
-    let model = Arc::new(Curious);
     let site = Site {
         catalog: Arc::clone(&ctx.catalog),
         clock: world.clock(),
@@ -130,4 +182,30 @@ async fn what_a_guest_knows_is_evidence_and_what_it_does_changes_nothing_else() 
         let gaps = run.not_checked.join("\n");
         assert!(gaps.contains("third-party server `tickets`") && gaps.contains(said), "{manners}: {gaps}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_metrics_analyst_is_called_where_a_server_is_lent_to_it_and_its_word_is_in_the_report() {
+    let offered = |model: &Curious| model.asked.lock().unwrap().clone();
+    let none = Arc::new(Curious { claims: true, ..Curious::default() });
+    let without = handled_by(Arc::clone(&none), Vec::new()).await;
+    assert!(!offered(&none).contains_key("metrics_analyst"), "{:?}", offered(&none));
+    assert!(offered(&none).contains_key("log_analyst"), "{:?}", offered(&none));
+
+    let dir = tempfile::tempdir().unwrap();
+    let guest = rude::guest(dir.path(), "good", &json!({ "specialists": ["metrics_analyst"] }));
+    let model = Arc::new(Curious { claims: true, ..Curious::default() });
+    let run = handled_by(Arc::clone(&model), vec![guest]).await;
+    let lent: Vec<(String, bool)> = offered(&model).into_iter().filter(|(_, offered)| *offered).collect();
+    assert_eq!(lent, [("metrics_analyst".to_owned(), true)], "to it, and to nobody else");
+    assert!(offered(&model).contains_key("log_analyst"), "{:?}", offered(&model));
+
+    let piece = run.evidence.iter().find(|piece| piece.reference == "tickets:1").unwrap();
+    assert_eq!(piece.source, "tickets.tickets__search");
+    let said = run.claims.iter().find(|claim| claim.text.contains("orders-primary")).unwrap();
+    assert_eq!((said.kind, said.by.as_str()), (ClaimKind::Fact, "metrics_analyst"), "{said:?}");
+    assert!(said.evidence.contains(&piece.id), "{said:?} {piece:?}");
+    // One more who finds the same moves nothing else.
+    assert_eq!((run.outcome, &run.cause, run.verdict), (without.outcome, &without.cause, without.verdict));
+    assert!(without.claims.iter().all(|claim| !claim.text.contains("orders-primary")));
 }

@@ -35,7 +35,7 @@ pub fn guest(dir: &Path, manners: &str, ours: &Value) -> Guest {
 }
 
 pub fn read(path: &Path) -> Guest {
-    let mut file = GuestsFile::read(path, &["log_analyst", "deploy_correlator"]).unwrap();
+    let mut file = GuestsFile::read(path, &["log_analyst", "deploy_correlator", "metrics_analyst"]).unwrap();
     Guest::new(file.guests.remove(0), std::sync::Arc::new(Rules::embedded().unwrap()))
 }
 
