@@ -9,7 +9,7 @@ use std::{
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
-use aws_sdk_cloudwatch::types::StateValue;
+use aws_sdk_cloudwatch::types::{AlarmType, StateValue};
 use aws_sdk_cloudwatchlogs::types::QueryStatus;
 use midwatch_sim::{Scenario, World};
 
@@ -137,8 +137,12 @@ impl Stage {
     }
 
     async fn alarm_state(&self, name: &str) -> StateValue {
-        let answer = self.alarms.describe_alarms().alarm_names(name).send().await.unwrap();
-        answer.metric_alarms()[0].state_value().unwrap().clone()
+        let asked = self.alarms.describe_alarms().alarm_names(name);
+        let both = asked.alarm_types(AlarmType::MetricAlarm).alarm_types(AlarmType::CompositeAlarm);
+        let answer = both.send().await.unwrap();
+        let metric = answer.metric_alarms().iter().map(|alarm| alarm.state_value());
+        let composite = answer.composite_alarms().iter().map(|alarm| alarm.state_value());
+        metric.chain(composite).next().flatten().unwrap().clone()
     }
 }
 
