@@ -233,10 +233,10 @@ count = 25
         assert_eq!(found["sampled"], sampled, "{found}");
         assert!(found["activity"]["lines"].as_u64().unwrap() > 1000, "{found}");
         assert_eq!(found["errors"]["total"], 65, "{found}");
-        let counts: Vec<u64> =
-            found["patterns"].as_array().unwrap().iter().map(|one| one["count"].as_u64().unwrap()).collect();
-        assert_eq!(counts, [40, 25], "{found}");
-        // The room of a sample is for lines that tell something.
-        assert!(found["lines_read"].as_u64().unwrap() >= if sampled { 25 } else { 65 }, "{found}");
+        let patterns = found["patterns"].as_array().unwrap();
+        // One that is not written as it is told, field by field, is counted in the sample alone.
+        assert_eq!((patterns.len(), &patterns[0]["count"]), (2, &json!(40)), "{found}");
+        let quiet = ["shipped", "packed"];
+        assert!(!quiet.iter().any(|word| found["patterns"].to_string().contains(word)), "{found}");
     }
 }

@@ -85,6 +85,12 @@ struct Stage {
     logs: Client,
 }
 
+/// While one test computes, only its own worlds stand still. Otherwise a call in another's may wait longer than
+/// the SDK allows it.
+fn apart(number: usize) {
+    std::fs::write("/proc/thread-self/comm", midwatch_sim::thread_name(number)).unwrap();
+}
+
 async fn stage(more: &str) -> Stage {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("scenario.toml"), format!("{SCENARIO}{more}")).unwrap();
@@ -117,6 +123,7 @@ fn children(alarm: &Value) -> Vec<(&str, &str)> {
 
 #[tokio::test]
 async fn an_alarm_on_a_metric_of_a_filter_names_the_filter_and_its_log_group() {
+    apart(1);
     let stage = stage("").await;
     let alarm = stage.alarm("shop-api-declined").await;
     assert_eq!(
@@ -148,6 +155,7 @@ async fn an_alarm_on_a_metric_of_a_filter_names_the_filter_and_its_log_group() {
 
 #[tokio::test]
 async fn where_a_metric_is_counted_out_of_logs_is_found_by_its_filters() {
+    apart(2);
     let stage = stage("").await;
     let asked = json!({ "metric_namespace": "Shop", "metric_name": "PaymentsDeclined" });
     let found = call(&stage.logs, "log_groups", asked).await;
@@ -166,6 +174,7 @@ async fn where_a_metric_is_counted_out_of_logs_is_found_by_its_filters() {
 
 #[tokio::test]
 async fn a_composite_alarm_names_its_children_with_their_states_and_what_feeds_them() {
+    apart(3);
     let stage = stage("").await;
     let alarm = stage.alarm("shop-api-trouble").await;
     assert_eq!((&alarm["state"], &alarm["state_since"]), (&json!("ALARM"), &json!("2026-11-21T02:04:00Z")));
@@ -211,6 +220,7 @@ async fn a_composite_alarm_names_its_children_with_their_states_and_what_feeds_t
 
 #[tokio::test]
 async fn a_composite_alarm_changes_when_its_children_do() {
+    apart(4);
     let stage = stage("").await;
     stage.world.clock().sleep(Duration::from_mins(12)).await;
     let alarm = stage.alarm("shop-api-trouble").await;
@@ -232,6 +242,7 @@ async fn a_composite_alarm_changes_when_its_children_do() {
 
 #[tokio::test]
 async fn a_child_that_does_not_exist_or_cannot_be_read_is_said() {
+    apart(5);
     let stage_with_all = stage("").await;
     let alarm = stage_with_all.alarm("shop-worst").await;
     let notes = alarm["notes"].to_string();
@@ -275,6 +286,7 @@ async fn a_child_that_does_not_exist_or_cannot_be_read_is_said() {
 
 #[tokio::test]
 async fn a_composite_alarm_is_among_the_alarms_of_its_service_and_near_a_name_that_is_wrong() {
+    apart(6);
     let stage = stage("").await;
     let all = call(&stage.metrics, "list_alarms", json!({ "service": "shop-api" })).await;
     let named: Vec<&str> =
