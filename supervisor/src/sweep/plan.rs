@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use midwatch_agents::{signals::Signals, view::ListedAlarm};
+use midwatch_agents::{
+    signals::Signals,
+    view::{Alarm, ListedAlarm},
+};
 use midwatch_policy::{ServiceName, SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
@@ -176,7 +179,7 @@ pub(crate) fn second(opened: &Opened, signals: &Signals, now: Timestamp) -> Vec<
         let window = [("from", time(from)), ("to", time(to))];
         all.push(of(service.name.clone(), "workflow failure", "workflows", "explain_failure", window, LOOK));
     }
-    let firing = signals.alarm.iter().flat_map(|alarm| alarm.firing_children());
+    let firing = signals.alarm.iter().flat_map(Alarm::firing_children);
     all.extend(firing.take(CHILDREN).map(|child| metric_of_child(opened, child, to)));
     let mut search = args([("query", json!(query(opened, signals))), ("limit", json!(3))]);
     let service = opened.service.as_ref().map(|s| s.name.clone());

@@ -135,12 +135,11 @@ impl Reader<'_> {
     }
 
     fn name(&mut self) -> Result<String, String> {
-        let (name, after) = match self.rest.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"').ok_or("a name in quotation marks does not end")?,
-            None => {
-                let end = self.rest.find(|c: char| c == ')' || c.is_whitespace()).unwrap_or(self.rest.len());
-                self.rest.split_at_checked(end).unwrap_or_default()
-            }
+        let (name, after) = if let Some(quoted) = self.rest.strip_prefix('"') {
+            quoted.split_once('"').ok_or("a name in quotation marks does not end")?
+        } else {
+            let end = self.rest.find(|c: char| c == ')' || c.is_whitespace()).unwrap_or(self.rest.len());
+            self.rest.split_at_checked(end).unwrap_or_default()
         };
         self.rest = after.trim_start();
         let name = name.split_once(":alarm:").map_or(name, |(_, name)| name);
