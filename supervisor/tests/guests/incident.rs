@@ -73,8 +73,8 @@ fn specialist(request: &ModelRequest) -> Option<String> {
 
 /// Adds to a conclusion what the tickets said.
 fn claim(request: &ModelRequest, block: &mut Content) {
-    let results = request.messages.iter().flat_map(Message::tool_results);
-    let evidence = results.filter_map(|result| told(&serde_json::to_value(result).unwrap())).next();
+    let mut results = request.messages.iter().flat_map(Message::tool_results);
+    let evidence = results.find_map(|result| told(&serde_json::to_value(result).unwrap()));
     if let (Content::ToolUse(call), Some(evidence)) = (block, evidence)
         && let Some(claims) = call.input.get_mut("claims").and_then(Value::as_array_mut)
     {

@@ -201,7 +201,7 @@ async fn what_is_raised_and_approved_is_done_once_verified_and_reported_again() 
     tokio::time::sleep(A_LOOK).await;
     house.resolved(&incident, &view).await;
     drop(daemon);
-    cut_anywhere(&house, &incident).await;
+    Box::pin(cut_anywhere(&house, &incident)).await;
 }
 
 /// The journal breaks off after what happened since the request was raised, whatever came last: one
