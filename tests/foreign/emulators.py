@@ -129,6 +129,10 @@ def fill_states(endpoint):
             if states.describe_execution(executionArn=run["executionArn"])["status"] != "RUNNING":
                 break
             time.sleep(0.1)
+        # Emulators write the events of branches from threads of their own, also after the end.
+        count = 0
+        while count < (count := len(states.get_execution_history(executionArn=run["executionArn"])["events"])):
+            time.sleep(0.3)
     return machine
 
 
