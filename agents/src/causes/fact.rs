@@ -217,6 +217,8 @@ fn children(alarm: &Alarm) -> Option<ClaimDraft> {
         more => format!(" and {more} more"),
     };
     let text = format!("Alarm {} is computed from {}{more}.", alarm.name, named.join(", "));
+    // Whoever named them may have meant the reader.
+    let text = Some(text).filter(|text| screen(text).is_empty())?;
     let evidence = alarm.evidence.as_deref().filter(|id| !id.is_empty() && !named.is_empty())?;
     let citations = shown.map(|child| Citation::new(evidence, field("name", &child.name))).collect();
     Some(ClaimDraft { text, citations })
@@ -231,7 +233,7 @@ fn feed(alarm: &Alarm, feed: &Feed) -> Option<ClaimDraft> {
         "The metric {} is counted by the metric filter {} out of the log group {}.",
         feed.metric, feed.filter, feed.log_group
     );
-    // Whoever named them may have meant the reader.
+    // As above.
     let text = Some(text).filter(|text| screen(text).is_empty())?;
     let quotes = [Some(field("filter", &feed.filter)), Some(field("log_group", &feed.log_group))];
     claim(alarm.evidence.as_deref(), text, quotes)
