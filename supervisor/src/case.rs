@@ -173,7 +173,7 @@ impl Case {
         if new.is_empty() {
             return true;
         }
-        let pieces = new.iter().map(|piece| piece.bytes().into_bytes()).collect();
+        let pieces = new.iter().map(|piece| piece.bytes().as_bytes().to_vec()).collect();
         if let Err(error) = self.journal.keep(pieces).await {
             tracing::error!(%error, "evidence cannot be kept");
             return false;

@@ -185,7 +185,7 @@ pub fn contract(case: &Case, signals: &Signals, action: Option<&Action>) -> Opti
         .iter()
         .filter(|r| r.matched.is_some())
         .filter_map(|r| case.book.get(r.hit.evidence.as_deref()?))
-        .filter_map(|piece| serde_json::from_value(piece.value.get("contract")?.clone()).ok())
+        .filter_map(|piece| serde_json::from_value(piece.value().get("contract")?.clone()).ok())
         .collect();
     let kind = action.map(Action::kind);
     contracts.iter().find(|c| kind.is_some() && c.action == kind).or(contracts.first()).cloned()

@@ -213,7 +213,7 @@ pub async fn book(journal: &dyn Journal, entries: &[Entry]) -> Result<EvidenceBo
     for entry in entries.iter().filter(|entry| entry.kind == "evidence_kept") {
         let Ok(kept) = serde_json::from_value::<Kept>(entry.body.clone()) else { continue };
         let Some(bytes) = journal.kept(&kept.sha256).await? else { continue };
-        let Ok(value) = serde_json::from_slice(&bytes) else { continue };
+        let Ok(bytes) = String::from_utf8(bytes) else { continue };
         let (server, tool) = kept.source.split_once('.').unwrap_or((&kept.source, ""));
         let origin = Origin {
             server: server.to_owned(),
@@ -223,7 +223,7 @@ pub async fn book(journal: &dyn Journal, entries: &[Entry]) -> Result<EvidenceBo
         };
         let number: usize = kept.id.as_str().trim_start_matches('E').parse().unwrap_or(usize::MAX);
         let Kept { id, reference, sha256, .. } = kept;
-        pieces.insert(number, Evidence { id, reference, origin, value, sha256 });
+        pieces.insert(number, Evidence::kept(id, reference, origin, bytes, sha256));
     }
     Ok(EvidenceBook::restored(pieces.into_values()))
 }

@@ -198,7 +198,10 @@ impl Toolbox {
         if class_of(&call.server, &call.tool) != ToolClass::Read {
             return (Err(ToolFailure::new(FailureKind::Refused, "agents only read")), Some(Spent::default()));
         }
-        self.call_tool(call, Again::Once, limits, allowance).await
+        // What costs is made again by whoever pays for it.
+        let costs = allowance.is_some_and(|allowance| allowance != Spent::default());
+        let again = if costs { Again::Never } else { Again::Once };
+        self.call_tool(call, again, limits, allowance).await
     }
 
     /// Calls a tool.

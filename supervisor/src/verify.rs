@@ -33,16 +33,16 @@ pub struct Verified {
     pub since: Option<Timestamp>,
 }
 
-/// Watches until recovery has held for the contract's window, or did not begin in time.
-pub async fn verify(case: &Case, onset: Timestamp, by: &Verification) -> Verified {
-    let verified = case.step("verify", watch(case, onset, by)).await;
+/// Watches until recovery has held for the contract's window, or did not begin in time, which runs from the act:
+/// however often the watch is interrupted, an act that does not help is given up when it would have been.
+pub async fn verify(case: &Case, onset: Timestamp, acted: Timestamp, by: &Verification) -> Verified {
+    let verified = case.step("verify", watch(case, onset, acted, by)).await;
     case.recorder.note(Event::Verified { recovered: verified.recovered, text: verified.text.clone() });
     verified
 }
 
-async fn watch(case: &Case, onset: Timestamp, by: &Verification) -> Verified {
+async fn watch(case: &Case, onset: Timestamp, acted: Timestamp, by: &Verification) -> Verified {
     let window = Duration::from_secs(u64::from(by.stability_window_s));
-    let begun = case.now();
     let mut since: Option<Timestamp> = None;
     let mut back: Option<Timestamp> = None;
     loop {
@@ -65,11 +65,11 @@ async fn watch(case: &Case, onset: Timestamp, by: &Verification) -> Verified {
         if since.is_some() && stable >= SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX) {
             break Verified { back, ..recovered(&seen, since, window) };
         }
-        if since.is_none() && now.duration_since(begun) >= PATIENCE {
-            break not_recovered(&seen, now.duration_since(begun));
+        if since.is_none() && now.duration_since(acted) >= PATIENCE {
+            break not_recovered(&seen, now.duration_since(acted));
         }
         if case.cancel.is_cancelled() {
-            break not_recovered(&seen, now.duration_since(begun));
+            break not_recovered(&seen, now.duration_since(acted));
         }
     }
 }

@@ -2,6 +2,9 @@
 
 use std::{
     collections::HashMap,
+    fmt,
+    ops::Range,
+    ptr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -24,25 +27,62 @@ pub struct Origin {
 }
 
 /// One piece of evidence.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Evidence {
     /// Its id.
     pub id: EvidenceId,
     /// What the tool calls it.
-    #[serde(rename = "ref")]
     pub reference: String,
     /// Where it came from.
-    pub origin: Origin,
-    /// The object, as it was answered.
-    pub value: Value,
+    pub origin: Arc<Origin>,
     /// Lower-case hex SHA-256 of [`Evidence::bytes`].
     pub sha256: String,
+    written: Written,
 }
 
 impl Evidence {
+    /// A piece as it was kept: `bytes` are what [`Evidence::bytes`] gave.
+    pub fn kept(id: EvidenceId, reference: String, origin: Origin, bytes: String, sha256: String) -> Self {
+        let span = 0..bytes.len();
+        let written = Written { whole: bytes.into(), span };
+        Self { id, reference, origin: Arc::new(origin), sha256, written }
+    }
+
     /// The canonical JSON of the object: keys sorted, no white space.
-    pub fn bytes(&self) -> String {
-        canonical(&self.value)
+    pub fn bytes(&self) -> &str {
+        self.written.text()
+    }
+
+    /// The object, as it was answered but for the order of its keys.
+    pub fn value(&self) -> Value {
+        // What was written as JSON can be read as JSON.
+        serde_json::from_str(self.bytes()).unwrap_or_default()
+    }
+}
+
+/// Canonical JSON, as a part of that of the whole result: an incident holds its evidence for long, and a text takes a
+/// fraction of what a tree of values does.
+#[derive(Clone)]
+struct Written {
+    whole: Arc<str>,
+    span: Range<usize>,
+}
+
+impl Written {
+    fn text(&self) -> &str {
+        self.whole.get(self.span.clone()).unwrap_or_default()
+    }
+}
+
+impl PartialEq for Written {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+    }
+}
+
+impl fmt::Debug for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
     }
 }
 
@@ -91,9 +131,10 @@ impl EvidenceBook {
     /// id, keeps their bytes, and returns the result with the ids in it. The same `ref` with the
     /// same bytes keeps its id, so parallel readers of one thing cite one thing.
     pub fn admit(&self, origin: &Origin, result: &Value) -> Admitted {
-        let mut pages = self.pages();
+        let Canonical { text, spans } = Canonical::of(result);
+        let of = Walk { origin: Arc::new(origin.clone()), whole: text.into(), spans };
         let mut evidence = Vec::new();
-        let result = pages.walk(origin, result, Place::Root, &mut evidence);
+        let result = self.pages().walk(&of, result, Place::Root, &mut evidence);
         Admitted { result, evidence }
     }
 
@@ -120,20 +161,27 @@ enum Place {
     Inside,
 }
 
+/// One result on its way into the book.
+struct Walk {
+    origin: Arc<Origin>,
+    whole: Arc<str>,
+    spans: Spans,
+}
+
 impl Pages {
-    fn walk(&mut self, origin: &Origin, value: &Value, place: Place, out: &mut Vec<EvidenceId>) -> Value {
+    fn walk(&mut self, of: &Walk, value: &Value, place: Place, out: &mut Vec<EvidenceId>) -> Value {
         match value {
             Value::Array(items) => {
-                Value::Array(items.iter().map(|item| self.walk(origin, item, Place::Inside, out)).collect())
+                Value::Array(items.iter().map(|item| self.walk(of, item, Place::Inside, out)).collect())
             }
             Value::Object(object) => {
                 let named = object.get("ref").and_then(Value::as_str).map(str::to_owned);
                 let reference = match (named, place) {
                     (Some(reference), _) => Some(reference),
-                    (None, Place::Root) => Some(format!("result:{}", origin.tool)),
+                    (None, Place::Root) => Some(format!("result:{}", of.origin.tool)),
                     (None, Place::Inside) => None,
                 };
-                let id = reference.and_then(|reference| self.keep(origin, reference, value));
+                let id = reference.and_then(|reference| self.keep(of, reference, value));
                 if let Some(id) = &id {
                     out.push(id.clone());
                 }
@@ -144,7 +192,7 @@ impl Pages {
                 for (key, child) in object {
                     // A tool cannot give evidence ids: ours stand alone.
                     if key != "evidence" || !child.is_string() {
-                        annotated.insert(key.clone(), self.walk(origin, child, Place::Inside, out));
+                        annotated.insert(key.clone(), self.walk(of, child, Place::Inside, out));
                     }
                 }
                 Value::Object(annotated)
@@ -153,20 +201,17 @@ impl Pages {
         }
     }
 
-    fn keep(&mut self, origin: &Origin, reference: String, value: &Value) -> Option<EvidenceId> {
-        let sha256 = hex::encode(Sha256::digest(canonical(value)));
+    fn keep(&mut self, of: &Walk, reference: String, value: &Value) -> Option<EvidenceId> {
+        let span = of.spans.get(&ptr::from_ref(value))?.clone();
+        let written = Written { whole: Arc::clone(&of.whole), span };
+        let sha256 = hex::encode(Sha256::digest(written.text()));
         let key = key(&sha256, &reference);
         if let Some(id) = self.known.get(&key) {
             return Some(id.clone());
         }
         let id = EvidenceId::parse(format!("E{}", self.items.len() + 1)).ok()?;
-        self.items.push(Arc::new(Evidence {
-            id: id.clone(),
-            reference,
-            origin: origin.clone(),
-            value: value.clone(),
-            sha256,
-        }));
+        let origin = Arc::clone(&of.origin);
+        self.items.push(Arc::new(Evidence { id: id.clone(), reference, origin, sha256, written }));
         self.known.insert(key, id.clone());
         Some(id)
     }
@@ -177,45 +222,62 @@ fn key(sha256: &str, reference: &str) -> String {
     format!("{sha256} {reference}")
 }
 
-/// JSON with sorted keys and no white space, whatever order the map type keeps.
-fn canonical(value: &Value) -> String {
-    fn write(value: &Value, out: &mut String) {
+/// Where each object of a value stands in the value's canonical JSON.
+type Spans = HashMap<*const Value, Range<usize>>;
+
+/// JSON with sorted keys and no white space, whatever order the map type keeps. That of an object within is a part of
+/// it.
+#[derive(Default)]
+struct Canonical {
+    text: String,
+    spans: Spans,
+}
+
+impl Canonical {
+    fn of(value: &Value) -> Self {
+        let mut canonical = Self::default();
+        canonical.write(value);
+        canonical
+    }
+
+    fn write(&mut self, value: &Value) {
         match value {
             Value::Array(items) => {
-                out.push('[');
+                self.text.push('[');
                 for (n, item) in items.iter().enumerate() {
-                    if n > 0 {
-                        out.push(',');
-                    }
-                    write(item, out);
+                    self.comma(n);
+                    self.write(item);
                 }
-                out.push(']');
+                self.text.push(']');
             }
             Value::Object(object) => {
+                let begun = self.text.len();
                 let mut fields: Vec<(&String, &Value)> = object.iter().collect();
                 fields.sort_unstable_by_key(|(key, _)| *key);
-                out.push('{');
+                self.text.push('{');
                 for (n, (key, child)) in fields.into_iter().enumerate() {
-                    if n > 0 {
-                        out.push(',');
-                    }
-                    text(key, out);
-                    out.push(':');
-                    write(child, out);
+                    self.comma(n);
+                    self.plain(key);
+                    self.text.push(':');
+                    self.write(child);
                 }
-                out.push('}');
+                self.text.push('}');
+                self.spans.insert(ptr::from_ref(value), begun..self.text.len());
             }
-            Value::String(plain) => text(plain, out),
-            plain => out.push_str(&plain.to_string()),
+            plain => self.plain(plain),
         }
     }
-    fn text(text: &str, out: &mut String) {
-        // A text can always be written as JSON.
-        out.push_str(&serde_json::to_string(text).unwrap_or_default());
+
+    fn comma(&mut self, number: usize) {
+        if number > 0 {
+            self.text.push(',');
+        }
     }
-    let mut out = String::new();
-    write(value, &mut out);
-    out
+
+    /// A text, a number, a flag or nothing: all of them can be written as JSON.
+    fn plain(&mut self, value: &impl Serialize) {
+        self.text.push_str(&serde_json::to_string(value).unwrap_or_default());
+    }
 }
 
 #[cfg(test)]
@@ -245,7 +307,7 @@ mod tests {
         assert_eq!(book.all().len(), 3);
         let changed = json!({"patterns": [{"ref": "pat:1", "count": 74}]});
         assert_eq!(book.admit(&origin("error_patterns"), &changed).result["patterns"][0]["evidence"], "E5");
-        assert_eq!(book.get("E2").unwrap().value["count"], 73);
+        assert_eq!(book.get("E2").unwrap().value()["count"], 73);
         assert!(book.get("E0").is_none() && book.get("E6").is_none() && book.get("x").is_none());
     }
 
@@ -271,5 +333,22 @@ mod tests {
         let b: Value = serde_json::from_str(r#"{"b":{"c":2,"d":1},"x":1,"ref":"a"}"#).unwrap();
         assert_eq!(book.admit(&origin("t"), &a).evidence, book.admit(&origin("t"), &b).evidence);
         assert_eq!(book.get("E1").unwrap().bytes(), r#"{"b":{"c":2,"d":1},"ref":"a","x":1}"#);
+    }
+
+    #[test]
+    fn what_is_cited_within_a_result_is_a_part_of_its_bytes() {
+        let book = EvidenceBook::new();
+        let line = json!({"ref": "log:é\"1", "at": null});
+        let result = json!({"z": [{"ref": "pat:1", "examples": [line]}], "a": "☃"});
+        book.admit(&origin("error_patterns"), &result);
+        let [whole, pattern, line] = ["E1", "E2", "E3"].map(|id| book.get(id).unwrap());
+        assert_eq!(pattern.bytes(), r#"{"examples":[{"at":null,"ref":"log:é\"1"}],"ref":"pat:1"}"#);
+        assert_eq!(line.bytes(), r#"{"at":null,"ref":"log:é\"1"}"#);
+        assert!(whole.bytes().contains(pattern.bytes()));
+        assert!(Arc::ptr_eq(&whole.written.whole, &line.written.whole), "they are kept once");
+        assert_eq!(pattern.value(), result["z"][0]);
+        for piece in book.all() {
+            assert_eq!(piece.sha256, hex::encode(Sha256::digest(piece.bytes())));
+        }
     }
 }

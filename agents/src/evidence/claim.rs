@@ -79,7 +79,8 @@ impl EvidenceBook {
         } else if problems.is_empty() {
             let matched: Vec<Matched> = resolved.into_iter().map(|found| found.matched).collect();
             let ratios = ratios(&citations, &matched);
-            let ground = Ground::new(&cited, &matched, ratios);
+            let values: Vec<Value> = cited.iter().map(|piece| piece.value()).collect();
+            let ground = Ground::new(&cited, &values, &matched, ratios);
             problems.extend(
                 tokens(&draft.text)
                     .into_iter()
@@ -121,16 +122,12 @@ struct Ground<'e> {
 }
 
 impl<'e> Ground<'e> {
-    fn new(cited: &'e [Arc<Evidence>], matched: &[Matched], ratios: Vec<f64>) -> Self {
-        let texts: Vec<&str> = cited
-            .iter()
-            .flat_map(|e| {
-                let arguments = e.origin.args.values().flat_map(strings);
-                strings(&e.value).into_iter().chain(arguments).collect::<Vec<_>>()
-            })
-            .collect();
-        let mut numbers: Vec<f64> = cited.iter().flat_map(|e| numbers(&e.value)).collect();
-        numbers.extend(cited.iter().flat_map(|e| lengths(&e.value)));
+    /// `values` are those of what is cited.
+    fn new(cited: &'e [Arc<Evidence>], values: &'e [Value], matched: &[Matched], ratios: Vec<f64>) -> Self {
+        let arguments = cited.iter().flat_map(|piece| piece.origin.args.values());
+        let texts: Vec<&str> = values.iter().chain(arguments).flat_map(strings).collect();
+        let mut numbers: Vec<f64> = values.iter().flat_map(numbers).collect();
+        numbers.extend(values.iter().flat_map(lengths));
         // How many things are cited may be said, too.
         numbers.push(cited.len() as f64);
         numbers.extend(computed(matched));

@@ -73,10 +73,11 @@ impl EvidenceBook {
 }
 
 fn match_quote(evidence: &Evidence, quote: &str) -> Option<Matched> {
-    field(&evidence.value, quote)
-        .or_else(|| number(&evidence.value, quote))
-        .or_else(|| text(&evidence.value, quote))
-        .or_else(|| text(&evidence.value, unquoted(quote)))
+    let value = evidence.value();
+    field(&value, quote)
+        .or_else(|| number(&value, quote))
+        .or_else(|| text(&value, quote))
+        .or_else(|| text(&value, unquoted(quote)))
 }
 
 fn unquoted(quote: &str) -> &str {

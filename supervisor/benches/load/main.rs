@@ -6,7 +6,7 @@
 //! the peer's measurement has.
 //!
 //! `load [PART…] [--python FILE] [--incidents N] [--dir DIR]`; parts: peer, journal, incidents,
-//! active, storm, recovery.
+//! active, steady, storm, recovery.
 
 #![allow(
     clippy::unwrap_used,
@@ -94,6 +94,9 @@ fn main() {
     }
     if wanted.has("active") {
         runtime.block_on(incidents::measure(&wanted.dir, vec![(ACTIVE, ACTIVE)]));
+    }
+    if wanted.has("steady") {
+        runtime.block_on(incidents::steady(&wanted.dir));
     }
     if wanted.has("storm") {
         runtime.block_on(storm::measure(&wanted.dir));

@@ -288,10 +288,10 @@ impl Incident<'_> {
     pub(super) async fn follow_up(&mut self, hands: &Hands, pursuit: &Pursuit<'_>) -> Option<Outcome> {
         let contract = pursuit.contract.as_ref();
         let onset = self.onset();
+        let acted = self.story.acted_at.unwrap_or_else(|| self.case.now());
         let by = contract.map(|c| c.verify.clone()).unwrap_or_default();
-        let verified =
-            guarded(&self.case, &mut self.story, Stage::Verify, verify::verify(&self.case, onset, &by))
-                .await?;
+        let watch = verify::verify(&self.case, onset, acted, &by);
+        let verified = guarded(&self.case, &mut self.story, Stage::Verify, watch).await?;
         self.story.last_state = verified.alarm.or(self.story.last_state);
         let (recovered, text) = (verified.recovered, verified.text.clone());
         self.story.verified = Some(verified);

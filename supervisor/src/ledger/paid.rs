@@ -81,8 +81,23 @@ impl Paid {
     }
 
     /// One call with at most so much of each of what it costs; also what it cost, where that is known, and
-    /// how much it was allowed.
+    /// how much it was allowed. Where its connection was lost it is made once more and paid anew: nobody knows
+    /// what the lost one came to, so that counts in full.
     async fn pay(
+        &self,
+        call: &ToolCall,
+        limits: &CallLimits,
+        wanted: &[(Charge, u64)],
+    ) -> (Result<Value, ToolFailure>, Option<Spent>, Spent) {
+        let (answer, spent, allowed) = self.attempt(call, limits, wanted).await;
+        let gone = answer.as_ref().is_err_and(|failure| failure.kind == FailureKind::Unavailable);
+        if gone && spent.is_none() && allowed != Spent::default() {
+            return self.attempt(call, limits, wanted).await;
+        }
+        (answer, spent, allowed)
+    }
+
+    async fn attempt(
         &self,
         call: &ToolCall,
         limits: &CallLimits,
@@ -201,11 +216,19 @@ impl Tools for Paid {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        net::SocketAddr,
+        sync::atomic::{AtomicBool, Ordering},
+    };
+
     use midwatch_agents::{
         budget::{Ceilings, Total},
         prices::Prices,
     };
-    use midwatch_mcp::{ToolError, connect_in_process};
+    use midwatch_mcp::{
+        Remote, ToolError, connect_in_process,
+        http::{Access, HttpSettings, Token, bind},
+    };
     use midwatch_policy::FixedClock;
     use rmcp::{
         ErrorData, RoleServer, ServerHandler,
@@ -213,6 +236,11 @@ mod tests {
         service::RequestContext,
     };
     use serde_json::json;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::{TcpListener, TcpStream},
+    };
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::ledger::Ledger;
@@ -263,14 +291,18 @@ mod tests {
     }
 
     async fn ask(server: &'static str, tool: &str, (needs, says): (u64, bool), ceiling: u64) -> Seen {
+        let answers = Answers { needs, says, allowed: Arc::default() };
+        let mut toolbox = Toolbox::new();
+        toolbox.attach(server, connect_in_process(answers.clone()).await.unwrap()).await;
+        asked(toolbox, &answers, server, tool, ceiling).await
+    }
+
+    async fn asked(toolbox: Toolbox, answers: &Answers, server: &str, tool: &str, ceiling: u64) -> Seen {
         let spend = Ledger::in_memory(Ceilings::of_incident(ceiling)).purse(
             Arc::new(Prices::embedded().unwrap()),
             "inc",
             None,
         );
-        let answers = Answers { needs, says, allowed: Arc::default() };
-        let mut toolbox = Toolbox::new();
-        toolbox.attach(server, connect_in_process(answers.clone()).await.unwrap()).await;
         let clock = Arc::new(FixedClock("2026-03-09T02:12:00Z".parse().unwrap()));
         let paid = Paid::new(Arc::new(toolbox), spend.clone(), clock);
         let call = ToolCall { server: server.into(), tool: tool.into(), args: serde_json::Map::new() };
@@ -297,6 +329,60 @@ mod tests {
             assert_eq!((seen.total.cost_micro_usd, seen.failed), (35_000, None));
             assert_eq!(bytes(&seen), [4_000_000_000, 20_000_000_000]);
         }
+    }
+
+    /// Hangs up on the first call of a tool that comes through, and on nothing else.
+    async fn cutting(server: SocketAddr) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (addr, cut) = (listener.local_addr().unwrap(), Arc::new(AtomicBool::new(false)));
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                let cut = Arc::clone(&cut);
+                tokio::spawn(async move {
+                    let mut far = TcpStream::connect(server).await.unwrap();
+                    let (mut asked, mut answered) = ([0; 65_536], [0; 65_536]);
+                    loop {
+                        tokio::select! {
+                            Ok(read @ 1..) = near.read(&mut asked) => {
+                                far.write_all(&asked[..read]).await.unwrap();
+                                let is_call = String::from_utf8_lossy(&asked[..read]).contains("tools/call");
+                                if is_call && !cut.swap(true, Ordering::SeqCst) {
+                                    // The server has it.
+                                    let _ = far.read(&mut answered).await;
+                                    break;
+                                }
+                            }
+                            Ok(read @ 1..) = far.read(&mut answered) => {
+                                near.write_all(&answered[..read]).await.unwrap();
+                            }
+                            else => break,
+                        }
+                    }
+                });
+            }
+        });
+        addr
+    }
+
+    #[tokio::test]
+    async fn a_call_whose_connection_was_lost_is_paid_and_the_one_in_its_place_as_well() {
+        let answers = Answers { needs: 2_000_000_000, says: true, allowed: Arc::default() };
+        const TOKEN: &str = "a-token-of-this-test";
+        let on = HttpSettings::on("127.0.0.1:0".parse().unwrap());
+        let bound =
+            bind(answers.clone(), HttpSettings { access: Access::Token(Token::parse(TOKEN).unwrap()), ..on })
+                .await
+                .unwrap();
+        let url = format!("http://{}/mcp", cutting(bound.local_addr()).await);
+        let _serving = tokio::spawn(bound.run(CancellationToken::new()));
+        let mut toolbox = Toolbox::new();
+        toolbox.attach_elsewhere("logs", Remote::new(&url, TOKEN).unwrap()).await;
+        let seen = asked(toolbox, &answers, "logs", "log_query", 500_000).await;
+        assert_eq!(bytes(&seen), [4_000_000_000, 4_000_000_000]);
+        assert_eq!(
+            (seen.failed, seen.total.cost_micro_usd, seen.total.assumed_micro_usd),
+            (None, 30_000, 20_000)
+        );
     }
 
     #[tokio::test]

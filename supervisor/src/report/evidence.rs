@@ -50,7 +50,7 @@ pub(super) fn line(piece: &Evidence) -> String {
         "created_at",
         "first_seen",
     ];
-    let Value::Object(object) = &piece.value else { return piece.reference.clone() };
+    let Value::Object(object) = piece.value() else { return piece.reference.clone() };
     let mut text = format!("{}:", piece.origin.tool);
     for key in FIRST {
         let value = match object.get(key) {

@@ -138,9 +138,10 @@ fn bad_revision(case: &Case, story: &Story, diagnosis: &Diagnosis) -> Vec<String
     };
     let (id, revision) = (&bad.deployment.deployment_id, &bad.deployment.revision);
     let what = if revision.is_empty() { format!("what {id} brought") } else { revision.clone() };
-    let piece = bad.deployment.evidence.as_deref().and_then(|id| case.book.get(id));
+    let piece =
+        bad.deployment.evidence.as_deref().and_then(|id| case.book.get(id)).map(|piece| piece.value());
     let given = |field: &str| {
-        let value = piece.as_ref()?.value.get(field)?.as_str()?;
+        let value = piece.as_ref()?.get(field)?.as_str()?;
         (!value.is_empty()).then(|| value.chars().take(80).collect::<String>())
     };
     let traces: Vec<String> = [

@@ -42,7 +42,7 @@ async fn read(case: &Case, signals: &Signals) -> Option<Quote> {
     let (text, evidence) = whole.or_else(|| {
         let id = best.evidence.clone()?;
         let piece = case.book.get(&id)?;
-        Some((piece.value.get("excerpt").and_then(Value::as_str)?.to_owned(), id))
+        Some((piece.value().get("excerpt")?.as_str()?.to_owned(), id))
     })?;
     let text = clip(&clean(&text).replace('"', "'"));
     (!text.is_empty()).then(|| Quote { runbook: best.runbook_id.clone(), text, evidence })

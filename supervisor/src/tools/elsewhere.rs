@@ -1,7 +1,7 @@
 //! A server that runs elsewhere: its connection is made when it is needed, and anew when it ended.
 //!
-//! INVARIANT: only a call that reads is made a second time. What may have changed something is
-//! never repeated here: whether it did is for the caller to find out.
+//! INVARIANT: only a call that reads for nothing is made a second time. What may have changed something,
+//! or may have cost something, is never repeated here: that is for the caller.
 
 use std::sync::Arc;
 
@@ -15,9 +15,9 @@ use tokio::sync::Mutex;
 /// Whether a call may be made once more over a new connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Again {
-    /// It only reads.
+    /// It only reads, for nothing.
     Once,
-    /// It changes something.
+    /// It changes something, or costs something.
     Never,
 }
 

@@ -81,3 +81,22 @@ async fn interrupted_at_the_act() {
         assert_eq!(played.run.unwrap().outcome, outcome, "{cut}");
     }
 }
+
+#[tokio::test]
+async fn an_act_that_does_not_help_is_given_up_in_time_though_the_watch_was_interrupted() {
+    alone(5, Box::pin(interrupted_while_watching())).await;
+}
+
+async fn interrupted_while_watching() {
+    let name = "rollback-does-not-help";
+    let (whole, entries) = Box::pin(play_whole(name, scenario(name), ModelChoice::Playbook)).await.unwrap();
+    let whole = whole.run.unwrap();
+    let last = entries.iter().rposition(|entry| entry.kind == "watched").unwrap();
+    let cut = Cut::Heard(u32::try_from(last + 1).unwrap());
+    let id = format!("{name}!{cut}");
+    let again = play_interrupted(&id, scenario(name), ModelChoice::Playbook, (&whole, cut));
+    let played = Box::pin(again).await.unwrap();
+    assert_eq!(played.failures, Vec::<String>::new());
+    let [whole, again] = [whole, played.run.unwrap()].map(|run| run.timings_ms.report);
+    assert!(again <= whole + 60_000, "{again} ms from the alarm to the report, uninterrupted {whole} ms");
+}
