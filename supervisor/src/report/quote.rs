@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use midwatch_agents::signals::Signals;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     case::{Case, args},
