@@ -75,7 +75,8 @@ impl Incident {
                 json!({"ref": format!("pat:{service}:{n}"), "template": template, "level": "ERROR", "count": count,
                     "baseline_count": before, "change": change, "first_seen": at(first), "last_seen": at(last),
                     "onset": at(first), "status": if ongoing { "ongoing" } else { "ceased" },
-                    "examples": [{"ref": format!("log:{service}/{n}"), "timestamp": at(first), "log_group": format!("/ecs/{service}"), "log_stream": "s/1", "message": template}],
+                    "log_group": format!("/ecs/{service}"),
+                    "examples": [{"ref": format!("log:{service}/{n}"), "timestamp": at(first), "log_stream": "s/1", "message": template}],
                     "screened": []})
             })
             .collect();

@@ -349,3 +349,6 @@ pub(crate) fn is_healthy(health: &Health) -> Option<bool> {
         _ => health.healthy,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ pub use deployments::{
     Candidate, Change, ChangedFields, Contract, Correlation, Deployment, DeploymentList, Health, RunbookHit,
     RunbookHits, ServiceEvent, StoppedTask,
 };
-pub use logs::{Activity, ErrorPatterns, Errors, Example, Minute, Pattern};
+pub use logs::{Activity, ErrorPatterns, Errors, Example, Minute, Pattern, SharedField};
 pub use workflows::{Called, ChangedState, Executions, Ran, WorkflowComparison, WorkflowFailure};
 
 /// One tool result, with the call that brought it.

@@ -81,8 +81,9 @@ def plain_identifiers(name, result):
     items = list(walk(result))
     if name == "error_patterns":
         for item in items:
-            if {"log_group", "log_stream", "timestamp"} <= item.keys():
-                return {"log_group": item["log_group"], "log_stream": item["log_stream"], "at": item["timestamp"]}
+            if {"log_group", "examples"} <= item.keys():
+                for example in item["examples"]:
+                    return {"log_group": item["log_group"], "log_stream": example["log_stream"], "at": example["timestamp"]}
     if name == "search_runbooks":
         for item in items:
             if "runbook_id" in item:

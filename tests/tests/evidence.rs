@@ -147,10 +147,12 @@ async fn the_case_study_is_found_to_the_line() {
     assert!(pool["onset"].as_str().unwrap().starts_with("2026-11-21T02:01:0"), "{pool}");
     assert_eq!((&found["sampled"], &found["errors"]["total"]), (&json!(false), &json!(73)));
     assert_eq!(found["errors"]["onset"], pool["onset"]);
+    // The interval ends at the onset: that is not said twice.
+    assert!(pool["onset_earliest"].is_string() && pool.get("onset_latest").is_none(), "{pool}");
     assert_eq!(found["activity"]["quiet"], false);
 
     let example = &pool["examples"][1];
-    let around = json!({"log_group": example["log_group"], "log_stream": example["log_stream"], "at": example["timestamp"], "before": 3, "after": 3});
+    let around = json!({"log_group": pool["log_group"], "log_stream": example["log_stream"], "at": example["timestamp"], "before": 3, "after": 3});
     let context = good(&watch.logs, "log_context", &around).await;
     let events = context["events"].as_array().unwrap();
     assert_eq!(events.len(), 6, "{context}");

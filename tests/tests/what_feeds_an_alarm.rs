@@ -206,16 +206,90 @@ async fn a_composite_alarm_names_its_children_with_their_states_and_what_feeds_t
     );
     assert_eq!(alarm["notes"], json!([]), "{alarm}");
 
-    // Of alarms on alarms, one is made of another.
-    let above = stage.alarm("shop-worst").await;
-    assert_eq!(above["state"], "ALARM", "{above}");
-    assert_eq!(children(&above), [("shop-api-5xx", "ALARM"), ("shop-api-trouble", "ALARM")], "{above}");
-    let kinds: Vec<&Value> =
-        above["children"].as_array().unwrap().iter().map(|one| &one["composite"]).collect();
-    assert_eq!(kinds, [&Value::Null, &json!(true)], "{above}");
     let whose: Vec<&Value> =
         alarm["children"].as_array().unwrap().iter().map(|one| &one["service"]).collect();
     assert_eq!(whose, ["shop-api", "shop-api", "cart"], "{alarm}");
+}
+
+#[tokio::test]
+async fn what_the_children_of_a_composite_alarm_are_made_of_is_followed() {
+    apart(7);
+    let more = r#"
+[[alarm]]
+name = "shop-business"
+service = "shop-api"
+rule = 'ALARM("shop-worst")'
+
+[[alarm]]
+name = "shop-board"
+service = "shop-api"
+rule = 'ALARM("shop-business")'
+"#;
+    let stage = stage(more).await;
+    // (name, state, composite alarm between, composite)
+    let told = |alarm: &Value| -> Vec<(String, String, Option<String>, bool)> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        alarm["children"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| {
+                let of = text(&one["child_of"]);
+                (text(&one["name"]).unwrap(), text(&one["state"]).unwrap(), of, one["composite"] == true)
+            })
+            .collect()
+    };
+    let one = |name: &str, state: &str, of: Option<&str>, composite| {
+        (name.to_owned(), state.to_owned(), of.map(str::to_owned), composite)
+    };
+    let leaves = |depth: &str| {
+        [one("shop-api-declined", "ALARM", Some(depth), false), one("cart-backlog", "OK", Some(depth), false)]
+    };
+    let above = stage.alarm("shop-worst").await;
+    let [declined, backlog] = leaves("shop-api-trouble");
+    // The rule of its child names one of its own children once more.
+    let (own, trouble) =
+        (one("shop-api-5xx", "ALARM", None, false), one("shop-api-trouble", "ALARM", None, true));
+    assert_eq!(told(&above), [own, trouble, declined.clone(), backlog.clone()], "{above}");
+    assert_eq!(above["fed_by"][0]["alarm"], "shop-api-declined", "{above}");
+
+    // Two levels lie between them.
+    let business = stage.alarm("shop-business").await;
+    let (own, trouble) = (
+        one("shop-api-5xx", "ALARM", Some("shop-worst"), false),
+        one("shop-api-trouble", "ALARM", Some("shop-worst"), true),
+    );
+    let worst = one("shop-worst", "ALARM", None, true);
+    assert_eq!(told(&business), [worst, own, trouble, declined, backlog], "{business}");
+    assert_eq!(
+        (&business["fed_by"][0]["alarm"], &business["fed_by"][0]["log_group"]),
+        (&json!("shop-api-declined"), &json!("/ecs/shop-api")),
+        "{business}"
+    );
+    let gone = "the rule of `shop-worst` names `deleted-long-ago`, but that alarm does not exist";
+    assert_eq!(business["notes"], json!([gone]), "{business}");
+
+    // Deeper is not looked, and that is said; no level takes more than one request.
+    let before = stage.world.calls("cloudwatch:DescribeAlarms");
+    let board = stage.alarm("shop-board").await;
+    assert!(!board.to_string().contains("shop-api-declined"), "{board}");
+    let notes = board["notes"].to_string();
+    assert!(
+        notes.contains("3 levels down: what the rule of `shop-api-trouble` names was not read"),
+        "{board}"
+    );
+    // The alarm, its children twice, and two levels below them.
+    assert_eq!(stage.world.calls("cloudwatch:DescribeAlarms") - before, 5, "{board}");
+
+    // A level that cannot be read is said, and those above it stand.
+    let denied = "\n[[inject]]\napi = \"cloudwatch:DescribeAlarms\"\nfails_with = \"access_denied\"\ncontains = '\"shop-api-declined\",\"cart-backlog\"'\n";
+    let blind = self::stage(denied).await.alarm("shop-worst").await;
+    assert_eq!(children(&blind), [("shop-api-5xx", "ALARM"), ("shop-api-trouble", "ALARM")], "{blind}");
+    let notes = blind["notes"].to_string();
+    assert!(
+        notes.contains("the rule of `shop-api-trouble` names `shop-api-declined`, `cart-backlog`, which could not be read"),
+        "{blind}"
+    );
 }
 
 #[tokio::test]

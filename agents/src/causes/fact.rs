@@ -6,7 +6,7 @@ use midwatch_policy::{Timestamp, screen};
 use crate::{
     finding::{Citation, ClaimDraft},
     signals::{DependencySignal, DeploymentSignal, PatternSignal, RunbookSignal, Signals},
-    view::{Alarm, Feed, Health, MetricWindow, WorkflowFailure},
+    view::{Alarm, Feed, Health, ListedAlarm, MetricWindow, WorkflowFailure},
 };
 
 /// A claim about one piece of evidence.
@@ -211,7 +211,7 @@ pub(super) fn alarm(signals: &Signals) -> Option<ClaimDraft> {
 fn children(alarm: &Alarm) -> Option<ClaimDraft> {
     const MOST: usize = 5;
     let shown = alarm.children.iter().take(MOST);
-    let named: Vec<String> = shown.clone().map(|child| format!("{} ({})", child.name, child.state)).collect();
+    let named: Vec<String> = shown.clone().map(ListedAlarm::as_child).collect();
     let more = match alarm.children.len().saturating_sub(MOST) {
         0 => String::new(),
         more => format!(" and {more} more"),

@@ -1,6 +1,7 @@
 //! Observations in, signals out.
 
 use midwatch_policy::Timestamp;
+use serde_json::{Map, Value};
 
 use super::{
     DependencySignal, DeploymentSignal, LineKind, PatternSignal, RunbookSignal, Scene, ScreenedSignal,
@@ -14,8 +15,8 @@ use crate::{
     brief::DeploymentStatus,
     view::{
         Alarm, AlarmHistory, AlarmList, ChangedFields, Correlation, Deployment, DeploymentList,
-        ErrorPatterns, Executions, Health, MetricWindow, Observation, Pattern, RunbookHit, RunbookHits,
-        WorkflowComparison, WorkflowFailure,
+        ErrorPatterns, Example, Executions, Health, MetricWindow, Observation, Pattern, RunbookHit,
+        RunbookHits, WorkflowComparison, WorkflowFailure,
     },
 };
 
@@ -190,9 +191,18 @@ fn pattern_signal(scene: &Scene, pattern: &Pattern) -> PatternSignal {
     // and it names nobody.
     let screened = !pattern.screened.is_empty();
     if !screened {
+        let always = pattern.fields.iter().filter(|field| field.values == 1);
+        let mut shared: Map<String, Value> =
+            always.map(|field| (field.name.clone(), Value::from(field.value.as_str()))).collect();
         for example in pattern.examples.iter().take(3) {
             text.push('\n');
             text.push_str(&example.message);
+            // As they were logged: a host by itself is one only beside the name of its field.
+            shared.extend(example.fields.clone());
+            if !shared.is_empty() {
+                text.push('\n');
+                text.push_str(&Value::Object(std::mem::take(&mut shared)).to_string());
+            }
         }
     }
     let class = if screened {
@@ -219,11 +229,15 @@ fn pattern_signal(scene: &Scene, pattern: &Pattern) -> PatternSignal {
     } else {
         LineKind::Error
     };
+    let group = |e: &Example| {
+        let group = if e.log_group.is_empty() { &pattern.log_group } else { &e.log_group };
+        Some(group.clone()).filter(|group| !group.is_empty())
+    };
     let example = pattern
         .examples
         .iter()
-        .find(|e| !e.log_stream.is_empty() && !e.log_group.is_empty())
-        .and_then(|e| Some((e.log_group.clone(), e.log_stream.clone(), e.timestamp?)));
+        .filter(|e| !e.log_stream.is_empty())
+        .find_map(|e| Some((group(e)?, e.log_stream.clone(), e.timestamp?)));
     PatternSignal {
         evidence: pattern.evidence.clone().unwrap_or_default(),
         template: pattern.template.clone(),

@@ -31,7 +31,7 @@ pub struct Alarm {
     /// Consecutive periods it looks at.
     #[serde(deserialize_with = "count")]
     pub evaluation_periods: u64,
-    /// Alarms that a composite alarm is computed from.
+    /// Alarms that a composite alarm is computed from, those below its composite children too.
     #[serde(deserialize_with = "lenient_vec")]
     pub children: Vec<ListedAlarm>,
     /// Metric filters that count what it reads out of logs.
@@ -139,6 +139,17 @@ pub struct ListedAlarm {
     /// Whether it is computed from other alarms.
     #[serde(deserialize_with = "lenient")]
     pub composite: bool,
+    /// The composite alarm whose rule names it, where that is one below the alarm that was asked about.
+    #[serde(deserialize_with = "lenient")]
+    pub child_of: Option<String>,
+}
+
+impl ListedAlarm {
+    /// Its name and state in words, and where it stands among the children of a composite alarm.
+    pub fn as_child(&self) -> String {
+        let below = self.child_of.as_ref().map(|of| format!(", in {of}")).unwrap_or_default();
+        format!("{} ({}{below})", self.name, self.state)
+    }
 }
 
 /// Result of `metric_window`.

@@ -2,6 +2,7 @@
 
 use midwatch_policy::Timestamp;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::{count, lenient, lenient_vec};
 
@@ -127,9 +128,15 @@ pub struct Pattern {
     /// `ongoing` or `ceased`.
     #[serde(deserialize_with = "lenient")]
     pub status: String,
+    /// The log group of its lines.
+    #[serde(deserialize_with = "lenient")]
+    pub log_group: String,
     /// Example lines.
     #[serde(deserialize_with = "lenient_vec")]
     pub examples: Vec<Example>,
+    /// What its lines have in common.
+    #[serde(deserialize_with = "lenient_vec")]
+    pub fields: Vec<SharedField>,
     /// What the screening found in its lines.
     #[serde(deserialize_with = "lenient_vec")]
     pub screened: Vec<String>,
@@ -151,7 +158,25 @@ pub struct Example {
     /// Where in the log group.
     #[serde(deserialize_with = "lenient")]
     pub log_stream: String,
-    /// Where.
+    /// Where, if not in the pattern's log group.
     #[serde(deserialize_with = "lenient")]
     pub log_group: String,
+    /// Its fields besides those that all lines of the pattern share.
+    #[serde(deserialize_with = "lenient")]
+    pub fields: Map<String, Value>,
+}
+
+/// A field that lines of a pattern share.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct SharedField {
+    /// Its name.
+    #[serde(deserialize_with = "lenient")]
+    pub name: String,
+    /// Its most frequent value.
+    #[serde(deserialize_with = "lenient")]
+    pub value: String,
+    /// How many values it has: 1 where it is always the same.
+    #[serde(deserialize_with = "count")]
+    pub values: u64,
 }

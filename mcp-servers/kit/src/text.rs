@@ -188,7 +188,14 @@ fn braces(value: &Value) -> Option<String> {
     (!all.is_empty() && text.len() <= 2 * WIDTH).then_some(text)
 }
 
-/// A list of objects with about the same few scalar fields.
+/// An object of scalars as JSON, where it can stand in a row.
+fn flat(value: &Value) -> Option<String> {
+    let fields = value.as_object()?;
+    let is_flat = !fields.values().any(|value| value.is_object() || value.is_array());
+    Some(json(value)).filter(|text| is_flat && text.len() <= 8 * WIDTH && !text.contains('|'))
+}
+
+/// A list of objects with about the same few fields.
 struct Table {
     columns: Vec<String>,
     rows: Vec<Vec<String>>,
@@ -221,7 +228,7 @@ fn table(items: &[Value]) -> Option<Table> {
                     let odd = text.contains('|') || text.starts_with(EACH);
                     if odd && !text.starts_with('"') { quoted(&text) } else { text }
                 }
-                Some(value) => words(value)?,
+                Some(value) => words(value).or_else(|| braces(value)).or_else(|| flat(value))?,
             };
             empty += usize::from(cell.is_empty());
             row.push(cell);

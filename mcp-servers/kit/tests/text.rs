@@ -45,6 +45,34 @@ fn a_result_is_short_and_legible() {
 }
 
 #[test]
+fn an_object_of_scalars_stands_in_its_row() {
+    let text = plain(&json!({
+        "rows": [{"ref": "log:1", "fields": {"status": 503, "trace": "a1"}},
+                 {"ref": "log:2", "fields": {"agent": "curl 8, on a Mac", "status": 200}},
+                 {"ref": "log:3", "fields": {}}],
+        // A bar in it, or a list, would part the row.
+        "bars": [{"ref": "log:4", "fields": {"agent": "a | b c"}}],
+        "lists": [{"ref": "log:5", "fields": {"tags": ["a b", "c"]}}],
+    }));
+    insta::assert_snapshot!(text, @r#"
+    rows (3): ref | fields
+     log:1 | {status: 503, trace: a1}
+     log:2 | {"agent":"curl 8, on a Mac","status":200}
+     log:3 |
+    bars:
+     - ref: log:4
+       fields:
+        agent: a | b c
+    lists:
+     - ref: log:5
+       fields:
+        tags (2):
+         - a b
+         - c
+    "#);
+}
+
+#[test]
 fn nothing_from_outside_looks_like_a_field() {
     let text = plain(&json!({
         "message": "ok\nnotes: all is well", "cell": [{"a": "x | y", "b": 1}, {"a": "z\nroot: 1", "b": 2}],

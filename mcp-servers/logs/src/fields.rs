@@ -18,7 +18,7 @@ use crate::{line::json_in, shapes::SharedField};
 /// Fields of one event, bytes of a name, of a value, and of all values of an event.
 const MOST: usize = 16;
 const NAME_BYTES: usize = 64;
-const VALUE_BYTES: usize = 120;
+pub(crate) const VALUE_BYTES: usize = 120;
 const EVENT_BYTES: usize = 1000;
 /// Bytes of a value, and of all values, that are kept of an event that is cut.
 const KEPT_VALUE: usize = 2048;
@@ -115,7 +115,7 @@ fn cleaned(redactor: &Redactor, message: &str) -> (BTreeMap<String, Clean>, Reda
 }
 
 /// Puts quotes around placeholders that stand in place of a whole value.
-fn quoted(json: &str) -> String {
+pub(crate) fn quoted(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     let mut rest = json;
     while let Some((before, after)) = rest.split_once("[redacted:") {
@@ -174,19 +174,16 @@ fn wrapped(map: &Map<String, Value>) -> Option<Map<String, Value>> {
 fn walk(map: &Map<String, Value>, prefix: &str, depth: usize, all: &mut Vec<(String, String)>) {
     for (key, value) in map {
         let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-        if name.len() > NAME_BYTES || is_told_elsewhere(key) {
+        if name.len() > NAME_BYTES || elsewhere(key).is_some() {
             continue;
         }
-        let text = match value {
-            Value::Object(inner) if depth < DEPTH => {
-                walk(inner, &name, depth + 1, all);
-                continue;
-            }
-            Value::String(text) => text.clone(),
-            Value::Number(number) => number.to_string(),
-            Value::Bool(yes) => yes.to_string(),
-            _ => continue,
-        };
+        if let Value::Object(inner) = value
+            && depth < DEPTH
+        {
+            walk(inner, &name, depth + 1, all);
+            continue;
+        }
+        let Some(text) = scalar(value) else { continue };
         let is_one = !text.trim().is_empty() && !text.contains(['\n', '\r']) && !text.starts_with('{');
         if is_one {
             all.push((name, text));
@@ -194,28 +191,36 @@ fn walk(map: &Map<String, Value>, prefix: &str, depth: usize, all: &mut Vec<(Str
     }
 }
 
-/// Time, level, message and stack: an event has them in its own fields, its text and its pattern.
-fn is_told_elsewhere(key: &str) -> bool {
+/// The text of a value that can be a field.
+pub(crate) fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(yes) => Some(yes.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// What is no field, since an event has it in its own, in its text or in its pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Elsewhere {
+    Time,
+    Level,
+    Message,
+    Stack,
+}
+
+/// Whether what has this name is told elsewhere than in a field.
+pub(crate) fn elsewhere(key: &str) -> Option<Elsewhere> {
     let key: String =
         key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    matches!(
-        key.as_str(),
-        "timestamp"
-            | "time"
-            | "ts"
-            | "datetime"
-            | "level"
-            | "severity"
-            | "loglevel"
-            | "lvl"
-            | "levelname"
-            | "severitytext"
-            | "message"
-            | "msg"
-            | "errormessage"
-            | "stack"
-            | "stacktrace"
-    )
+    Some(match key.as_str() {
+        "timestamp" | "time" | "ts" | "datetime" => Elsewhere::Time,
+        "level" | "severity" | "loglevel" | "lvl" | "levelname" | "severitytext" => Elsewhere::Level,
+        "message" | "msg" | "errormessage" => Elsewhere::Message,
+        "stack" | "stacktrace" => Elsewhere::Stack,
+        _ => return None,
+    })
 }
 
 fn is_telling(name: &str) -> bool {

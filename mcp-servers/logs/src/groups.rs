@@ -77,7 +77,7 @@ pub(crate) fn group(found: &[Found], patterns: &mut [Pattern], span: Span) -> Ve
                 count: all.iter().map(|p| p.count).sum(),
                 onset: all.iter().filter_map(|p| p.onset).min()?,
                 onset_earliest: all.iter().filter_map(|p| p.onset_earliest).min()?,
-                onset_latest: all.iter().filter_map(|p| p.onset_latest).min().max(first.onset)?,
+                onset_latest: all.iter().filter_map(|p| p.onset_latest).min().max(first.onset),
                 status: if all.iter().any(|p| p.status == Status::Ongoing) {
                     Status::Ongoing
                 } else {

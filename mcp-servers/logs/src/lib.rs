@@ -11,6 +11,7 @@ mod change;
 mod cli;
 mod context;
 mod events;
+mod example;
 mod fields;
 mod groups;
 mod incoming;

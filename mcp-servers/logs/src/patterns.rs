@@ -9,6 +9,7 @@ use midwatch_policy::{Redactor, Timestamp};
 use crate::{
     change::{Change, compare},
     events::Event,
+    example::Examples,
     fields,
     kinds::Kinds,
     line::{self, Level},
@@ -21,6 +22,9 @@ use crate::{
 /// Bytes of a template and of an example that leave the server.
 const TEMPLATE_BYTES: usize = 400;
 const EXAMPLE_BYTES: usize = 700;
+/// Literal pieces of a template that its lines are counted by, and bytes that they have together at least.
+const PIECES: usize = 6;
+const LEAST_LITERAL: usize = 6;
 /// The longest that AWS allows.
 const STREAM_BYTES: usize = 512;
 
@@ -46,9 +50,9 @@ pub(crate) struct Found {
     /// Places of its lines among those of the window; of the baseline where the window has none.
     places: Vec<usize>,
     of_window: bool,
-    /// A regular expression that all lines of the sample that are of this kind match, and no other
-    /// line of the sample does. Absent where there is none.
-    pub(crate) regex: Option<String>,
+    /// Regular expressions that all lines of the sample that are of this kind match, each of them, and no other
+    /// line of the sample does. None where there are no such.
+    pub(crate) regexes: Vec<String>,
 }
 
 impl Found {
@@ -128,7 +132,7 @@ pub(crate) fn mine(source: &Source, now: &[Event], before: &[Event], with_regex:
             let template = miner.text(*id);
             let shown = if now.is_empty() { before } else { now };
             let (of_now, of_before) = places.remove(id).unwrap_or_default();
-            let regex = if with_regex { regex_of(&template, *id, &kinds) } else { None };
+            let regexes = if with_regex { regexes_of(&template, *id, &kinds) } else { Vec::new() };
             Some(Found {
                 source: source.clone(),
                 level: kind.level,
@@ -140,7 +144,7 @@ pub(crate) fn mine(source: &Source, now: &[Event], before: &[Event], with_regex:
                 examples: spread(shown),
                 places: if now.is_empty() { of_before } else { of_now },
                 of_window: !now.is_empty(),
-                regex,
+                regexes,
             })
         })
         .collect()
@@ -159,27 +163,43 @@ fn spread(events: &[&Event]) -> Vec<Event> {
     out
 }
 
-/// A regular expression for the lines of a template, if it tells the sample's lines apart.
-fn regex_of<'a>(
+/// Regular expressions for the lines of a template, if they tell the sample's lines apart: one for what is literal
+/// in it, in order, or else one for each piece. A text that was put together from several fields of JSON stands
+/// in its lines piece by piece, in whatever order.
+fn regexes_of<'a>(
     template: &str,
     id: TemplateId,
     kinds: &'a BTreeMap<TemplateId, (Vec<&'a Event>, Vec<&'a Event>)>,
-) -> Option<String> {
-    let text =
-        if template == line::FAILED_REQUEST { words::FAILED_STATUS.clone() } else { literals_of(template)? };
-    let regex = regex::Regex::new(&text).ok()?;
-    let own = kinds.get(&id)?;
+) -> Vec<String> {
+    let ways = if template == line::FAILED_REQUEST {
+        vec![vec![words::FAILED_STATUS.clone()]]
+    } else {
+        let (whole, pieces) = (literals_of(template, None), literals_of(template, Some(": ")));
+        vec![vec![whole.join(".*")], pieces]
+    };
+    ways.into_iter().find(|way| tells_apart(way, id, kinds)).unwrap_or_default()
+}
+
+/// Whether all lines of a kind match all of these, and no other line does.
+fn tells_apart<'a>(
+    way: &[String],
+    id: TemplateId,
+    kinds: &'a BTreeMap<TemplateId, (Vec<&'a Event>, Vec<&'a Event>)>,
+) -> bool {
+    let all: Result<Vec<regex::Regex>, _> = way.iter().map(|text| regex::Regex::new(text)).collect();
+    let (Ok(all), Some(own)) = (all, kinds.get(&id)) else { return false };
+    let is_one = |event: &Event| all.iter().all(|regex| regex.is_match(&event.message));
     let lines = |kind: &'a (Vec<&Event>, Vec<&Event>)| kind.0.iter().chain(&kind.1);
-    let tells_apart = lines(own).all(|event| regex.is_match(&event.message))
+    way.iter().map(String::len).sum::<usize>() >= LEAST_LITERAL
+        && lines(own).all(|event| is_one(event))
         && kinds
             .iter()
             .filter(|(other, _)| **other != id)
-            .all(|(_, kind)| !lines(kind).any(|event| regex.is_match(&event.message)));
-    tells_apart.then_some(text)
+            .all(|(_, kind)| !lines(kind).any(|event| is_one(event)))
 }
 
-/// The literal parts of a template, in order, as a regular expression.
-fn literals_of(template: &str) -> Option<String> {
+/// The literal parts of a template, in order, as regular expressions.
+fn literals_of(template: &str, joint: Option<&str>) -> Vec<String> {
     let mut pieces: Vec<&str> = Vec::new();
     let mut rest = template;
     while let Some((piece, tail)) = rest.split_once('<') {
@@ -188,18 +208,15 @@ fn literals_of(template: &str) -> Option<String> {
         rest = tail.split_once('>').filter(|(name, _)| name.len() <= 5).map_or(tail, |(_, after)| after);
     }
     pieces.push(rest);
-    let pieces: Vec<String> = pieces
+    pieces
         .into_iter()
+        .flat_map(|piece| joint.map_or_else(|| vec![piece], |joint| piece.split(joint).collect()))
         .flat_map(|piece| piece.split(['"', '\\', '/', '\'']))
         .map(str::trim)
         .filter(|piece| piece.len() >= 3)
-        .take(6)
+        .take(PIECES)
         .map(regex::escape)
-        .collect();
-    if pieces.iter().map(String::len).sum::<usize>() < 6 {
-        return None;
-    }
-    Some(pieces.join(".*"))
+        .collect()
 }
 
 /// All ticks of what is chosen, in order of time.
@@ -257,28 +274,31 @@ pub(crate) fn pattern(
     let template = clean_with(redactor, &found.template, TEMPLATE_BYTES);
     let mut redacted = template.kinds;
     let mut marks = template.marks;
+    let (shared, of_shared): (Vec<_>, Vec<_>) = fields::shared(redactor, lines).into_iter().unzip();
+    marks.extend(of_shared.into_iter().flatten());
+    let mut texts = Examples::new(redactor);
     let examples = found
         .examples
         .iter()
         .map(|event| {
-            let told = fields::told_beside(redactor, &event.message, event.fields(), EXAMPLE_BYTES);
+            let mut told = fields::told_beside(redactor, &event.message, event.fields(), EXAMPLE_BYTES);
+            let text = texts.text(event, EXAMPLE_BYTES);
+            told.redacted.at_least(&text.kinds);
             redacted.add(&told.redacted);
-            marks.extend(told.marks);
+            marks.extend(told.marks.into_iter().chain(text.marks));
             let stream = clean_with(redactor, &event.stream, STREAM_BYTES);
             redacted.add(&stream.kinds);
             marks.extend(stream.marks);
+            told.fields.retain(|name, value| !shared.iter().any(|field| field.is_of_all(name, value)));
             Example {
                 reference: event_reference(&found.source, event),
                 timestamp: event.at.into(),
-                log_group: found.source.group.clone(),
                 log_stream: stream.text,
-                message: told.text,
+                message: text.text,
                 fields: told.fields,
             }
         })
         .collect();
-    let (shared, of_shared): (Vec<_>, Vec<_>) = fields::shared(redactor, lines).into_iter().unzip();
-    marks.extend(of_shared.into_iter().flatten());
     let name = found.exception.as_deref().map(|name| clean_with(redactor, name, line::LONGEST_NAME));
     let name = name.unwrap_or_default();
     redacted.add(&name.kinds);
@@ -325,9 +345,9 @@ pub(crate) fn rounded(chance: f64) -> f64 {
 /// The same event has the same reference, however it was read.
 pub(crate) fn event_reference(source: &Source, event: &Event) -> String {
     let at = event.at.as_millisecond().to_string();
-    let mut parts = vec![event.stream.as_str(), &at, event.name()];
+    let mut parts = vec![source.group.as_str(), event.stream.as_str(), &at, event.name()];
     parts.extend(source.place.as_deref());
-    reference(&format!("log:{}/", source.group), &parts).replacen("/:", "/", 1)
+    reference("log", &parts)
 }
 
 #[cfg(test)]

@@ -216,15 +216,16 @@ fn events_of(answer: Answer, window: Window) -> Vec<Event> {
     events
 }
 
-/// Counts by minute of the lines that match a regular expression. For when a sample was read; the
+/// Counts by minute of the lines that match each of these regular expressions. For when a sample was read; the
 /// caller has taken a pass over the window's bytes.
 pub(crate) async fn count(
     insights: &Insights,
     group: &str,
     window: Window,
-    regex: &str,
+    regexes: &[String],
 ) -> Result<Vec<Tick>, ToolError> {
-    let query = format!("filter @message like /{regex}/ | stats count(*) as n by bin(1m) | limit 10000");
+    let like: Vec<String> = regexes.iter().map(|regex| format!("@message like /{regex}/")).collect();
+    let query = format!("filter {} | stats count(*) as n by bin(1m) | limit 10000", like.join(" and "));
     let answer = insights.run(&[group.to_owned()], window, &query).await?;
     let mut ticks: Vec<Tick> = answer
         .rows

@@ -149,6 +149,7 @@ pub(crate) async fn error_patterns(
         notes,
     };
     result.spent = meter.spent();
+    say_onsets_once(&mut result);
     if result.activity.quiet {
         result
             .notes
@@ -199,11 +200,12 @@ async fn recount(
     span: Span,
     notes: &mut Vec<String>,
 ) {
+    let words = [words.to_owned()];
     notes.push("too many lines to read all: templates come from a sample, counts from Logs Insights, times are to the minute".to_owned());
     // Each count is a pass more; what does not fit into the call's bound is not counted.
     let mut whole = read.iter().all(GroupRead::take_pass);
     let counts = read.iter().filter(|_| whole).flat_map(|one| {
-        [span.now, span.before].map(|window| reading::count(&one.insights, &one.source.group, window, words))
+        [span.now, span.before].map(|window| reading::count(&one.insights, &one.source.group, window, &words))
     });
     let totals = join_all(counts).await;
     let mut counted = [Vec::new(), Vec::new()];
@@ -224,10 +226,13 @@ async fn recount(
     }
     let counts = join_all(found.iter().take(COUNTED).map(|one| async move {
         let of = read.iter().find(|read| read.source == one.source)?;
-        let (insights, regex) = (&of.insights, one.regex.as_deref().filter(|_| of.take_pass())?);
+        let (insights, regexes) = (&of.insights, one.regexes.as_slice());
+        if regexes.is_empty() || !of.take_pass() {
+            return None;
+        }
         let (now, before) = tokio::join!(
-            reading::count(insights, &one.source.group, span.now, regex),
-            reading::count(insights, &one.source.group, span.before, regex),
+            reading::count(insights, &one.source.group, span.now, regexes),
+            reading::count(insights, &one.source.group, span.before, regexes),
         );
         Some((now.ok()?, before.ok()?))
     }))
@@ -241,6 +246,18 @@ async fn recount(
     }
     if bounds > 0 {
         notes.push(format!("{bounds} patterns could not be counted: their numbers are lower bounds"));
+    }
+}
+
+/// An interval that ends at the onset needs no end.
+fn say_onsets_once(result: &mut ErrorPatterns) {
+    let series = [&mut result.errors, &mut result.warnings].map(|one| (one.onset, &mut one.onset_latest));
+    let patterns = result.patterns.iter_mut().map(|one| (one.onset, &mut one.onset_latest));
+    let groups = result.groups.iter_mut().map(|one| (Some(one.onset), &mut one.onset_latest));
+    for (onset, latest) in series.into_iter().chain(patterns).chain(groups) {
+        if *latest == onset {
+            *latest = None;
+        }
     }
 }
 

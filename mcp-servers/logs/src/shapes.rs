@@ -109,7 +109,7 @@ pub struct Series {
     /// With `onset_latest`: the interval that holds the true onset with about 95 %, where the rate rose at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub onset_earliest: Option<Time>,
-    /// End of that interval.
+    /// End of that interval; absent where it ends at the onset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub onset_latest: Option<Time>,
     /// Whether they still come at the end of the window.
@@ -186,7 +186,7 @@ pub struct Pattern {
     /// With `onset_latest`: the interval that holds the true onset with about 95 %, where the rate rose at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub onset_earliest: Option<Time>,
-    /// End of that interval.
+    /// End of that interval; absent where it ends at the onset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub onset_latest: Option<Time>,
     /// Whether it still happens at the end of the window.
@@ -226,6 +226,13 @@ pub struct SharedField {
     pub values: u64,
 }
 
+impl SharedField {
+    /// Whether all lines that were looked at have this field with this value.
+    pub(crate) fn is_of_all(&self, name: &str, value: &str) -> bool {
+        self.values == 1 && self.lines == self.of && self.name == name && self.value == value
+    }
+}
+
 /// Patterns that rose together.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Group {
@@ -238,8 +245,9 @@ pub struct Group {
     pub onset: Time,
     /// With `onset_latest`: the interval that holds the true onset with about 95 %, where the rate rose at once.
     pub onset_earliest: Time,
-    /// End of that interval.
-    pub onset_latest: Time,
+    /// End of that interval; absent where it ends at the onset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub onset_latest: Option<Time>,
     /// `ongoing` while any of them is.
     pub status: Status,
     /// How much their counts by minute go together, 0 to 1: the least of any two neighbours.
@@ -254,14 +262,13 @@ pub struct Example {
     pub reference: String,
     /// Its time.
     pub timestamp: Time,
-    /// Its log group.
-    pub log_group: String,
-    /// Its log stream.
+    /// Its log stream, in the pattern's log group.
     pub log_stream: String,
-    /// Its text, redacted and clipped.
+    /// Its text, redacted and clipped; of JSON the message, the stack and what no field tells. `log_context`
+    /// has it as it was logged.
     pub message: String,
     /// Its fields besides time, level, message and stack, where it is JSON: at most 16, such as request,
-    /// tenant and status.
+    /// tenant and status, without those that all lines share.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, String>,
 }
@@ -337,7 +344,7 @@ pub struct Statistics {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LogContextArgs {
-    /// The event's `ref`, as this server gave it: `log:/ecs/checkout-api/ae437a8dac5a`.
+    /// The event's `ref`, as this server gave it: `log:ae437a8dac5a`.
     #[serde(default, rename = "ref")]
     pub reference: Option<String>,
     /// Log group of the event.

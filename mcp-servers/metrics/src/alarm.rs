@@ -6,13 +6,13 @@ use aws_sdk_cloudwatch::{
     Client,
     types::{AlarmType, CompositeAlarm, Dimension, MetricAlarm, MetricStat},
 };
-use midwatch_mcp::{AwsResult, Time, ToolError, clean, redaction_note};
+use midwatch_mcp::{AwsResult, Time, ToolError, clean, redaction_note, rounded};
 
 use crate::{
     composite,
     feeds::{Read, feeds},
     server::MetricsServer,
-    shapes::{Alarm, AlarmState, AlarmSummary, GetAlarmArgs, Metric},
+    shapes::{Alarm, AlarmState, AlarmSummary, GetAlarmArgs, Input, Metric},
 };
 
 const REASON_BYTES: usize = 600;
@@ -33,8 +33,7 @@ pub(crate) async fn get_alarm(server: &MetricsServer, args: GetAlarmArgs) -> Res
     match describe(&client, &args.alarm_name).await? {
         Described::Metric(alarm) => {
             let mut out = of_metric(&alarm);
-            let read: Vec<Read> =
-                out.metric.iter().chain(&out.inputs).map(|metric| Read::itself(metric.clone())).collect();
+            let read: Vec<Read> = inputs(&alarm).into_iter().map(Read::itself).collect();
             feeds(&server.logs(owner).await?, &read, &mut out).await;
             Ok(out)
         }
@@ -96,18 +95,21 @@ async fn similar(client: &Client, name: &str) -> Vec<String> {
 
 fn of_metric(alarm: &MetricAlarm) -> Alarm {
     let summary = summary_of_metric(alarm);
-    let inputs = inputs(alarm);
-    let expression = expression(alarm);
     let mut out = shell(summary, alarm.alarm_description());
-    let mut inputs = inputs.into_iter();
+    let mut inputs = inputs(alarm).into_iter();
     out.metric = inputs.next();
-    out.inputs = if expression.is_some() { inputs.collect() } else { Vec::new() };
-    out.expression = expression;
+    out.expression = expression(alarm);
+    if let (Some(first), Some(_)) = (&out.metric, &out.expression) {
+        out.inputs = inputs.map(|one| Input::beside(first, one)).collect();
+    }
     out.threshold = alarm.threshold();
     out.comparison = alarm.comparison_operator().map(|operator| operator.as_str().to_owned());
     out.evaluation_periods = alarm.evaluation_periods();
-    out.datapoints_to_alarm = alarm.datapoints_to_alarm().or(alarm.evaluation_periods());
-    out.treat_missing_data = Some(alarm.treat_missing_data().unwrap_or("missing").to_owned());
+    // What is as it usually is goes without saying.
+    out.datapoints_to_alarm =
+        alarm.datapoints_to_alarm().filter(|wanted| Some(*wanted) != alarm.evaluation_periods());
+    out.treat_missing_data =
+        alarm.treat_missing_data().filter(|counts_as| *counts_as != "missing").map(str::to_owned);
     if alarm.threshold_metric_id().is_some() {
         out.notes.push("its threshold is a band that CloudWatch learns (anomaly detection)".to_owned());
     }
@@ -168,18 +170,45 @@ fn summary(
         state_since: since.map(time),
         reason: told(reason.unwrap_or_default(), REASON_BYTES),
         composite: false,
+        child_of: None,
     }
 }
 
-/// CloudWatch's reason, its datapoints cut where it is long: what they were compared with stands at its end.
+/// CloudWatch's reason, without the noise of its sums, and its datapoints cut where it is long: what they were compared
+/// with stands at its end.
 pub(crate) fn told(reason: &str, most: usize) -> String {
-    let text = clean(reason, 4 * most).text;
+    let text = clean(&without_noise(reason), 4 * most).text;
     if text.len() <= most {
         return text;
     }
     let tail = text.get(text.ceil_char_boundary(text.len() - most / 2)..).unwrap_or_default();
     let head = text.get(..text.floor_char_boundary(most / 2)).unwrap_or_default();
     format!("{head} … [{} bytes cut] … {tail}", text.len() - head.len() - tail.len())
+}
+
+/// A text whose decimals are told as numbers are: `17.94871794871795` is `17.9487`.
+fn without_noise(text: &str) -> String {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "._-+".contains(c);
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
+        // A number, or a name with digits in it, as a whole.
+        let begin = rest.get(..at).map_or(0, |head| head.trim_end_matches(is_part).len());
+        let (head, tail) = rest.split_at_checked(begin).unwrap_or((rest, ""));
+        let (word, tail) =
+            tail.split_at_checked(tail.find(|c| !is_part(c)).unwrap_or(tail.len())).unwrap_or((tail, ""));
+        let is_decimal = word.split_once('.').is_some_and(|(whole, fraction)| {
+            let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+            digits(whole.trim_start_matches('-')) && digits(fraction) && fraction.len() > 4
+        });
+        out.push_str(head);
+        match word.parse::<f64>().ok().filter(|_| is_decimal) {
+            Some(number) => out.push_str(&rounded(number).to_string()),
+            None => out.push_str(word),
+        }
+        rest = tail;
+    }
+    out + rest
 }
 
 /// All metrics an alarm reads; the one it watches, or its first input, comes first.

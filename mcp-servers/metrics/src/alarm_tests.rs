@@ -23,11 +23,52 @@ fn metric_math_keeps_its_inputs_and_expression() {
     let read = of_metric(&alarm);
     assert_eq!(read.expression.as_deref(), Some("100*m1/m2"));
     // The first of its inputs, and those that come after it.
-    let names: Vec<&str> =
-        read.metric.iter().chain(&read.inputs).map(|metric| metric.name.as_str()).collect();
-    assert_eq!(names, ["Errors", "Requests"]);
-    assert_eq!(read.metric.unwrap().dimensions["ServiceName"], "checkout");
-    assert_eq!((read.datapoints_to_alarm, read.treat_missing_data.as_deref()), (Some(3), Some("missing")));
+    let first = read.metric.unwrap();
+    assert_eq!((first.name.as_str(), first.dimensions["ServiceName"].as_str()), ("Errors", "checkout"));
+    let inputs = serde_json::to_value(&read.inputs).unwrap();
+    assert_eq!(inputs, serde_json::json!([{ "name": "Requests" }]));
+    assert_eq!((read.datapoints_to_alarm, read.treat_missing_data), (None, None));
+}
+
+#[test]
+fn what_differs_from_the_usual_is_told() {
+    let other = {
+        let dimension = Dimension::builder().name("ServiceName").value("cart").build();
+        let metric =
+            SdkMetric::builder().namespace("Shop").metric_name("Requests").dimensions(dimension).build();
+        MetricStat::builder().metric(metric).stat("Average").period(60).build()
+    };
+    let alarm = MetricAlarm::builder()
+        .alarm_name("a")
+        .evaluation_periods(5)
+        .datapoints_to_alarm(3)
+        .treat_missing_data("breaching")
+        .metrics(MetricDataQuery::builder().id("e").expression("m1/m2").return_data(true).build())
+        .metrics(MetricDataQuery::builder().id("m1").metric_stat(stat("Errors")).return_data(false).build())
+        .metrics(MetricDataQuery::builder().id("m2").metric_stat(other).return_data(false).build())
+        .build();
+    let read = of_metric(&alarm);
+    let inputs = serde_json::to_value(&read.inputs).unwrap();
+    let wanted =
+        serde_json::json!([{ "name": "Requests", "stat": "Average", "dimensions": {"ServiceName": "cart"} }]);
+    assert_eq!(inputs, wanted);
+    assert_eq!((read.datapoints_to_alarm, read.treat_missing_data.as_deref()), (Some(3), Some("breaching")));
+}
+
+#[test]
+fn the_noise_of_sums_is_not_told_and_names_stay_as_they_are() {
+    for (text, wanted) in [
+        ("[17.94871794871795 (21/11/26 02:03:00)]", "[17.9487 (21/11/26 02:03:00)]"),
+        ("(5.0) and -0.33333333, 3 out of 3", "(5.0) and -0.333333, 3 out of 3"),
+        (
+            "api-1.23456789 at 10.0.12345.1, 2026-11-21T02:00:00.123456Z v1.23456b",
+            "api-1.23456789 at 10.0.12345.1, 2026-11-21T02:00:00.123456Z v1.23456b",
+        ),
+        ("was 0.12345", "was 0.12345"),
+        ("", ""),
+    ] {
+        assert_eq!(told(text, 300), wanted);
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod alarm;
 mod composite;
+mod family;
 mod feeds;
 mod history;
 mod judge;
@@ -18,7 +19,7 @@ mod window;
 pub use judge::{Change, Departure};
 pub use server::MetricsServer;
 pub use shapes::{
-    Alarm, AlarmHistory, AlarmHistoryArgs, AlarmList, AlarmState, AlarmSummary, Feed, GetAlarmArgs,
+    Alarm, AlarmHistory, AlarmHistoryArgs, AlarmList, AlarmState, AlarmSummary, Feed, GetAlarmArgs, Input,
     ListAlarmsArgs, Metric, MetricChoice, MetricSummary, MetricWindow, MetricWindowArgs, Point, Role, Stats,
     Transition,
 };

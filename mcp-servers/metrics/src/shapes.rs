@@ -72,9 +72,41 @@ pub struct Metric {
     /// Statistic, such as `Sum` or `p99`.
     pub stat: String,
     /// Dimensions by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub dimensions: BTreeMap<String, String>,
     /// Period in seconds.
     pub period_s: i32,
+}
+
+/// A further input of metric math: what is absent is as of `metric`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs, reason = "the same as of `Metric`; said twice, a client would read it twice")]
+pub struct Input {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stat: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dimensions: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub period_s: Option<i32>,
+}
+
+impl Input {
+    /// An input beside the first one.
+    pub(crate) fn beside(first: &Metric, of: Metric) -> Self {
+        fn other<T: PartialEq>(first: &T, of: T) -> Option<T> {
+            (*first != of).then_some(of)
+        }
+        Self {
+            namespace: other(&first.namespace, of.namespace),
+            name: of.name,
+            stat: other(&first.stat, of.stat),
+            dimensions: other(&first.dimensions, of.dimensions),
+            period_s: other(&first.period_s, of.period_s),
+        }
+    }
 }
 
 /// Result of `get_alarm`.
@@ -100,7 +132,7 @@ pub struct Alarm {
     pub metric: Option<Metric>,
     /// Further inputs of its metric math.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub inputs: Vec<Metric>,
+    pub inputs: Vec<Input>,
     /// Threshold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
@@ -110,16 +142,16 @@ pub struct Alarm {
     /// Periods that are looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evaluation_periods: Option<i32>,
-    /// Breaching periods among them that raise it.
+    /// Breaching periods among them that raise it; absent: all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub datapoints_to_alarm: Option<i32>,
-    /// What missing data counts as.
+    /// What missing data counts as; absent: `missing`, it leaves the state as it is or unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub treat_missing_data: Option<String>,
     /// Metric math, or the rule of a composite alarm.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expression: Option<String>,
-    /// Alarms that a composite alarm is made of, those in ALARM first.
+    /// Alarms that a composite alarm is made of, and those that they are made of, those in ALARM first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<AlarmSummary>,
     /// Metric filters that count the metrics it, or its children, read out of logs.
@@ -169,6 +201,9 @@ pub struct AlarmSummary {
     /// It is computed from other alarms.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub composite: bool,
+    /// Among children: the composite alarm whose rule names it, where that is itself one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub child_of: Option<String>,
 }
 
 /// Arguments of `list_alarms`.

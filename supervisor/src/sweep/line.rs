@@ -6,7 +6,7 @@ use midwatch_agents::{
     sweep::SweepPart,
     view::{
         Alarm, AlarmHistory, AlarmList, Correlation, DeploymentList, ErrorPatterns, Executions, Health,
-        MetricWindow, RunbookHits, WorkflowFailure,
+        ListedAlarm, MetricWindow, RunbookHits, WorkflowFailure,
     },
 };
 use midwatch_policy::Timestamp;
@@ -54,8 +54,7 @@ pub(super) fn fed(alarm: &Alarm) -> String {
     const MOST: usize = 4;
     let mut text = String::new();
     if !alarm.children.is_empty() {
-        let named: Vec<String> =
-            alarm.children.iter().take(MOST).map(|child| format!("{} {}", child.name, child.state)).collect();
+        let named: Vec<String> = alarm.children.iter().take(MOST).map(ListedAlarm::as_child).collect();
         let _ = write!(text, "; of {}", named.join(", "));
         let more = alarm.children.len().saturating_sub(MOST);
         if more > 0 {

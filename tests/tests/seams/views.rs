@@ -89,8 +89,9 @@ async fn agents_read_every_servers_results() {
     let mut shapes: Vec<(&str, Value)> = Vec::new();
 
     let found = reader.read("logs", "error_patterns", of_service.clone()).await;
-    let example = &found["patterns"][0]["examples"][0];
-    let around = json!({"log_group": example["log_group"], "log_stream": example["log_stream"], "at": example["timestamp"]});
+    let pattern = &found["patterns"][0];
+    let example = &pattern["examples"][0];
+    let around = json!({"log_group": pattern["log_group"], "log_stream": example["log_stream"], "at": example["timestamp"]});
     let onset = found["errors"]["onset"].clone();
     shapes.push(("error_patterns", found.clone()));
     shapes.push(("log_context", reader.read("logs", "log_context", around).await));

@@ -146,6 +146,11 @@ impl World {
 
     /// Every operation that was called so far, as IAM names it: `ecs:DescribeServices`.
     pub fn operations(&self) -> BTreeSet<String> {
-        self.shared.with(|state| state.operations.clone())
+        self.shared.with(|state| state.operations.keys().cloned().collect())
+    }
+
+    /// How often an operation was called so far.
+    pub fn calls(&self, operation: &str) -> u64 {
+        self.shared.with(|state| state.operations.get(operation).copied().unwrap_or_default())
     }
 }

@@ -1,6 +1,6 @@
 //! Everything the world knows at one moment, and how it moves to a later one.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use midwatch_policy::ActionKind;
 use serde::Serialize;
@@ -72,7 +72,7 @@ pub(crate) struct State {
     pub(crate) injections: Vec<Injection>,
     pub(crate) mutations: Vec<Mutation>,
     /// Every operation that was called, such as `ecs:DescribeServices`.
-    pub(crate) operations: BTreeSet<String>,
+    pub(crate) operations: BTreeMap<String, u64>,
     pub(crate) logs: LogStore,
     pub(crate) logs_api: logs::LogsApi,
     pub(crate) bedrock_api: bedrock::BedrockApi,
@@ -126,7 +126,7 @@ impl State {
             flows: Flows::new(spec),
             injections: spec.injections.clone(),
             mutations: Vec::new(),
-            operations: BTreeSet::new(),
+            operations: BTreeMap::new(),
             logs,
             logs_api: logs::LogsApi::new(spec.metric_filters.clone()),
             bedrock_api: bedrock::BedrockApi::default(),
@@ -237,7 +237,7 @@ impl State {
 
     fn remember(&mut self, request: &Request, error: Option<String>) {
         let api = call_name(request);
-        self.operations.insert(api.clone());
+        *self.operations.entry(api.clone()).or_default() += 1;
         if MUTATING.contains(&api.as_str()) {
             self.mutations.push(Mutation {
                 at: time::timestamp(self.now_ms),
