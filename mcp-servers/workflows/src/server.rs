@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use jiff::SignedDuration;
-use midwatch_mcp::{Ctx, Time, ToolError, Window, clean, limit, redaction_note, server_info};
+use midwatch_mcp::{Ctx, Time, ToolError, Window, clean, limit, named, redaction_note, server_info};
 use midwatch_policy::{Service, state_machine_name};
 use rmcp::{
     Json, ServerHandler,
@@ -98,16 +98,23 @@ impl WorkflowsServer {
     }
 
     /// The window in which failures are looked for: the hour before now, unless it is given.
-    fn window(&self, from: Option<Time>, to: Option<Time>) -> Result<Window, ToolError> {
-        let to = to.unwrap_or_else(|| Time(self.ctx.clock.now()));
+    fn window(
+        &self,
+        from: Option<Time>,
+        to: Option<Time>,
+        notes: &mut Vec<String>,
+    ) -> Result<Window, ToolError> {
+        let present = self.ctx.clock.now();
+        let to = to.unwrap_or(Time(present));
         let hour = SignedDuration::from_hours(1);
         let from = from.unwrap_or_else(|| Time(to.0.checked_sub(hour).unwrap_or(to.0)));
-        Window::new(from, to, WIDEST)
+        Window::begun(from, to, WIDEST, present, notes)
     }
 }
 
 /// The ARN of an execution, from what it is called.
 fn execution_arn(machine: &str, execution: &str) -> Result<String, ToolError> {
+    let execution = named(execution, &["execution", "failure"]);
     let prefix = format!("{}:", machine.replacen(":stateMachine:", ":execution:", 1));
     let name = if execution.starts_with("arn:") { execution.strip_prefix(&prefix) } else { Some(execution) };
     let fits = |c: char| !c.is_control() && !c.is_whitespace() && !"<>{}[]?*\"#%\\^|~`$&,;:/".contains(c);
@@ -230,11 +237,11 @@ impl WorkflowsServer {
         &self,
         Parameters(args): Parameters<ListArgs>,
     ) -> Result<Json<ExecutionList>, ToolError> {
-        let window = Window::new(args.from, args.to, WIDEST)?;
+        let mut notes = Vec::new();
+        let window = Window::begun(args.from, args.to, WIDEST, self.ctx.clock.now(), &mut notes)?;
         let limit = limit(args.limit, 10, 50)?;
         let before = window.baseline(args.baseline_from, args.baseline_to, WIDEST)?;
         let api = self.api(args.service.as_deref(), args.state_machine.as_deref()).await?;
-        let mut notes = Vec::new();
         let (mut runs, complete) = api.runs(window.from.min(before.from)).await?;
         page::sort(&mut runs);
         if !complete {
@@ -291,9 +298,9 @@ impl WorkflowsServer {
         &self,
         Parameters(args): Parameters<ExplainArgs>,
     ) -> Result<Json<Explanation>, ToolError> {
-        let window = self.window(args.from, args.to)?;
-        let api = self.api(args.service.as_deref(), args.state_machine.as_deref()).await?;
         let mut notes = Vec::new();
+        let window = self.window(args.from, args.to, &mut notes)?;
+        let api = self.api(args.service.as_deref(), args.state_machine.as_deref()).await?;
         let failed = failures(&api, window, &mut notes).await?;
         let found = meant(&api, args.execution.as_deref(), &failed, window).await?;
         let run = &found.run;
@@ -368,9 +375,9 @@ impl WorkflowsServer {
         &self,
         Parameters(args): Parameters<CompareArgs>,
     ) -> Result<Json<Comparison>, ToolError> {
-        let window = self.window(args.from, args.to)?;
-        let api = self.api(args.service.as_deref(), args.state_machine.as_deref()).await?;
         let mut notes = Vec::new();
+        let window = self.window(args.from, args.to, &mut notes)?;
+        let api = self.api(args.service.as_deref(), args.state_machine.as_deref()).await?;
         let failed = match args.execution {
             Some(_) => Vec::new(),
             None => failures(&api, window, &mut notes).await?,
@@ -464,7 +471,9 @@ mod tests {
     fn an_execution_is_named_by_its_arn_or_its_name() {
         let arn = "arn:aws:states:us-east-1:123456789012:execution:orders:run-1";
         assert_eq!(execution_arn(MACHINE, arn).unwrap(), arn);
-        assert_eq!(execution_arn(MACHINE, "run-1").unwrap(), arn);
+        for name in ["run-1", "execution:run-1", "failure:run-1"] {
+            assert_eq!(execution_arn(MACHINE, name).unwrap(), arn);
+        }
         for wrong in ["", "a b", "a/b", "x:y", &arn.replace("orders", "others"), &"x".repeat(81)] {
             assert!(execution_arn(MACHINE, wrong).is_err(), "{wrong:?}");
         }
