@@ -37,7 +37,8 @@ pub(crate) async fn of(
                 // What CodeDeploy deploys to ECS would show twice.
                 Ok(list) if list.is_empty() && service.codedeploy.is_none() => {
                     let current = ecs.current().await?;
-                    from_ecs.push(unrecorded(current.iter().any(|d| d.touches(window))).to_owned());
+                    from_ecs
+                        .push(unrecorded(current.iter().filter(|d| d.touches(window)).count()).to_owned());
                     Ok(current)
                 }
                 other => other,
@@ -74,11 +75,12 @@ pub(crate) async fn of(
 }
 
 /// What is said where ECS has no record of deployments in a window.
-const fn unrecorded(runs_since_then: bool) -> &'static str {
-    if runs_since_then {
-        "ECS has no record of service deployments; shown is what it runs now"
-    } else {
-        "ECS has no record of service deployments in the window, and what it runs now was not deployed in it"
+const fn unrecorded(shown: usize) -> &'static str {
+    match shown {
+        0 => {
+            "ECS has no record of service deployments in the window, and what it runs now was not deployed in it"
+        }
+        _ => "ECS has no record of service deployments; shown is what it runs now",
     }
 }
 
@@ -116,7 +118,7 @@ mod tests {
 
     #[test]
     fn nothing_is_said_to_be_shown_where_nothing_is() {
-        assert!(unrecorded(true).contains("shown is what it runs now"));
-        assert!(!unrecorded(false).contains("shown"));
+        assert!(unrecorded(1).contains("shown is what it runs now"));
+        assert!(!unrecorded(0).contains("shown"));
     }
 }

@@ -413,7 +413,7 @@ impl Stdio {
         }
         self.line(&json!({"jsonrpc": "2.0", "id": "q", "method": method, "params": params})).await;
         let line = tokio::time::timeout(Duration::from_secs(30), self.answers.next_line()).await;
-        let line = line.expect("there is an answer").unwrap().unwrap();
+        let line = line.unwrap().unwrap().unwrap();
         let answer: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(answer["id"], "q", "{answer}");
         answer
