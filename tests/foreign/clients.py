@@ -90,21 +90,8 @@ def plain_identifiers(name, result):
     return None
 
 
-# What agent clients put before a model of a tool; they keep the schema of its result to themselves.
-FOR_A_MODEL = {"name", "description", "inputSchema"}
-# By server: bytes that all its tools put before a model, and that tools/list sends.
-LISTED = {}
-
-
-def bytes_of(tools):
-    told = [tool.model_dump(by_alias=True, exclude_none=True) for tool in tools]
-    of = lambda listed: len(json.dumps(listed, separators=(",", ":"), ensure_ascii=False).encode())
-    return of([{key: tool[key] for key in FOR_A_MODEL & tool.keys()} for tool in told]), of(told)
-
-
 async def use(session, server, way, deployment, group):
     listed = (await session.list_tools()).tools
-    LISTED[server] = bytes_of(listed)
     names = {tool.name for tool in listed}
     wanted = calls(server, deployment, group)
     check(set(wanted) <= names, f"{server} {way}: lists {sorted(names)}, wanted {sorted(wanted)}")
@@ -266,10 +253,6 @@ async def main():
         if check((stack.BIN / f"midwatch-{server}").exists(), f"midwatch-{server} is built"):
             registry_entry(server)
             await in_a_world_of_its_own(server)
-    model, wire = (sum(sizes[n] for sizes in LISTED.values()) for n in (0, 1))
-    each = ", ".join(f"{server} {sizes[0] / 1000:.1f} of {sizes[1] / 1000:.1f}" for server, sizes in LISTED.items())
-    print(f"all tools put {model / 1000:.1f} kB before a model, of {wire / 1000:.1f} kB that tools/list sends ({each})")
-    check(model <= 20_000, f"all tools put {model} bytes before a model")
 
 
 asyncio.run(main())

@@ -98,17 +98,17 @@ impl WorkflowsServer {
     }
 
     /// The window in which failures are looked for: the hour before now, unless it is given.
-    fn window(
-        &self,
-        from: Option<Time>,
-        to: Option<Time>,
-        notes: &mut Vec<String>,
-    ) -> Result<Window, ToolError> {
-        let present = self.ctx.clock.now();
-        let to = to.unwrap_or(Time(present));
+    fn window(&self, from: Option<Time>, to: Option<Time>) -> Result<Window, ToolError> {
+        let to = to.unwrap_or_else(|| Time(self.ctx.clock.now()));
         let hour = SignedDuration::from_hours(1);
         let from = from.unwrap_or_else(|| Time(to.0.checked_sub(hour).unwrap_or(to.0)));
-        Window::begun(from, to, WIDEST, present, notes)
+        Window::new(from, to, WIDEST)
+    }
+
+    /// Refuses a window that has not begun, where nothing is in it. Executions that are there are told, whatever our
+    /// clock says.
+    fn has_begun(&self, window: Window) -> Result<(), ToolError> {
+        Time(window.from).has_come("from", self.ctx.clock.now())
     }
 }
 
@@ -238,7 +238,7 @@ impl WorkflowsServer {
         Parameters(args): Parameters<ListArgs>,
     ) -> Result<Json<ExecutionList>, ToolError> {
         let mut notes = Vec::new();
-        let window = Window::begun(args.from, args.to, WIDEST, self.ctx.clock.now(), &mut notes)?;
+        let window = Window::new(args.from, args.to, WIDEST)?;
         let limit = limit(args.limit, 10, 50)?;
         let before = window.baseline(args.baseline_from, args.baseline_to, WIDEST)?;
         let api = self.api(args.service.as_deref(), args.state_machine.as_deref()).await?;
@@ -253,6 +253,9 @@ impl WorkflowsServer {
         }
         let (counts, baseline) = (count(&runs, window), count(&runs, before));
         let within: Vec<&Run> = runs.iter().filter(|run| window.contains(run.started_at)).collect();
+        if within.is_empty() {
+            self.has_begun(window)?;
+        }
         let ends = |wanted: fn(Status) -> bool| {
             within.iter().filter(move |run| wanted(run.status)).filter_map(|run| run.ended_at)
         };
@@ -299,9 +302,12 @@ impl WorkflowsServer {
         Parameters(args): Parameters<ExplainArgs>,
     ) -> Result<Json<Explanation>, ToolError> {
         let mut notes = Vec::new();
-        let window = self.window(args.from, args.to, &mut notes)?;
+        let window = self.window(args.from, args.to)?;
         let api = self.api(args.service.as_deref(), args.state_machine.as_deref()).await?;
         let failed = failures(&api, window, &mut notes).await?;
+        if failed.is_empty() && args.execution.is_none() {
+            self.has_begun(window)?;
+        }
         let found = meant(&api, args.execution.as_deref(), &failed, window).await?;
         let run = &found.run;
         let others: Vec<&Run> = failed.iter().filter(|other| other.arn != run.arn).take(MORE).collect();
@@ -376,12 +382,15 @@ impl WorkflowsServer {
         Parameters(args): Parameters<CompareArgs>,
     ) -> Result<Json<Comparison>, ToolError> {
         let mut notes = Vec::new();
-        let window = self.window(args.from, args.to, &mut notes)?;
+        let window = self.window(args.from, args.to)?;
         let api = self.api(args.service.as_deref(), args.state_machine.as_deref()).await?;
         let failed = match args.execution {
             Some(_) => Vec::new(),
             None => failures(&api, window, &mut notes).await?,
         };
+        if failed.is_empty() && args.execution.is_none() {
+            self.has_begun(window)?;
+        }
         let failed = meant(&api, args.execution.as_deref(), &failed, window).await?;
         let good = if let Some(named) = &args.good {
             execution_arn(&api.machine, named)?
