@@ -199,8 +199,9 @@ def main():
             row(f"midwatch-{name}", stdio, web)
         row("awslabs.cloudwatch 0.3.1", peer)
         ours = [stdio for stdio, _ in rows.values()]
-        print(f"\nall tools of ours put {sum(s['schema'] for s in ours) / 1000:.1f} kB before a model, "
-              f"the peer's {peer['schema'] / 1000:.1f} kB")
+        print(f"\nall tools of ours put {sum(s['schema'] for s in ours) / 1000:.1f} kB before a model "
+              f"(of {sum(s['listed'] for s in ours) / 1000:.1f} kB that tools/list sends, with the schemas of results), "
+              f"the peer's {peer['schema'] / 1000:.1f} kB (of {peer['listed'] / 1000:.1f} kB)")
         print(f"the slowest of ours starts {peer['start'] / max(s['start'] for s in ours):.0f} times faster, the "
               f"largest idles in 1/{peer['idle'] / max(s['idle'] for s in ours):.0f} of the memory")
 

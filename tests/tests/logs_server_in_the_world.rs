@@ -191,9 +191,40 @@ async fn a_window_is_compared_with_the_time_that_was_named() {
         let errors = &found["errors"];
         assert!(errors["total"].as_u64().unwrap() > 50 && errors["baseline_total"] == 0, "{named}: {errors}");
     }
+    let itself = json!({ "baseline_from": "2026-11-21T01:50:00Z", "baseline_to": "2026-11-21T02:04:00Z" });
+    let error = call(&client, "error_patterns", lately(&world, "checkout-api", itself)).await.unwrap_err();
+    assert!(error["message"].as_str().unwrap().contains("overlaps the window"), "{error}");
     let both = json!({ "compare_with": "hour_before", "baseline_from": "2026-11-21T00:00:00Z", "baseline_to": "2026-11-21T01:00:00Z" });
     let error = call(&client, "error_patterns", lately(&world, "checkout-api", both)).await.unwrap_err();
     assert_eq!(error["kind"], "invalid", "{error}");
+}
+
+#[tokio::test]
+async fn of_times_without_lines_no_silence_is_told() {
+    apart(7);
+    let world = case_study().await;
+    let client = client(&world).await;
+    let over = |from: &str, to: &str| json!({ "service": "checkout-api", "from": from, "to": to });
+    let old = over("2016-01-01T00:00:00Z", "2016-01-01T01:00:00Z");
+    let old = call(&client, "error_patterns", old).await.unwrap();
+    assert_eq!((&old["activity"]["lines"], &old["activity"]["quiet"]), (&json!(0), &json!(false)), "{old}");
+    let notes = old["notes"].to_string();
+    assert!(notes.contains("has nothing from before") && !notes.contains("is quiet"), "{notes}");
+
+    let future = over("2030-01-01T00:00:00Z", "2030-01-01T01:00:00Z");
+    let query = json!({ "query": "fields @message" });
+    let mut asked = future.clone();
+    asked.as_object_mut().unwrap().extend(query.as_object().cloned().unwrap());
+    for (tool, arguments) in [("error_patterns", future), ("log_query", asked)] {
+        let error = call(&client, tool, arguments).await.unwrap_err();
+        assert!(error["message"].as_str().unwrap().contains("after the present"), "{tool} {error}");
+    }
+
+    let arn = "arn:aws:logs:us-east-1:123456789012:log-group:/ecs/checkout-api:*";
+    let arguments =
+        json!({ "log_groups": [arn], "from": "2026-11-21T01:00:00Z", "to": "2026-11-21T02:00:00Z" });
+    let error = call(&client, "error_patterns", arguments).await.unwrap_err();
+    assert!(error["mend"].as_str().unwrap().contains("give the name, `/ecs/checkout-api`"), "{error}");
 }
 
 #[tokio::test]

@@ -47,6 +47,13 @@ metric = "error_rate"
 threshold = 5
 
 [[alarm]]
+name = "shop-api-errors-hourly"
+service = "shop-api"
+metric = "errors"
+threshold = 100000
+period = "1h"
+
+[[alarm]]
 name = "cart-backlog"
 service = "cart"
 series = "Backlog"
@@ -78,6 +85,17 @@ impl Stage {
         let result = self.client.call_tool(request).await.unwrap();
         assert_eq!(result.is_error, Some(false), "{result:?}");
         result.structured_content.unwrap()
+    }
+
+    /// Why a call is refused.
+    async fn refused(&self, tool: &'static str, arguments: Value) -> String {
+        let request =
+            CallToolRequestParams::new(tool).with_arguments(arguments.as_object().cloned().unwrap());
+        let result = self.client.call_tool(request).await.unwrap();
+        assert_eq!(result.is_error, Some(true), "{result:?}");
+        let error = &result.structured_content.unwrap()["error"];
+        assert_eq!(error["kind"], "invalid", "{error}");
+        format!("{}; {}", error["message"].as_str().unwrap(), error["mend"].as_str().unwrap())
     }
 
     /// The half hour up to now.
@@ -127,6 +145,12 @@ async fn an_alarm_that_is_in_alarm_all_the_time_is_said_to_be_though_it_never_ch
     let stage = stage().await;
     let alarm = stage.call("get_alarm", json!({"alarm_name": "cart-backlog", "service": "cart"})).await;
     assert_eq!(alarm["state"], "ALARM", "{alarm}");
+    // As it is cited, it is the same; by its ARN it may be another's.
+    let cited = stage.call("get_alarm", json!({"alarm_name": alarm["ref"], "service": "cart"})).await;
+    assert_eq!(cited, alarm);
+    let arn = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:cart-backlog";
+    let why = stage.refused("get_alarm", json!({"alarm_name": arn})).await;
+    assert!(why.contains("give the name, `cart-backlog`"), "{why}");
     let (from, to) = stage.lately();
     assert!(alarm["state_since"].as_str().unwrap() < from.as_str(), "long before: {alarm}");
 
@@ -147,4 +171,57 @@ async fn an_alarm_that_is_in_alarm_all_the_time_is_said_to_be_though_it_never_ch
     let firing = of_the_service["alarms"].as_array().unwrap().iter().filter(|one| one["state"] == "ALARM");
     let firing: Vec<&str> = firing.map(|one| one["name"].as_str().unwrap()).collect();
     assert!(firing.contains(&"cart-backlog") && firing.contains(&"shop-api-errors"), "{of_the_service}");
+}
+
+#[tokio::test]
+async fn a_window_shorter_than_its_period_is_widened_or_refused_and_never_its_own_baseline() {
+    let stage = stage().await;
+    let (from, to) = stage.lately();
+    let errors = |more: Value| {
+        let mut arguments = json!({"service": "shop-api", "from": from, "to": to});
+        arguments.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+        arguments
+    };
+    for period in [3600, 86_400] {
+        let why = stage.refused("metric_window", errors(json!({"role": "errors", "period_s": period}))).await;
+        assert!(why.contains("longer than the window") && why.contains("at most 30 min"), "{why}");
+    }
+
+    let asked = errors(json!({"alarm_name": "shop-api-errors-hourly"}));
+    let found = stage.call("metric_window", asked).await;
+    assert_eq!(found["period_s"], 3600, "{found}");
+    assert!(found["to"].as_str().unwrap() >= to.as_str(), "it holds the end that was asked: {found}");
+    assert_eq!(found["baseline_to"], found["from"], "{found}");
+    assert_ne!(found["baseline"], found["stats"], "{found}");
+    assert_eq!(found["change"], "up", "{found}");
+    let notes = found["notes"].to_string();
+    assert!(notes.contains("the window was widened") && notes.contains("is not over"), "{notes}");
+}
+
+#[tokio::test]
+async fn a_baseline_that_overlaps_the_window_is_refused() {
+    let stage = stage().await;
+    let (from, to) = stage.lately();
+    let arguments = json!({"service": "shop-api", "role": "errors", "from": from, "to": to,
+        "baseline_from": "2026-11-21T01:00:00Z", "baseline_to": to});
+    let why = stage.refused("metric_window", arguments).await;
+    assert!(why.contains("overlaps the window") && why.contains(&format!("end it at {from}")), "{why}");
+}
+
+#[tokio::test]
+async fn no_state_is_told_of_times_without_a_history() {
+    let stage = stage().await;
+    let history = |from: &str, to: &str| json!({"alarm_name": "shop-api-errors", "from": from, "to": to});
+    let why = stage.refused("alarm_history", history("2030-01-01T00:00:00Z", "2030-01-02T00:00:00Z")).await;
+    assert!(why.contains("after the present"), "{why}");
+
+    let old = stage.call("alarm_history", history("2016-01-01T00:00:00Z", "2016-01-02T00:00:00Z")).await;
+    assert_eq!((old.get("seconds_in_alarm"), &old["transitions"]), (None, &json!([])), "{old}");
+    let notes = old["notes"].to_string();
+    assert!(notes.contains("is not known") && !notes.contains("all along"), "{notes}");
+
+    // What is kept is still told, and a window that is not over ends now.
+    let day = stage.call("alarm_history", history("2026-11-20T12:00:00Z", "2026-11-22T00:00:00Z")).await;
+    assert_eq!(day["times_in_alarm"], 1, "{day}");
+    assert!(day["notes"].to_string().contains("cut at the present"), "{day}");
 }

@@ -250,6 +250,15 @@ async fn what_is_not_there_is_an_answer_that_says_how_to_mend_it() {
     assert!(well.kind == ErrorKind::Invalid && well.message.contains("has not failed"), "{well:?}");
     let cursor = error("list_executions", with(window(&world), &json!({"cursor": "x"}))).await;
     assert!(cursor.mend.contains("next_cursor"), "{cursor:?}");
+    for tool in ["list_executions", "explain_failure", "compare_executions"] {
+        let future =
+            json!({"service": "shop-api", "from": "2030-01-01T00:00:00Z", "to": "2030-01-02T00:00:00Z"});
+        let future = error(tool, future).await;
+        assert!(future.message.contains("after the present"), "{tool} {future:?}");
+    }
+    let itself = json!({"baseline_from": then(&world, -10), "baseline_to": then(&world, 0)});
+    let itself = error("list_executions", with(window(&world), &itself)).await;
+    assert!(itself.message.contains("overlaps the window"), "{itself:?}");
     let machine = json!({"state_machine": "arn:aws:states:us-east-1:123456789012:stateMachine:none"});
     assert_eq!(error("compare_executions", machine).await.kind, ErrorKind::NotFound);
 }

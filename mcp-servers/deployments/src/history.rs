@@ -36,10 +36,10 @@ pub(crate) async fn of(
             match ecs.history(window, &mut from_ecs).await {
                 // What CodeDeploy deploys to ECS would show twice.
                 Ok(list) if list.is_empty() && service.codedeploy.is_none() => {
-                    from_ecs.push(
-                        "ECS has no record of service deployments; shown is what it runs now".to_owned(),
-                    );
-                    ecs.current().await
+                    let current = ecs.current().await?;
+                    from_ecs
+                        .push(unrecorded(current.iter().filter(|d| d.touches(window)).count()).to_owned());
+                    Ok(current)
                 }
                 other => other,
             }
@@ -74,6 +74,16 @@ pub(crate) async fn of(
     Ok(link(list))
 }
 
+/// What is said where ECS has no record of deployments in a window.
+const fn unrecorded(shown: usize) -> &'static str {
+    match shown {
+        0 => {
+            "ECS has no record of service deployments in the window, and what it runs now was not deployed in it"
+        }
+        _ => "ECS has no record of service deployments; shown is what it runs now",
+    }
+}
+
 pub(crate) async fn of_dependencies(
     ctx: &Ctx,
     service: &Service,
@@ -100,4 +110,15 @@ pub(crate) async fn of_dependencies(
         }
     }
     deployments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unrecorded;
+
+    #[test]
+    fn nothing_is_said_to_be_shown_where_nothing_is() {
+        assert!(unrecorded(1).contains("shown is what it runs now"));
+        assert!(!unrecorded(0).contains("shown"));
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use midwatch_mcp::{Ctx, Time, ToolError, Window, server_info};
+use midwatch_mcp::{Ctx, Time, ToolError, Window, named, server_info};
 use rmcp::{
     Json, ServerHandler,
     handler::server::{router::tool::ToolRouter, wrapper::Parameters},
@@ -139,8 +139,8 @@ impl DeploymentsServer {
         Parameters(args): Parameters<ListArgs>,
     ) -> Result<Json<DeploymentList>, ToolError> {
         let service = self.ctx.service(&args.service)?;
-        let window = Window::new(args.from, args.to, WIDEST)?;
         let mut notes = Vec::new();
+        let window = Window::begun(args.from, args.to, WIDEST, self.ctx.clock.now(), &mut notes)?;
         let mut deployments = history::of(&self.ctx, service, window, &mut notes).await?;
         deployments.retain(|d| d.touches(window));
         if deployments.len() > MOST_DEPLOYMENTS {
@@ -169,7 +169,8 @@ impl DeploymentsServer {
     ) -> Result<Json<WhatChanged>, ToolError> {
         let service = self.ctx.service(&args.service)?;
         let now = self.ctx.clock.now();
-        examine::what_changed(&self.ctx.aws, service, &args.deployment_id, now).await.map(Json)
+        let id = named(&args.deployment_id, &["deploy", "candidate", "change"]);
+        examine::what_changed(&self.ctx.aws, service, id, now).await.map(Json)
     }
 
     /// How likely each deployment brought the trouble.
@@ -190,7 +191,8 @@ impl DeploymentsServer {
         Parameters(args): Parameters<CorrelateArgs>,
     ) -> Result<Json<Correlation>, ToolError> {
         let service = self.ctx.service(&args.service)?;
-        let at = args.onset.0;
+        let (at, present) = (args.onset.0, self.ctx.clock.now());
+        args.onset.has_come("onset", present)?;
         let earliest = args.onset_earliest.map_or(at, |time| time.0);
         if earliest > at {
             return Err(ToolError::invalid(
@@ -200,10 +202,11 @@ impl DeploymentsServer {
         }
         let shifted = |span: SignedDuration| at.checked_add(span).unwrap_or(at);
         let from = args.from.unwrap_or_else(|| Time(earliest.checked_sub(DAY).unwrap_or(earliest)));
-        let to = args.to.unwrap_or_else(|| Time(shifted(SignedDuration::from_hours(1))));
-        let window = Window::new(from, to, WIDEST)?;
-
+        let hour_after = shifted(SignedDuration::from_hours(1)).min(present.max(at));
+        let to = args.to.unwrap_or(Time(hour_after));
         let mut notes = Vec::new();
+        let window = Window::begun(from, to, WIDEST, present, &mut notes)?;
+
         let mut deployments = history::of(&self.ctx, service, window, &mut notes).await?;
         deployments.extend(history::of_dependencies(&self.ctx, service, window, &mut notes).await);
         deployments.retain(|d| d.touches(window));
@@ -241,12 +244,14 @@ impl DeploymentsServer {
         Parameters(args): Parameters<HealthArgs>,
     ) -> Result<Json<Health>, ToolError> {
         let service = self.ctx.service(&args.service)?;
-        let to = args.to.map_or_else(|| self.ctx.clock.now(), |time| time.0);
+        let now = self.ctx.clock.now();
+        let to = args.to.map_or(now, |time| time.0);
         let hour = SignedDuration::from_hours(1);
         let from = args.from.map_or_else(|| to.checked_sub(hour).unwrap_or(to), |time| time.0);
-        let window = Window::new(Time(from), Time(to), WIDEST)?;
+        let mut notes = Vec::new();
+        let window = Window::begun(Time(from), Time(to), WIDEST, now, &mut notes)?;
         let mut health = examine::health(&self.ctx.aws, service, window).await?;
-        let now = self.ctx.clock.now();
+        health.notes.splice(..0, notes);
         if now.duration_since(to) > LATELY {
             health.notes.push(format!(
                 "counts of tasks and deployments in progress are of now ({now:.0}), not of the window; stopped tasks and \

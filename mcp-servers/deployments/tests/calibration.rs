@@ -61,6 +61,13 @@ fn so_it_is_where_one_deploys_seldom_and_where_often() {
         let judged = Judged::new(MAINLY.iter().filter(|case| rates.contains(&case.trouble.rate)));
         println!("{}", judged.line(name));
         assert!(judged.brought > 300 && judged.ece() <= 0.08, "{name}: {judged:?}");
+        // Also those alone that are named are not more often innocent than their scores say.
+        let (count, mean, guilty) = judged.named_first();
+        println!("  first and 0.5 or more: {count}, mean score {mean:.2}, guilty {guilty:.2}");
+        assert!(
+            count > 100 && (-0.1..0.04).contains(&(mean - guilty)),
+            "{name}: {mean} for {guilty} of {count}"
+        );
     }
 }
 

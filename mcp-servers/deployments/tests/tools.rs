@@ -42,6 +42,31 @@ async fn bad_arguments_and_unknown_services_are_answered_in_the_common_shape() {
     assert_eq!(call("list_deployments", extra).await.kind, ErrorKind::Invalid);
     let reversed = serde_json::json!({"service": "batch", "onset": "2026-11-21T02:00:00Z", "onset_earliest": "2026-11-21T02:01:00Z"});
     assert_eq!(call("correlate", reversed).await.kind, ErrorKind::Invalid);
+    for (tool, arguments) in [
+        (
+            "list_deployments",
+            serde_json::json!({"from": "2030-01-01T00:00:00Z", "to": "2030-01-02T00:00:00Z"}),
+        ),
+        ("correlate", serde_json::json!({"onset": "2036-11-21T01:59:30Z"})),
+        (
+            "correlate",
+            serde_json::json!({"onset": "2036-11-21T01:59:30Z", "from": "2026-11-20T00:00:00Z",
+            "to": "2026-11-21T00:00:00Z"}),
+        ),
+        ("service_health", serde_json::json!({"to": "2030-01-02T00:00:00Z"})),
+    ] {
+        let mut arguments = arguments;
+        arguments["service"] = "batch".into();
+        let error = call(tool, arguments).await;
+        assert_eq!(error.kind, ErrorKind::Invalid, "{error:?}");
+        assert!(error.message.contains("after the present (2026-"), "{error:?}");
+    }
+    // As it is cited: whichever kind of reference it is, the deployment is meant.
+    for id in ["d-1", "deploy:d-1", "candidate:d-1", "change:d-1"] {
+        let missing =
+            call("what_changed", serde_json::json!({"service": "batch", "deployment_id": id})).await;
+        assert_eq!(missing.message, "no deployment `d-1` of `batch`");
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use rmcp::{
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
 
-use crate::{guard::Guarded, work::Work};
+use crate::{guard::Guarded, lines::Lines, work::Work};
 
 /// How long the other side may take to say what it speaks.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(15);
@@ -91,8 +91,9 @@ where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
+    let lines = Lines::new(ends.0, ends.1);
     let running = tokio::select! {
-        running = Guarded::under(server, work.clone()).serve(ends) => {
+        running = Guarded::under(server, work.clone()).serve(lines) => {
             running.map_err(|error| ConnectError::Server(Box::new(error)))?
         }
         () = stop.cancelled() => return Ok(()),

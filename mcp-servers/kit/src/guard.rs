@@ -1,7 +1,8 @@
 //! The guard at dispatch: whatever a tool does, the caller gets an answer.
 //!
-//! `rmcp` sends no response when a tool panics, does not abort a handler whose call was cancelled,
-//! and drops a line over 16 MiB without a word. So every server is served behind this wrapper.
+//! `rmcp` sends no response when a tool panics, does not abort a handler whose call was cancelled, and says of a request
+//! that it cannot read that there is no such method. So every server is served behind this wrapper. (That it drops a line
+//! over 16 MiB without a word is mended where lines are read.)
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
@@ -10,9 +11,9 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
         CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult,
-        ContentBlock, GetPromptRequestParams, GetPromptResponse, JsonObject, ListPromptsResult,
-        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-        ReadResourceRequestParams, ReadResourceResponse, ServerConfig, Tool,
+        ContentBlock, CustomRequest, CustomResult, GetPromptRequestParams, GetPromptResponse, JsonObject,
+        ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+        PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ServerConfig, Tool,
     },
     service::RequestContext,
 };
@@ -22,6 +23,8 @@ use crate::{
     arguments,
     error::{ErrorKind, ToolError},
     listed::listed,
+    malformed,
+    output::clip,
     progress::Progress,
     text::plain_text,
     work::Work,
@@ -122,12 +125,20 @@ impl<S: ServerHandler> ServerHandler for Guarded<S> {
         self.server.get_prompt(request, context).await
     }
 
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        Err(malformed::refusal(&request))
+    }
+
     async fn call_tool(
         &self,
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let span = tracing::info_span!("tool_call", tool = %request.name);
+        let span = tracing::info_span!("tool_call", tool = %clip(&request.name, 80));
         // First in, last out: what a call leaves behind when it is dropped is under way before this ends.
         let _under_way = self.work.hold();
         if self.work.is_closing() {

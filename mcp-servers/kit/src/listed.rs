@@ -1,11 +1,16 @@
 //! How a tool is listed: a client pays for its schemas before it has asked for anything, a model in every turn.
 //!
 //! What `schemars` writes for generators of code is left out: `$schema`, the width of numbers, nulls that mean the same
-//! as nothing, definitions that are used once, a union of constants where a list of values will do. Of results
-//! also bounds and the shortest descriptions. A result that fits the whole schema fits this one. Arguments are held
+//! as nothing, definitions that are used once, a union of constants where a list of values will do. Arguments are held
 //! against their types, whatever is listed, and explained by the whole schema.
 //!
-//! Rejected: to write the schemas by hand. They would differ from the types one day, and nobody would notice.
+//! Of results it says the shape, for clients that check them, and of each field at the top what it is. What lies deeper is
+//! described on the server's page: nobody needs it before there is a result, and then its names say most of it. Bounds and
+//! defaults are left out, too. INVARIANT: no result holds a null; what is not there is left out. So a result that
+//! fits the whole schema fits this one.
+//!
+//! Rejected: to write the schemas by hand. They would differ from the types one day, and nobody would notice. To list no schema
+//! of results: clients could not check them any more.
 
 use std::sync::Arc;
 
@@ -21,7 +26,31 @@ const DEFS: &str = "#/$defs/";
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
     Arguments,
+    /// A result itself.
     Result,
+    /// A field of one.
+    Field,
+    /// Whatever lies in a field, or is defined once for several.
+    Within,
+}
+
+impl Side {
+    /// Where a part lies that stands under this word.
+    fn below(self, word: &str) -> Self {
+        match self {
+            Self::Arguments => Self::Arguments,
+            Self::Result if word == "properties" => Self::Field,
+            _ => Self::Within,
+        }
+    }
+
+    fn is_described(self, text: &str) -> bool {
+        match self {
+            Self::Arguments => true,
+            Self::Field => text.len() >= TELLING,
+            Self::Result | Self::Within => false,
+        }
+    }
 }
 
 /// The tool as a client gets it.
@@ -64,23 +93,26 @@ fn object(schema: &JsonObject, side: Side) -> JsonObject {
             ("$schema" | "title", Value::String(_)) => {}
             ("format", Value::String(format)) if format != "date-time" => {}
             ("minimum", value) if value.as_f64() == Some(0.0) => {}
-            ("default", value) if says_nothing(value) => {}
-            ("minLength" | "maxLength" | "maximum", _) if side == Side::Result => {}
-            ("additionalProperties", Value::Bool(_)) if side == Side::Result => {}
-            ("description", Value::String(text)) if side == Side::Result && text.len() < TELLING => {}
+            ("default", value) if side != Side::Arguments || says_nothing(value) => {}
+            ("minLength" | "maxLength" | "maximum", _) if side != Side::Arguments => {}
+            ("additionalProperties", Value::Bool(_)) if side != Side::Arguments => {}
+            ("description", Value::String(text)) if !side.is_described(text) => {}
             ("properties" | "$defs", Value::Object(named)) => {
+                let side = side.below(word);
                 let named = named.iter().map(|(name, part)| (name.clone(), self::schema(part, side)));
                 lean.insert(word.clone(), Value::Object(named.collect()));
             }
             ("items" | "additionalProperties", part) => {
-                lean.insert(word.clone(), self::schema(part, side));
+                lean.insert(word.clone(), self::schema(part, side.below(word)));
             }
-            ("type", Value::Array(types)) if side == Side::Arguments => {
+            ("type", Value::Array(types)) => {
                 let mut types: Vec<_> = types.iter().filter(|name| *name != "null").cloned().collect();
                 let only = if types.len() == 1 { types.pop() } else { None };
                 lean.insert(word.clone(), only.unwrap_or(Value::Array(types)));
             }
-            ("anyOf" | "oneOf" | "allOf", Value::Array(ways)) => union(&mut lean, word, ways, side),
+            ("anyOf" | "oneOf" | "allOf", Value::Array(ways)) => {
+                union(&mut lean, word, ways, side.below(word))
+            }
             _ => {
                 lean.insert(word.clone(), value.clone());
             }
@@ -89,7 +121,7 @@ fn object(schema: &JsonObject, side: Side) -> JsonObject {
     lean
 }
 
-/// Constants become a list of values; an argument that may be null is one that may be left out.
+/// Constants become a list of values; what may be null is what may be left out.
 fn union(into: &mut JsonObject, word: &str, ways: &[Value], side: Side) {
     let constants: Option<Vec<Value>> =
         ways.iter().map(|way| way.get("const").filter(|value| value.is_string()).cloned()).collect();
@@ -99,8 +131,7 @@ fn union(into: &mut JsonObject, word: &str, ways: &[Value], side: Side) {
         return;
     }
     let null = json!({"type": "null"});
-    let real: Vec<&Value> =
-        ways.iter().filter(|way| side == Side::Result || word != "anyOf" || **way != null).collect();
+    let real: Vec<&Value> = ways.iter().filter(|way| word != "anyOf" || **way != null).collect();
     if let ([Value::Object(only)], true) = (real.as_slice(), word == "anyOf") {
         for (word, value) in object(only, side) {
             into.entry(word).or_insert(value);
@@ -225,11 +256,16 @@ mod tests {
     }
 
     #[test]
-    fn a_result_may_still_hold_every_null() {
-        let found = Value::Object(lean(&whole(), Side::Result));
-        assert_eq!(found["properties"]["limit"]["type"], json!(["integer", "null"]));
-        assert_eq!(found["properties"]["way"]["anyOf"][0]["enum"], json!(["up", "down"]));
-        assert_eq!(found["properties"]["way"]["anyOf"][1]["type"], "null");
-        assert!(found.get("additionalProperties").is_none(), "{found}");
+    fn a_result_says_its_shape_and_what_its_fields_are() {
+        let tree = json!({"type": "object", "required": ["below"], "properties": {
+            "below": {"type": "array", "items": {"$ref": "#/$defs/Tree"}}}});
+        let wanted = json!({"type": "object", "required": ["title"], "properties": {
+            "title": {"description": "A property may be called so.", "type": "string"},
+            "limit": {"description": "How many, 1 to 30; default 10.", "type": "integer"},
+            "way": {"type": "string", "enum": ["up", "down"]},
+            "first": {"type": "integer"},
+            "tree": {"$ref": "#/$defs/Tree"},
+        }, "$defs": {"Tree": tree}});
+        assert_eq!(Value::Object(lean(&whole(), Side::Result)), wanted);
     }
 }

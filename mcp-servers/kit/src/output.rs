@@ -105,6 +105,29 @@ pub fn reference(kind: &str, parts: &[&str]) -> String {
     text
 }
 
+/// The name in a reference: results call a thing `deploy:d-1`, and whoever reads on gives that where `d-1` is wanted.
+pub fn named<'a>(given: &'a str, kinds: &[&str]) -> &'a str {
+    let given = given.trim();
+    let name = |kind: &&str| given.strip_prefix(kind)?.strip_prefix(':');
+    kinds.iter().find_map(name).filter(|name| !name.is_empty()).unwrap_or(given)
+}
+
+/// Refuses an ARN where a name is wanted, and says the name. It is not taken for the name: it may be of another account
+/// or region than is looked at, where things of the same name are not the same.
+pub fn no_arn(argument: &str, given: &str, before_the_name: &str) -> Result<(), ToolError> {
+    let Some((_, name)) = given.strip_prefix("arn:").and_then(|arn| arn.split_once(before_the_name)) else {
+        return Ok(());
+    };
+    let name = name.strip_suffix(":*").unwrap_or(name);
+    Err(ToolError::invalid(
+        format!("`{argument}` is an ARN"),
+        format!(
+            "give the name, `{}`, and the `service` of the catalog whose account and region it is in",
+            clip(name, 512)
+        ),
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +162,26 @@ mod tests {
         assert_eq!(nearest("logGroups", known), Some("log_groups"));
         assert_eq!(nearest("insufficient data", known), Some("INSUFFICIENT_DATA"));
         assert_eq!(nearest("region", known), None);
+    }
+
+    #[test]
+    fn a_reference_is_taken_for_the_name_in_it() {
+        let kinds = ["deploy", "candidate"];
+        assert_eq!(named("candidate:d-1", &kinds), "d-1");
+        assert_eq!(named(" deploy:arn:aws:ecs:x ", &kinds), "arn:aws:ecs:x");
+        for other in ["d-1", "deploy", "deploy:", "deployment:d-1", "arn:aws:ecs:x"] {
+            assert_eq!(named(other, &kinds), other);
+        }
+    }
+
+    #[test]
+    fn an_arn_is_answered_with_the_name_in_it() {
+        let alarm = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:checkout: 5xx";
+        let error = no_arn("alarm_name", alarm, ":alarm:").unwrap_err();
+        assert!(error.mend.starts_with("give the name, `checkout: 5xx`, and"), "{error:?}");
+        let group = "arn:aws-cn:logs:cn-north-1:123456789012:log-group:/ecs/a:*";
+        assert!(no_arn("log_groups", group, ":log-group:").unwrap_err().mend.contains("`/ecs/a`"));
+        assert!(no_arn("alarm_name", "my:alarm:a", ":alarm:").is_ok());
     }
 
     #[test]

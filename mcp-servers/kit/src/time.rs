@@ -31,6 +31,17 @@ impl Time {
             })
     }
 
+    /// Refuses a time that has not come: of what is to happen nothing is known.
+    pub fn has_come(self, argument: &str, present: Timestamp) -> Result<(), ToolError> {
+        if self.0 <= present.checked_add(SKEW).unwrap_or(present) {
+            return Ok(());
+        }
+        Err(ToolError::invalid(
+            format!("`{argument}` ({self}) is after the present ({present:.0})"),
+            "give a time that has come",
+        ))
+    }
+
     /// The begin of its second: for a time that is reckoned and not read, fractions say nothing.
     #[must_use]
     pub fn to_the_second(self) -> Self {
@@ -92,7 +103,7 @@ impl JsonSchema for Time {
 }
 
 /// A length of time as the pages say it: days from two on, then hours, minutes, seconds; two of them at most.
-fn length(span: SignedDuration) -> String {
+pub fn length(span: SignedDuration) -> String {
     let seconds = span.as_secs();
     let (large, small, per) = match seconds {
         172_800.. => ("days", "h", (86_400, 3600)),
@@ -105,6 +116,9 @@ fn length(span: SignedDuration) -> String {
         (whole, rest) => format!("{whole} {large} {rest} {small}"),
     }
 }
+
+/// So far ahead of ours a caller's clock may be.
+const SKEW: SignedDuration = SignedDuration::from_mins(1);
 
 /// A half-open span of time: `from` is in it, `to` is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,7 +148,32 @@ impl Window {
         Ok(Self { from, to })
     }
 
-    /// A window against a baseline: the one given, or the same length just before this one.
+    /// The same of what has happened: a window that has not begun is refused, one that has not ended is cut to the
+    /// present, and that is noted. Of a time that has not come there is nothing, which is not that nothing happened.
+    pub fn begun(
+        from: Time,
+        to: Time,
+        max: SignedDuration,
+        present: Timestamp,
+        notes: &mut Vec<String>,
+    ) -> Result<Self, ToolError> {
+        let ahead = present.checked_add(SKEW).unwrap_or(present);
+        if from >= to || to.0 <= ahead {
+            return Self::new(from, to, max);
+        }
+        if from.0 >= present {
+            return Err(ToolError::invalid(
+                format!("the window begins at {from}, after the present ({present:.0})"),
+                "ask for a window that has begun",
+            ));
+        }
+        let window = Self::new(from, Time(present), max)?;
+        notes.push(format!("the window was cut at the present ({present:.0}): {to} has not come yet"));
+        Ok(window)
+    }
+
+    /// A window against a baseline: the one given, or the same length just before this one. One that overlaps the
+    /// window is refused: compared with a part of itself, nothing departs.
     pub fn baseline(
         self,
         from: Option<Time>,
@@ -142,15 +181,39 @@ impl Window {
         max: SignedDuration,
     ) -> Result<Self, ToolError> {
         match (from, to) {
-            (Some(from), Some(to)) => Self::new(from, to, max),
-            (None, None) => {
-                Ok(Self { from: self.from.checked_sub(self.span()).unwrap_or(Timestamp::MIN), to: self.from })
+            (Some(from), Some(to)) => {
+                let given = Self::new(from, to, max)?;
+                if given.overlaps(self) {
+                    return Err(ToolError::invalid(
+                        format!(
+                            "the baseline ({} to {}) overlaps the window ({} to {})",
+                            given.from, given.to, self.from, self.to
+                        ),
+                        format!(
+                            "end it at {} or before, begin it at {} or after, or leave both its ends out",
+                            self.from, self.to
+                        ),
+                    ));
+                }
+                Ok(given)
             }
+            (None, None) => Ok(self.before()),
             _ => Err(ToolError::invalid(
                 "only one end of the baseline was given",
                 "give both baseline_from and baseline_to, or neither",
             )),
         }
+    }
+
+    /// The same length just before it.
+    #[must_use]
+    pub fn before(self) -> Self {
+        Self { from: self.from.checked_sub(self.span()).unwrap_or(Timestamp::MIN), to: self.from }
+    }
+
+    /// Whether the two have time in common.
+    pub fn overlaps(self, other: Self) -> bool {
+        self.from < other.to && other.from < self.to
     }
 
     /// How long it is.
@@ -210,5 +273,51 @@ mod tests {
         assert!(window.baseline(Some(time("2026-11-21T01:30:00Z")), None, hour).is_err());
         assert!(Window::new(time("2026-11-21T02:30:00Z"), time("2026-11-21T02:30:00Z"), hour).is_err());
         assert!(Window::new(time("2026-11-21T02:00:00Z"), time("2026-11-21T03:30:00Z"), hour).is_err());
+    }
+
+    #[test]
+    fn a_baseline_that_overlaps_the_window_is_refused() {
+        let hour = SignedDuration::from_hours(1);
+        let window = Window::new(time("2026-11-21T02:00:00Z"), time("2026-11-21T02:30:00Z"), hour).unwrap();
+        let given = |from: &str, to: &str| window.baseline(Some(time(from)), Some(time(to)), hour);
+        for (from, to) in [
+            ("2026-11-21T02:00:00Z", "2026-11-21T02:30:00Z"),
+            ("2026-11-21T01:30:00Z", "2026-11-21T02:00:01Z"),
+            ("2026-11-21T02:29:59Z", "2026-11-21T03:00:00Z"),
+            ("2026-11-21T01:55:00Z", "2026-11-21T02:35:00Z"),
+        ] {
+            let error = given(from, to).unwrap_err();
+            assert!(error.message.contains("overlaps"), "{error:?}");
+            assert!(error.mend.starts_with("end it at 2026-11-21T02:00:00Z or before"), "{error:?}");
+        }
+        assert!(given("2026-11-21T01:30:00Z", "2026-11-21T02:00:00Z").is_ok());
+        assert!(given("2026-11-21T02:30:00Z", "2026-11-21T03:00:00Z").is_ok());
+    }
+
+    #[test]
+    fn a_window_has_begun_and_ends_at_the_present() {
+        let hour = SignedDuration::from_hours(1);
+        let present = time("2026-11-21T02:00:00Z").0;
+        let begun = |from: &str, to: &str| {
+            let mut notes = Vec::new();
+            Window::begun(time(from), time(to), hour, present, &mut notes).map(|window| (window, notes.len()))
+        };
+        // The caller's clock may be a little ahead of ours.
+        let (ahead, notes) = begun("2026-11-21T01:30:00Z", "2026-11-21T02:00:40Z").unwrap();
+        assert_eq!((ahead.to, notes), (time("2026-11-21T02:00:40Z").0, 0));
+        assert!(begun("2026-11-21T02:00:10Z", "2026-11-21T02:00:40Z").is_ok());
+        assert!(time("2026-11-21T02:00:40Z").has_come("onset", present).is_ok());
+        assert!(time("2026-11-21T02:01:01Z").has_come("onset", present).is_err());
+        let (cut, notes) = begun("2026-11-21T01:30:00Z", "2030-01-01T00:00:00Z").unwrap();
+        assert_eq!((cut.to, notes), (present, 1));
+        for (from, to, says) in [
+            ("2026-11-21T02:00:10Z", "2026-11-21T02:30:00Z", "after the present (2026-11-21T02:00:00Z)"),
+            ("2030-01-01T00:00:00Z", "2030-01-01T00:30:00Z", "after the present"),
+            ("2030-01-01T00:30:00Z", "2030-01-01T00:00:00Z", "is not before"),
+            ("2026-11-21T00:30:00Z", "2030-01-01T00:00:00Z", "spans 1 h 30 min"),
+        ] {
+            let error = begun(from, to).unwrap_err();
+            assert!(error.message.contains(says), "{error:?}");
+        }
     }
 }

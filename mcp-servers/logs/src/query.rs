@@ -25,16 +25,18 @@ pub(crate) async fn log_query(
     progress: &Progress,
     meter: &Meter,
 ) -> Result<LogQuery, ToolError> {
-    let window = Window::new(args.from, args.to, MAX_WINDOW)?;
+    let mut cut = Vec::new();
+    let window = Window::begun(args.from, args.to, MAX_WINDOW, server.ctx().clock.now(), &mut cut)?;
     let limit = limit(args.limit, 50, 500)?;
     let Linted { query, mut notes, passes } = lint(&args.query, window)?;
+    notes.extend(cut);
     let sources = server.sources(args.service.as_deref(), &args.log_groups).await?;
     server.in_one_place(&sources).await?;
     let first = sources.first().ok_or_else(|| ToolError::internal("no group was named"))?;
     let groups: Vec<String> = sources.iter().map(|source| source.group.clone()).collect();
     let insights = server.insights(first).await?.of_call(progress, meter);
     let keys: Vec<String> = sources.iter().map(Source::key).collect();
-    let asked = [keys.join(","), query.clone(), window.from.to_string(), window.to.to_string()];
+    let asked = [keys.join(","), query.clone(), args.from.to_string(), args.to.to_string()];
     let (answer, cost, skipped) = if let Some(cursor) = &args.cursor {
         let Cursor { id, row, is_partial } = Cursor::parse(cursor, &asked)?;
         // The rows are kept at AWS: reading on costs nothing.

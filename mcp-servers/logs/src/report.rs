@@ -31,19 +31,15 @@ pub(crate) async fn error_patterns(
     progress: &Progress,
     meter: &Meter,
 ) -> Result<ErrorPatterns, ToolError> {
-    let asked = Window::new(args.from, args.to, MAX_WINDOW)?;
+    let mut notes = Vec::new();
+    let present = server.ctx().clock.now();
+    let asked = Window::begun(args.from, args.to, MAX_WINDOW, present, &mut notes)?;
     let limit = limit(args.limit, 10, 30)?;
     let before = baseline(asked, &args)?;
-    let present = server.ctx().clock.now();
-    if asked.from >= present {
-        return Err(ToolError::invalid(
-            format!("the window begins at {}, after the present ({present:.0})", asked.from),
-            "ask for a window that has begun",
-        ));
-    }
-    let span = Span { now: Window { to: asked.to.min(present), ..asked }, before };
+    // By a caller's clock that is ahead it may even begin a little later.
+    let to = if asked.from < present { asked.to.min(present) } else { asked.to };
+    let span = Span { now: Window { to, ..asked }, before };
     let sources = server.sources(args.service.as_deref(), &args.log_groups).await?;
-    let mut notes = Vec::new();
 
     let priced =
         join_all(sources.iter().map(|source| Priced::of(server, source, span, (progress, meter)))).await;
@@ -73,6 +69,7 @@ pub(crate) async fn error_patterns(
     if read.is_empty() {
         return Err(failed.unwrap_or_else(|| ToolError::internal("no group was read")));
     }
+    notes.extend(read.iter().filter_map(|one| one.not_kept(span.now)));
     for one in &read {
         notes.extend(one.now.notes.iter().cloned());
         notes.extend(one.before.notes.iter().filter(|note| !one.now.notes.contains(note)).cloned());
@@ -270,6 +267,8 @@ fn activity(subject: &str, read: &[GroupRead], span: Span) -> Activity {
         lines,
         baseline_lines,
         last_line: last.map(Time),
-        quiet: is_quiet(span.now, lines, last, span.before, baseline_lines),
+        // Of what is not kept, silence says nothing.
+        quiet: read.iter().any(|one| one.is_kept(span.now))
+            && is_quiet(span.now, lines, last, span.before, baseline_lines),
     }
 }

@@ -7,7 +7,7 @@
 use std::{collections::BTreeSet, fmt};
 
 use aws_config::SdkConfig;
-use midwatch_mcp::ToolError;
+use midwatch_mcp::{ToolError, no_arn};
 use midwatch_policy::{Service, ServiceName};
 
 use crate::server::LogsServer;
@@ -113,6 +113,7 @@ impl LogsServer {
     }
 
     async fn placed(&self, group: &str, asked: Option<&Service>) -> Result<Source, ToolError> {
+        no_arn("log_group", group, ":log-group:")?;
         let lists = |service: &&Service| service.log_groups.iter().any(|own| own == group);
         let mut listing: Vec<(&Service, Site)> = Vec::new();
         for service in self.ctx().catalog.services().filter(lists) {

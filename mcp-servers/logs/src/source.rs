@@ -1,7 +1,7 @@
 //! One log group: how much it holds, what reading it would cost, and reading it.
 
 use midwatch_mcp::{AwsResult, ErrorKind, Progress, Time, ToolError, Window};
-use midwatch_policy::Timestamp;
+use midwatch_policy::{SignedDuration, Timestamp};
 
 use crate::{
     insights::Insights,
@@ -19,9 +19,24 @@ pub(crate) struct GroupRead {
     pub(crate) insights: Insights,
     pub(crate) now: Reading,
     pub(crate) before: Reading,
+    kept_from: Option<Timestamp>,
 }
 
 impl GroupRead {
+    /// Whether anything of a window can be there: it lies neither before the group was created nor before what it keeps.
+    pub(crate) fn is_kept(&self, window: Window) -> bool {
+        self.now.total > 0 || self.kept_from.is_none_or(|from| from < window.to)
+    }
+
+    /// What is to be said of a window that begins earlier.
+    pub(crate) fn not_kept(&self, window: Window) -> Option<String> {
+        let from = self.kept_from.filter(|from| window.from < *from)?;
+        let group = &self.source.group;
+        Some(format!(
+            "`{group}` has nothing from before {from:.0}: it was created then, or keeps its lines since then"
+        ))
+    }
+
     /// Takes one more pass over both windows from the call's bound.
     pub(crate) fn take_pass(&self) -> bool {
         self.insights.meter.take(self.now.bytes.saturating_add(self.before.bytes))
@@ -35,6 +50,7 @@ pub(crate) struct Priced {
     now: Option<Reading>,
     before: Option<Reading>,
     declined: Option<Declined>,
+    kept_from: Option<Timestamp>,
 }
 
 impl Priced {
@@ -70,7 +86,8 @@ impl Priced {
         } else {
             price::afford(&insights, &server.metrics(source).await?, plan).await.err()
         };
-        Ok(Self { source: source.clone(), insights, now, before, declined })
+        let kept_from = size.map(|size| size.kept_from(present));
+        Ok(Self { source: source.clone(), insights, now, before, declined, kept_from })
     }
 
     /// Why it does not fit into what the call may scan.
@@ -83,7 +100,7 @@ impl Priced {
 
     /// Reads what was not read yet, and keeps of each window at most so much.
     pub(crate) async fn read(self, span: Span, most: Most) -> Result<GroupRead, ToolError> {
-        let Self { source, insights, now, before, declined } = self;
+        let Self { source, insights, now, before, declined, kept_from } = self;
         let group = &source.group;
         let read = async |reading: Option<Reading>, window| match (reading, &declined) {
             (Some(reading), _) => Ok(reading),
@@ -94,7 +111,7 @@ impl Priced {
             (None, Some(Declined::TooMuch(error))) => Err(error.clone()),
         };
         let (now, before) = tokio::try_join!(read(now, span.now), read(before, span.before))?;
-        Ok(GroupRead { source, insights, now, before })
+        Ok(GroupRead { source, insights, now, before, kept_from })
     }
 }
 
@@ -107,6 +124,13 @@ pub(crate) struct Size {
 }
 
 impl Size {
+    /// The earliest time of which it can hold lines.
+    fn kept_from(self, present: Timestamp) -> Timestamp {
+        let days = self.retention_days.filter(|days| *days > 0).map(i64::from);
+        let kept = days.and_then(|days| present.checked_sub(SignedDuration::from_hours(24 * days)).ok());
+        kept.map_or(self.created, |kept| kept.max(self.created))
+    }
+
     /// All bytes that it holds.
     pub(crate) const fn all(self) -> f64 {
         self.stored

@@ -6,7 +6,7 @@ use aws_sdk_cloudwatch::{
     Client,
     types::{AlarmType, CompositeAlarm, Dimension, MetricAlarm, MetricStat},
 };
-use midwatch_mcp::{AwsResult, Time, ToolError, clean, redaction_note, rounded};
+use midwatch_mcp::{AwsResult, Time, ToolError, clean, named, no_arn, redaction_note, rounded};
 
 use crate::{
     composite,
@@ -28,9 +28,10 @@ pub(crate) enum Described {
 }
 
 pub(crate) async fn get_alarm(server: &MetricsServer, args: GetAlarmArgs) -> Result<Alarm, ToolError> {
-    let owner = server.owner(args.service.as_deref(), &args.alarm_name)?;
+    let name = name(&args.alarm_name)?;
+    let owner = server.owner(args.service.as_deref(), name)?;
     let client = server.client(owner).await?;
-    match describe(&client, &args.alarm_name).await? {
+    match describe(&client, name).await? {
         Described::Metric(alarm) => {
             let mut out = of_metric(&alarm);
             let read: Vec<Read> = inputs(&alarm).into_iter().map(Read::itself).collect();
@@ -43,6 +44,12 @@ pub(crate) async fn get_alarm(server: &MetricsServer, args: GetAlarmArgs) -> Res
             Ok(out)
         }
     }
+}
+
+/// The name that an argument means.
+pub(crate) fn name(given: &str) -> Result<&str, ToolError> {
+    no_arn("alarm_name", given, ":alarm:")?;
+    Ok(named(given, &["alarm", "history"]))
 }
 
 /// The alarm of exactly that name.

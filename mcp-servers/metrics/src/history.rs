@@ -2,6 +2,7 @@
 
 use aws_sdk_cloudwatch::{
     Client,
+    operation::describe_alarm_history::builders::DescribeAlarmHistoryFluentBuilder,
     types::{AlarmHistoryItem, AlarmType, HistoryItemType, ScanBy},
 };
 use midwatch_mcp::{AwsResult, ErrorKind, Time, ToolError, Window};
@@ -9,12 +10,14 @@ use midwatch_policy::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::{
-    alarm::{Described, describe, summary_of_composite, summary_of_metric, time, told},
+    alarm::{self, Described, describe, summary_of_composite, summary_of_metric, time, told},
     server::MetricsServer,
     shapes::{AlarmHistory, AlarmHistoryArgs, AlarmState, Transition},
 };
 
 const MAX_WINDOW: SignedDuration = SignedDuration::from_hours(14 * 24);
+/// So long at least CloudWatch keeps the history of an alarm; what it tells of the time before may be cut off.
+const KEPT: SignedDuration = SignedDuration::from_hours(14 * 24 + 1);
 const MAX_PAGES: usize = 5;
 const REASON_BYTES: usize = 300;
 /// Transitions that are returned; the newest are kept.
@@ -24,18 +27,15 @@ pub(crate) async fn alarm_history(
     server: &MetricsServer,
     args: AlarmHistoryArgs,
 ) -> Result<AlarmHistory, ToolError> {
-    let window = Window::new(args.from, args.to, MAX_WINDOW)?;
-    let owner = server.owner(args.service.as_deref(), &args.alarm_name)?;
-    let client = server.client(owner).await?;
     let mut notes = Vec::new();
+    let present = server.ctx().clock.now();
+    let window = Window::begun(args.from, args.to, MAX_WINDOW, present, &mut notes)?;
+    let name = alarm::name(&args.alarm_name)?;
+    let owner = server.owner(args.service.as_deref(), name)?;
+    let client = server.client(owner).await?;
     let (mut items, mut token, mut begin) = (Vec::new(), None, Some(window.from));
     for page in 0.. {
-        let found = client
-            .describe_alarm_history()
-            .alarm_name(&args.alarm_name)
-            .alarm_types(AlarmType::MetricAlarm)
-            .alarm_types(AlarmType::CompositeAlarm)
-            .history_item_type(HistoryItemType::StateUpdate)
+        let found = changes(&client, name)
             .start_date(aws_smithy_types::DateTime::from_millis(window.from.as_millisecond()))
             .end_date(aws_smithy_types::DateTime::from_millis(window.to.as_millisecond()))
             .scan_by(ScanBy::TimestampDescending)
@@ -55,15 +55,19 @@ pub(crate) async fn alarm_history(
             break;
         }
     }
-    let mut transitions: Vec<Transition> =
-        items.iter().filter_map(|item| transition(&args.alarm_name, item)).collect();
+    let mut transitions: Vec<Transition> = items.iter().filter_map(|item| transition(name, item)).collect();
     transitions.retain(|transition| window.contains(transition.at.0));
     transitions.sort_by_key(|transition| transition.at);
     transitions.dedup_by(|a, b| a.at == b.at && a.to == b.to);
-    let end = window.to.min(server.ctx().clock.now()).max(window.from);
+    let end = window.to.min(present).max(window.from);
+    let reach = Reach::of(&client, name, window, present).await?;
+    if reach == Reach::Short && begin.is_some() && !transitions.is_empty() {
+        notes.push("CloudWatch keeps history for two weeks or somewhat longer: what was before the first change is not known".to_owned());
+        begin = None;
+    }
     let mut result = AlarmHistory {
-        reference: format!("history:{}", args.alarm_name),
-        alarm_name: args.alarm_name,
+        reference: format!("history:{name}"),
+        alarm_name: name.to_owned(),
         times_in_alarm: entries(&transitions).count() as u64,
         seconds_in_alarm: seconds_in_alarm(&transitions, begin, end),
         flapping: flaps(&transitions),
@@ -77,7 +81,7 @@ pub(crate) async fn alarm_history(
     }
     if result.transitions.is_empty() {
         // CloudWatch has an empty history for what does not exist, too.
-        match held(&client, &result.alarm_name, window).await {
+        match held(&client, &result.alarm_name, window, reach).await {
             Ok(Some(state)) => {
                 let whole = if state == AlarmState::Alarm {
                     end.duration_since(window.from)
@@ -92,7 +96,9 @@ pub(crate) async fn alarm_history(
             }
             Ok(None) => {
                 result.notes.push(
-                    "no change of state in the window, and which state it was in is not known".to_owned(),
+                    "no change of state in the window is kept, and which state it was in is not known: CloudWatch keeps \
+                     history for two weeks or somewhat longer"
+                        .to_owned(),
                 );
             }
             Err(error) if error.kind == ErrorKind::NotFound => return Err(error),
@@ -105,9 +111,38 @@ pub(crate) async fn alarm_history(
     Ok(result)
 }
 
+/// How far back the history that is kept tells of the begin of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// It is kept whole from there on.
+    Whole,
+    /// A change before it is still kept, which left this state.
+    Before(AlarmState),
+    /// It may begin later: what is missing may have been dropped.
+    Short,
+}
+
+impl Reach {
+    async fn of(client: &Client, alarm: &str, window: Window, present: Timestamp) -> Result<Self, ToolError> {
+        if present.duration_since(window.from) <= KEPT {
+            return Ok(Self::Whole);
+        }
+        let last = changes(client, alarm)
+            .end_date(aws_smithy_types::DateTime::from_millis(window.from.as_millisecond()))
+            .scan_by(ScanBy::TimestampDescending);
+        let left = first(last, alarm).await?.map(|last| last.to);
+        Ok(left.map_or(Self::Short, Self::Before))
+    }
+}
+
 /// The state that an alarm was in over a window in which it did not change: the one that it left with its next change,
 /// or has now.
-async fn held(client: &Client, alarm: &str, window: Window) -> Result<Option<AlarmState>, ToolError> {
+async fn held(
+    client: &Client,
+    alarm: &str,
+    window: Window,
+    reach: Reach,
+) -> Result<Option<AlarmState>, ToolError> {
     let now = match describe(client, alarm).await? {
         Described::Metric(alarm) => summary_of_metric(&alarm),
         Described::Composite(alarm) => summary_of_composite(&alarm),
@@ -115,19 +150,34 @@ async fn held(client: &Client, alarm: &str, window: Window) -> Result<Option<Ala
     if now.state_since.is_some_and(|since| since.0 <= window.from) {
         return Ok(Some(now.state));
     }
-    let next = client
+    match reach {
+        Reach::Before(state) => Ok(Some(state)),
+        Reach::Short => Ok(None),
+        Reach::Whole => {
+            let next = changes(client, alarm)
+                .start_date(aws_smithy_types::DateTime::from_millis(window.to.as_millisecond()))
+                .scan_by(ScanBy::TimestampAscending);
+            Ok(first(next, alarm).await?.map(|next| next.from))
+        }
+    }
+}
+
+/// Asks for the changes of state of an alarm, whatever its kind.
+fn changes(client: &Client, alarm: &str) -> DescribeAlarmHistoryFluentBuilder {
+    client
         .describe_alarm_history()
         .alarm_name(alarm)
         .alarm_types(AlarmType::MetricAlarm)
         .alarm_types(AlarmType::CompositeAlarm)
         .history_item_type(HistoryItemType::StateUpdate)
-        .start_date(aws_smithy_types::DateTime::from_millis(window.to.as_millisecond()))
-        .scan_by(ScanBy::TimestampAscending)
-        .max_records(1)
-        .send()
-        .await
-        .aws("cloudwatch:DescribeAlarmHistory")?;
-    Ok(next.alarm_history_items().first().and_then(|item| transition(alarm, item)).map(|next| next.from))
+}
+
+async fn first(
+    asked: DescribeAlarmHistoryFluentBuilder,
+    alarm: &str,
+) -> Result<Option<Transition>, ToolError> {
+    let found = asked.max_records(1).send().await.aws("cloudwatch:DescribeAlarmHistory")?;
+    Ok(found.alarm_history_items().first().and_then(|item| transition(alarm, item)))
 }
 
 fn transition(alarm: &str, item: &AlarmHistoryItem) -> Option<Transition> {

@@ -105,6 +105,7 @@ pub(crate) fn judge(
     let lively = now.points.partition_point(|p| begin.is_none_or(|begin| p.at.0 < begin));
     let points = now.points.get(..lively).unwrap_or_default();
     let level = level(before, period_s, nature);
+    let points = level.map_or(points, |level| without_running(points, now.window, period_s, nature, level));
     let runs = level.map(|level| runs(points, level)).unwrap_or_default();
     let told = |run: &Run| {
         let level = level.map_or(0.0, |level| level.of);
@@ -135,6 +136,24 @@ pub(crate) fn judge(
             _ => None,
         },
         runs: all,
+    }
+}
+
+/// A sum whose period is not over will rise: it says something where it is above the level already, and nothing below.
+fn without_running(
+    points: &[Point],
+    window: Window,
+    period_s: f64,
+    nature: Nature,
+    level: Level,
+) -> &[Point] {
+    match points.split_last() {
+        Some((last, over))
+            if nature == Nature::Counted && add(last.at, period_s) > window.to && last.value < level.of =>
+        {
+            over
+        }
+        _ => points,
     }
 }
 
@@ -393,6 +412,33 @@ mod tests {
         values.resize(30, 0.0);
         assert_eq!(judged(&points(0, &values), &before, Nature::Counted), absent);
         assert_eq!(judged(&[], &before, Nature::Counted).change, Change::Stopped);
+    }
+
+    #[test]
+    fn a_period_that_is_not_over_is_no_fall_but_can_be_a_rise() {
+        let window = |from, to| Window { from: at(from).0, to: at(to).0 };
+        let before = points(-30, &wave(5000.0, 30));
+        let last = |value: f64, nature| {
+            let mut now = wave(5000.0, 10);
+            now.push(value);
+            // The eleventh minute has run for a third of its time.
+            let seen = Window { from: at(0).0, to: add(at(10), 20.0) };
+            judge(
+                Series { window: seen, points: &points(0, &now) },
+                Series { window: window(-30, 0), points: &before },
+                60.0,
+                nature,
+                0.0,
+            )
+        };
+        assert_eq!(last(1500.0, Nature::Counted).change, Change::None);
+        let rise = last(15_000.0, Nature::Counted);
+        assert_eq!((rise.change, rise.onset), (Change::Up, Some(at(10).0)));
+        assert_eq!(
+            last(1500.0, Nature::Measured).change,
+            Change::Down,
+            "an average is not lower for being early"
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use aws_sdk_cloudwatch::{
     Client,
     types::{Dimension, Metric as SdkMetric, MetricAlarm, MetricDataQuery, MetricStat, ScanBy, StatusCode},
 };
-use midwatch_mcp::{AwsResult, ErrorKind, ToolError, Window};
+use midwatch_mcp::{AwsResult, ErrorKind, ToolError, Window, length};
 use midwatch_policy::{MetricRef, SignedDuration, Timestamp};
 
 use crate::{
@@ -120,7 +120,7 @@ fn label<'a>(
 }
 
 /// The period for a window: what was asked for, what the alarm uses, or what gives a good number
-/// of points; never finer than CloudWatch keeps data of that age.
+/// of points; never finer than CloudWatch keeps data of that age. One that was asked for fits into the window.
 pub(crate) fn period(
     asked: Option<i32>,
     own: Option<i32>,
@@ -143,6 +143,17 @@ pub(crate) fn period(
                 "give 1, 5, 10, 30 or a multiple of 60",
             ));
         }
+        if i64::from(period) > seconds {
+            let span = SignedDuration::from_secs(i64::from(period));
+            return Err(ToolError::invalid(
+                format!("a period of {period} s is longer than the window"),
+                format!(
+                    "ask for a period of at most {}, or for a window of at least {}",
+                    length(window.span()),
+                    length(span)
+                ),
+            ));
+        }
         if i64::from(period) * MAX_POINTS < seconds {
             return Err(ToolError::invalid(
                 format!("a period of {period} s gives more than {MAX_POINTS} points"),
@@ -162,14 +173,35 @@ pub(crate) fn period(
     i32::try_from(good.max(kept).max(own)).map_err(|_| ToolError::internal("the period is out of range"))
 }
 
-/// A window on the grid of periods: from the begin of the first to the end of the last complete one.
-pub(crate) fn align(window: Window, period: i32, present: Timestamp) -> Window {
+/// A window on the grid of periods, as far as there can be data: from the begin of its first period to the end of its
+/// last. One that is still running is the last only where it has run for longer than `late_s`, which CloudWatch may
+/// be behind: a long one would hide what happens now, of a short one nothing is there yet.
+pub(crate) fn align(window: Window, period: i32, present: Timestamp, late_s: i64) -> Window {
     let step = i64::from(period);
-    let floor = |at: Timestamp| Timestamp::from_second(at.as_second().div_euclid(step) * step).unwrap_or(at);
-    let from = floor(window.from);
-    let to = floor(window.to.min(present));
-    let one = from.checked_add(SignedDuration::from_secs(step)).unwrap_or(from);
-    Window { from, to: to.max(one) }
+    let on_grid = |second: i64, at: Timestamp| Timestamp::from_second(second).unwrap_or(at);
+    let begin = |at: Timestamp| at.as_second().div_euclid(step) * step;
+    let end = |at: Timestamp| begin(at) + if at == on_grid(begin(at), at) { 0 } else { step };
+    let from = begin(window.from);
+    let last = window.to.min(present);
+    let is_running = end(last) > present.as_second();
+    let to = if is_running && present.as_second() - begin(last) <= late_s { begin(last) } else { end(last) };
+    Window { from: on_grid(from, window.from), to: on_grid(to.max(from + step), window.to) }
+}
+
+/// A baseline on the same grid, beside the window that lies on it and never in it.
+pub(crate) fn align_baseline(
+    asked: Window,
+    window: Window,
+    period: i32,
+    present: Timestamp,
+) -> Option<Window> {
+    let on_grid = align(asked, period, present, 0);
+    let beside = if asked.from < window.from {
+        Window { to: on_grid.to.min(window.from), ..on_grid }
+    } else {
+        Window { from: on_grid.from.max(window.to), ..on_grid }
+    };
+    (beside.from < beside.to).then_some(beside)
 }
 
 /// Points in order of time, with what CloudWatch had to say about them.
@@ -265,12 +297,60 @@ mod tests {
     }
 
     #[test]
-    fn windows_lie_on_the_grid_and_end_with_a_complete_period() {
+    fn a_period_that_was_asked_for_fits_into_the_window() {
+        let asked = window("2026-11-21T01:34:04Z", "2026-11-21T02:04:04Z");
+        for (long, mend) in [(3600, "at most 30 min, or for a window of at least 1 h"), (86_400, "24 h")] {
+            let error = period(Some(long), None, asked, asked.from, asked.to).unwrap_err();
+            assert!(
+                error.message.contains("longer than the window") && error.mend.contains(mend),
+                "{error:?}"
+            );
+        }
+        assert_eq!(period(Some(1800), None, asked, asked.from, asked.to).unwrap(), 1800);
+        // What an alarm is evaluated by is no mistake of the caller's.
+        assert_eq!(period(None, Some(3600), asked, asked.from, asked.to).unwrap(), 3600);
+    }
+
+    #[test]
+    fn windows_lie_on_the_grid_and_hold_the_end_that_was_asked() {
         let asked = window("2026-11-21T02:00:30Z", "2026-11-21T02:10:59Z");
-        let present = Time::parse("2026-11-21T02:07:20Z").unwrap().0;
-        assert_eq!(align(asked, 60, present), window("2026-11-21T02:00:00Z", "2026-11-21T02:07:00Z"));
-        let early = Time::parse("2026-11-21T02:00:31Z").unwrap().0;
-        assert_eq!(align(asked, 60, early), window("2026-11-21T02:00:00Z", "2026-11-21T02:01:00Z"));
+        let at = |text: &str| Time::parse(text).unwrap().0;
+        let aligned = |period, present: &str| align(asked, period, at(present), 180);
+        assert_eq!(
+            aligned(60, "2026-11-21T04:00:00Z"),
+            window("2026-11-21T02:00:00Z", "2026-11-21T02:11:00Z")
+        );
+        assert_eq!(
+            aligned(3600, "2026-11-21T04:00:00Z"),
+            window("2026-11-21T02:00:00Z", "2026-11-21T03:00:00Z")
+        );
+        // A minute that has just begun has no data yet; an hour that has run for ten minutes does.
+        assert_eq!(
+            aligned(60, "2026-11-21T02:07:20Z"),
+            window("2026-11-21T02:00:00Z", "2026-11-21T02:07:00Z")
+        );
+        assert_eq!(
+            aligned(3600, "2026-11-21T02:10:59Z"),
+            window("2026-11-21T02:00:00Z", "2026-11-21T03:00:00Z")
+        );
+        assert_eq!(
+            aligned(60, "2026-11-21T02:00:31Z"),
+            window("2026-11-21T02:00:00Z", "2026-11-21T02:01:00Z")
+        );
+        let on_grid = window("2026-11-21T01:00:00Z", "2026-11-21T02:00:00Z");
+        assert_eq!(align(on_grid, 3600, at("2026-11-21T02:00:00Z"), 180), on_grid);
+    }
+
+    #[test]
+    fn a_baseline_lies_beside_the_window() {
+        let present = Time::parse("2026-11-21T05:00:00Z").unwrap().0;
+        let now = window("2026-11-21T02:00:00Z", "2026-11-21T03:00:00Z");
+        let beside = |asked| align_baseline(asked, now, 3600, present);
+        let before = window("2026-11-21T01:30:00Z", "2026-11-21T02:10:00Z");
+        assert_eq!(beside(before), Some(window("2026-11-21T01:00:00Z", "2026-11-21T02:00:00Z")));
+        let after = window("2026-11-21T02:40:00Z", "2026-11-21T03:30:00Z");
+        assert_eq!(beside(after), Some(window("2026-11-21T03:00:00Z", "2026-11-21T04:00:00Z")));
+        assert_eq!(beside(window("2026-11-21T02:04:04Z", "2026-11-21T02:30:00Z")), None);
     }
 
     #[test]

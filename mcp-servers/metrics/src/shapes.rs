@@ -331,15 +331,15 @@ pub struct MetricWindowArgs {
     pub also: Vec<MetricChoice>,
     /// Begin, RFC 3339 UTC; rounded down to the period.
     pub from: Time,
-    /// End (exclusive); rounded down to the last complete period.
+    /// End (exclusive); rounded up to the period.
     pub to: Time,
-    /// Begin of the time to compare with; default: the same length just before `from`.
+    /// Begin of the time to compare with, outside of the window; default: the same length just before it.
     #[serde(default)]
     pub baseline_from: Option<Time>,
     /// End of the time to compare with.
     #[serde(default)]
     pub baseline_to: Option<Time>,
-    /// Period in seconds: 1, 5, 10, 30 or a multiple of 60; default: so that about 240 points come back.
+    /// Period in seconds, not longer than the window: 1, 5, 10, 30 or a multiple of 60; default: so that about 240 points come back.
     #[serde(default)]
     pub period_s: Option<i32>,
 }
@@ -356,7 +356,7 @@ pub struct MetricWindow {
     pub period_s: i32,
     /// Begin of the first period.
     pub from: Time,
-    /// End of the last complete period.
+    /// End of the last period.
     pub to: Time,
     /// Data points in order of time; `at` is the begin of the period.
     pub points: Vec<Point>,
@@ -367,6 +367,12 @@ pub struct MetricWindow {
     /// Of the baseline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Stats>,
+    /// Begin of the baseline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline_from: Option<Time>,
+    /// Its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline_to: Option<Time>,
     /// Window against baseline: of rates for sums, of averages for everything else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,

@@ -1,13 +1,13 @@
 //! The tool `metric_window`.
 
 use futures::future::join_all;
-use midwatch_mcp::{MAX_RESULT_BYTES, Time, ToolError, Window, fit, reference};
+use midwatch_mcp::{MAX_RESULT_BYTES, Time, ToolError, Window, fit, length, reference};
 use midwatch_policy::{Service, SignedDuration, Timestamp};
 
 use crate::{
-    alarm::{Described, describe},
+    alarm::{self, Described, describe},
     judge::{Change, Nature, Series, judge},
-    series::{Wanted, align, fetch, period},
+    series::{Wanted, align, align_baseline, fetch, period},
     server::MetricsServer,
     shapes::{MetricChoice, MetricSummary, MetricWindow, MetricWindowArgs, Point, Role, Stats},
 };
@@ -16,28 +16,24 @@ const MAX_WINDOW: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// Further metrics of one call: each costs as much as the first.
 const MAX_ALSO: usize = 9;
 /// How far behind the present CloudWatch may be with the metrics of its own services.
-const LATE_S: f64 = 180.0;
+const LATE_S: i64 = 180;
 
 pub(crate) async fn metric_window(
     server: &MetricsServer,
     args: MetricWindowArgs,
 ) -> Result<MetricWindow, ToolError> {
-    let asked = Window::new(args.from, args.to, MAX_WINDOW)?;
-    let asked_before = asked.baseline(args.baseline_from, args.baseline_to, MAX_WINDOW)?;
+    let mut notes = Vec::new();
     let present = server.ctx().clock.now();
-    if asked.from >= present {
-        return Err(ToolError::invalid(
-            format!("the window begins at {}, after the present ({present:.0})", asked.from),
-            "ask for a window that has begun",
-        ));
-    }
+    let asked = Window::begun(args.from, args.to, MAX_WINDOW, present, &mut notes)?;
+    let given = asked.baseline(args.baseline_from, args.baseline_to, MAX_WINDOW)?;
+    let baseline = args.baseline_from.map(|_| given);
     if args.also.len() > MAX_ALSO {
         return Err(ToolError::invalid(
             format!("{} further metrics are too many", args.also.len()),
             format!("at most {MAX_ALSO} at once"),
         ));
     }
-    let over = Over { asked, asked_before, period_s: args.period_s, present };
+    let over = Over { asked, baseline, period_s: args.period_s, present };
     let MetricWindowArgs { service, role, alarm_name, metric, also, .. } = args;
     let further = also.into_iter().map(|choice| {
         let service = choice.service.or_else(|| service.clone());
@@ -47,6 +43,7 @@ pub(crate) async fn metric_window(
     let first = MetricChoice { service: service.clone(), role, alarm_name, metric };
     let (first, further) = futures::join!(one(server, &first, over), join_all(further));
     let mut result = first?;
+    result.notes.splice(..0, notes);
     for (n, found) in further.into_iter().enumerate() {
         match found {
             Ok(found) => result.also.push(MetricSummary::from(found)),
@@ -70,38 +67,66 @@ pub(crate) async fn metric_window(
 #[derive(Debug, Clone, Copy)]
 struct Over {
     asked: Window,
-    asked_before: Window,
+    /// What to compare with, where the caller said so.
+    baseline: Option<Window>,
     period_s: Option<i32>,
     present: Timestamp,
 }
 
 async fn one(server: &MetricsServer, choice: &MetricChoice, over: Over) -> Result<MetricWindow, ToolError> {
-    let Over { asked, asked_before, period_s, present } = over;
+    let Over { asked, baseline, period_s, present } = over;
     let (owner, wanted) = wanted(server, choice).await?;
     let client = server.client(owner).await?;
-    let oldest = asked.from.min(asked_before.from);
+    let oldest = asked.from.min(baseline.unwrap_or_else(|| asked.before()).from);
     let period_s = period(period_s, wanted.own_period, asked, oldest, present)?;
-    let now = align(asked, period_s, present);
-    let before = align(asked_before, period_s, present);
+    let now = align(asked, period_s, present, LATE_S);
+    // Put on the grid by itself, it could come to lie where the window does.
+    let before = match baseline {
+        None => now.before(),
+        Some(given) => align_baseline(given, now, period_s, present).ok_or_else(|| {
+            ToolError::invalid(
+                format!(
+                    "in periods of {period_s} s the window is {} to {}, and the baseline lies in it",
+                    now.from, now.to
+                ),
+                "ask for a shorter period, or for a baseline farther away",
+            )
+        })?,
+    };
 
     let mut notes = Vec::new();
     let mut notes_before = Vec::new();
+    let period = SignedDuration::from_secs(i64::from(period_s));
+    if period > asked.span() {
+        notes.push(format!(
+            "the window was widened: its data comes by {}, which is longer than what was asked for",
+            length(period)
+        ));
+    }
+    // What has been seen of it: its last period may still be running.
+    let seen = Window { to: now.to.min(present.max(now.from)), ..now };
+    if seen.to < now.to {
+        notes.push(format!("its last period ends at {} and is not over: its values will change", now.to));
+    }
     let (points, base) = tokio::try_join!(
         fetch(&client, &wanted, now, period_s, &mut notes),
         fetch(&client, &wanted, before, period_s, &mut notes_before),
     )?;
     notes.extend(notes_before.into_iter().map(|note| format!("baseline: {note}")));
 
-    let late = (LATE_S - present.duration_since(now.to).as_secs_f64()).clamp(0.0, LATE_S);
+    let late_s = LATE_S as f64;
+    let late = (late_s - present.duration_since(seen.to).as_secs_f64()).clamp(0.0, late_s);
     let found = judge(
-        Series { window: now, points: &points },
+        Series { window: seen, points: &points },
         Series { window: before, points: &base },
         f64::from(period_s),
         wanted.nature,
         late,
     );
-    let expected = periods(now, period_s);
-    let missing_points = expected.saturating_sub(points.len());
+    // A period that is still running is none that is missing.
+    let expected = periods(seen, period_s);
+    let over = |point: &&Point| point.at.0.checked_add(period).is_ok_and(|end| end <= seen.to);
+    let missing_points = expected.saturating_sub(points.iter().filter(over).count());
     if missing_points > 0 {
         notes.push(format!(
             "{missing_points} of {expected} periods have no data point; they are not counted as zero"
@@ -128,7 +153,7 @@ async fn one(server: &MetricsServer, choice: &MetricChoice, over: Over) -> Resul
         _ => {}
     }
     let (stats, baseline) = (Stats::of(&points), Stats::of(&base));
-    let ratio = ratio(&stats, now, &baseline, before, wanted.nature);
+    let ratio = ratio(&stats, seen, &baseline, before, wanted.nature);
     let (from, to) = (Time(now.from), Time(now.to));
     Ok(MetricWindow {
         reference: reference(
@@ -143,6 +168,8 @@ async fn one(server: &MetricsServer, choice: &MetricChoice, over: Over) -> Resul
         missing_points,
         stats,
         baseline: Some(baseline),
+        baseline_from: Some(Time(before.from)),
+        baseline_to: Some(Time(before.to)),
         ratio,
         change: found.change,
         onset: found.onset.map(Time),
@@ -179,6 +206,7 @@ async fn wanted<'a>(
             Ok((Some(service), Wanted::metric(metric)))
         }
         (None, Some(alarm), None) => {
+            let alarm = alarm::name(alarm)?;
             let owner = server.owner(args.service.as_deref(), alarm)?;
             let client = server.client(owner).await?;
             match describe(&client, alarm).await? {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
-use midwatch_mcp::{Ctx, ErrorKind, Spent, ToolError, clip, limit, nearest, server_info};
+use midwatch_mcp::{Ctx, ErrorKind, Spent, ToolError, clip, limit, named, nearest, server_info};
 use midwatch_policy::{RunbookContract, ServiceName, redact};
 use rmcp::{
     ErrorData, Json, RoleServer, ServerHandler,
@@ -237,10 +237,12 @@ impl RunbooksServer {
         Parameters(args): Parameters<GetArgs>,
     ) -> Result<Json<WholeRunbook>, ToolError> {
         let stock = self.library.stock().await?;
-        let Some(runbook) = stock.shelf.runbooks.get(&args.runbook_id) else {
+        // As a result refers to it, or by the URI of its resource.
+        let id = named(&args.runbook_id, &["runbook"]).trim_start_matches('/');
+        let Some(runbook) = stock.shelf.runbooks.get(id) else {
             return Err(ToolError::new(
                 ErrorKind::NotFound,
-                format!("no runbook `{}`", clip(&args.runbook_id, 120)),
+                format!("no runbook `{}`", clip(id, 120)),
                 "search_runbooks gives the ids of runbooks",
             ));
         };

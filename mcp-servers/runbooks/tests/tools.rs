@@ -59,6 +59,9 @@ async fn a_runbook_is_found_with_its_contract_and_a_bad_one_is_named() {
     let whole = call(&client, "get_runbook", json!({"runbook_id": "pool"})).await;
     assert!(whole["text"].as_str().unwrap().contains("pool.close()"));
     assert!(!whole.to_string().contains("dba@example.com"), "{whole}");
+    for id in [found["hits"][0]["ref"].as_str().unwrap(), "runbook:///pool"] {
+        assert_eq!(call(&client, "get_runbook", json!({"runbook_id": id})).await, whole, "as it is cited");
+    }
 }
 
 #[tokio::test]

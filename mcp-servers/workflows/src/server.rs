@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use jiff::SignedDuration;
-use midwatch_mcp::{Ctx, Time, ToolError, Window, clean, limit, redaction_note, server_info};
+use midwatch_mcp::{Ctx, Time, ToolError, Window, clean, limit, named, redaction_note, server_info};
 use midwatch_policy::{Service, state_machine_name};
 use rmcp::{
     Json, ServerHandler,
@@ -104,10 +104,17 @@ impl WorkflowsServer {
         let from = from.unwrap_or_else(|| Time(to.0.checked_sub(hour).unwrap_or(to.0)));
         Window::new(from, to, WIDEST)
     }
+
+    /// Refuses a window that has not begun, where nothing is in it. Executions that are there are told, whatever our
+    /// clock says.
+    fn has_begun(&self, window: Window) -> Result<(), ToolError> {
+        Time(window.from).has_come("from", self.ctx.clock.now())
+    }
 }
 
 /// The ARN of an execution, from what it is called.
 fn execution_arn(machine: &str, execution: &str) -> Result<String, ToolError> {
+    let execution = named(execution, &["execution", "failure"]);
     let prefix = format!("{}:", machine.replacen(":stateMachine:", ":execution:", 1));
     let name = if execution.starts_with("arn:") { execution.strip_prefix(&prefix) } else { Some(execution) };
     let fits = |c: char| !c.is_control() && !c.is_whitespace() && !"<>{}[]?*\"#%\\^|~`$&,;:/".contains(c);
@@ -230,11 +237,11 @@ impl WorkflowsServer {
         &self,
         Parameters(args): Parameters<ListArgs>,
     ) -> Result<Json<ExecutionList>, ToolError> {
+        let mut notes = Vec::new();
         let window = Window::new(args.from, args.to, WIDEST)?;
         let limit = limit(args.limit, 10, 50)?;
         let before = window.baseline(args.baseline_from, args.baseline_to, WIDEST)?;
         let api = self.api(args.service.as_deref(), args.state_machine.as_deref()).await?;
-        let mut notes = Vec::new();
         let (mut runs, complete) = api.runs(window.from.min(before.from)).await?;
         page::sort(&mut runs);
         if !complete {
@@ -246,6 +253,9 @@ impl WorkflowsServer {
         }
         let (counts, baseline) = (count(&runs, window), count(&runs, before));
         let within: Vec<&Run> = runs.iter().filter(|run| window.contains(run.started_at)).collect();
+        if within.is_empty() {
+            self.has_begun(window)?;
+        }
         let ends = |wanted: fn(Status) -> bool| {
             within.iter().filter(move |run| wanted(run.status)).filter_map(|run| run.ended_at)
         };
@@ -291,10 +301,13 @@ impl WorkflowsServer {
         &self,
         Parameters(args): Parameters<ExplainArgs>,
     ) -> Result<Json<Explanation>, ToolError> {
+        let mut notes = Vec::new();
         let window = self.window(args.from, args.to)?;
         let api = self.api(args.service.as_deref(), args.state_machine.as_deref()).await?;
-        let mut notes = Vec::new();
         let failed = failures(&api, window, &mut notes).await?;
+        if failed.is_empty() && args.execution.is_none() {
+            self.has_begun(window)?;
+        }
         let found = meant(&api, args.execution.as_deref(), &failed, window).await?;
         let run = &found.run;
         let others: Vec<&Run> = failed.iter().filter(|other| other.arn != run.arn).take(MORE).collect();
@@ -368,13 +381,16 @@ impl WorkflowsServer {
         &self,
         Parameters(args): Parameters<CompareArgs>,
     ) -> Result<Json<Comparison>, ToolError> {
+        let mut notes = Vec::new();
         let window = self.window(args.from, args.to)?;
         let api = self.api(args.service.as_deref(), args.state_machine.as_deref()).await?;
-        let mut notes = Vec::new();
         let failed = match args.execution {
             Some(_) => Vec::new(),
             None => failures(&api, window, &mut notes).await?,
         };
+        if failed.is_empty() && args.execution.is_none() {
+            self.has_begun(window)?;
+        }
         let failed = meant(&api, args.execution.as_deref(), &failed, window).await?;
         let good = if let Some(named) = &args.good {
             execution_arn(&api.machine, named)?
@@ -464,7 +480,9 @@ mod tests {
     fn an_execution_is_named_by_its_arn_or_its_name() {
         let arn = "arn:aws:states:us-east-1:123456789012:execution:orders:run-1";
         assert_eq!(execution_arn(MACHINE, arn).unwrap(), arn);
-        assert_eq!(execution_arn(MACHINE, "run-1").unwrap(), arn);
+        for name in ["run-1", "execution:run-1", "failure:run-1"] {
+            assert_eq!(execution_arn(MACHINE, name).unwrap(), arn);
+        }
         for wrong in ["", "a b", "a/b", "x:y", &arn.replace("orders", "others"), &"x".repeat(81)] {
             assert!(execution_arn(MACHINE, wrong).is_err(), "{wrong:?}");
         }

@@ -72,6 +72,15 @@ impl Judged {
         judged
     }
 
+    /// The first suspects that are named: how many, their mean score, and the share that is guilty.
+    pub fn named_first(&self) -> (usize, f64, f64) {
+        let named = || self.first.iter().filter(|(score, _)| *score >= NAMED);
+        let count = named().count();
+        let share = |sum: f64| sum / count.max(1) as f64;
+        let mean = share(named().map(|(score, _)| score).sum());
+        (count, mean, share(named().filter(|(_, guilty)| *guilty).count() as f64))
+    }
+
     /// Expected calibration error of the suspects.
     pub fn ece(&self) -> f64 {
         ece(&self.suspects)
