@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use midwatch_policy::{MarkKind, Redacted, Redactor, screen};
+use midwatch_policy::{Mark, MarkKind, Redacted, Redactor, screen, without_colours};
 
 use crate::output::clip;
 
@@ -69,7 +69,8 @@ pub fn clean(text: &str, max: usize) -> Clean {
 
 /// As [`clean`], with an operator's own patterns besides.
 pub fn clean_with(redactor: &Redactor, text: &str, max: usize) -> Clean {
-    let text = text.trim_end();
+    // A colour between a key and its value would hide the value.
+    let text = &*without_colours(text.trim_end());
     let near = text.get(..text.floor_char_boundary(max * 4 + 1024)).unwrap_or(text);
     let mut marks: Vec<MarkKind> = screen(near).into_iter().map(|mark| mark.kind).collect();
     marks.sort_unstable();
@@ -109,6 +110,14 @@ mod tests {
         assert_eq!((one.text.contains("C-"), one.redacted), (false, 3));
         let mut all = one.kinds.clone();
         all.at_least(&clean_with(&redactor, "C-1 C-2 C-3", 200).kinds);
+        // A colour hides neither the name of a secret nor its value, and is nothing to be marked.
+        for text in [
+            "\u{1b}[36mpassword\u{1b}[0m=hunter2secret",
+            r"\u001b[36mpassword\u001b[0m=\u001b[31mhunter2secret",
+        ] {
+            let clean = super::clean(text, 200);
+            assert_eq!((clean.text.as_str(), clean.marks), ("password=[redacted:password]", Vec::new()));
+        }
         all.add(&one.kinds);
         assert_eq!(all.note().unwrap(), "7 secret or personal values were redacted (5 customer, 2 password)");
         assert_eq!(Redactions::default().note(), None);

@@ -170,11 +170,11 @@ fn regex_of<'a>(
     let regex = regex::Regex::new(&text).ok()?;
     let own = kinds.get(&id)?;
     let lines = |kind: &'a (Vec<&Event>, Vec<&Event>)| kind.0.iter().chain(&kind.1);
-    let tells_apart = lines(own).all(|event| regex.is_match(&event.message))
+    let tells_apart = lines(own).all(|event| regex.is_match(event.logged()))
         && kinds
             .iter()
             .filter(|(other, _)| **other != id)
-            .all(|(_, kind)| !lines(kind).any(|event| regex.is_match(&event.message)));
+            .all(|(_, kind)| !lines(kind).any(|event| regex.is_match(event.logged())));
     tells_apart.then_some(text)
 }
 

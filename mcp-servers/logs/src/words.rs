@@ -82,8 +82,10 @@ pub(crate) const LEVELS: [(&str, Rank); 35] = {
 
 /// A quote of JSON, also in JSON that stands in a text of JSON.
 const QUOTE: &str = r#"\\*"?"#;
-/// The begin of a word; in JSON the sign for a new line is a letter.
-const LEFT: &str = r"(?:\b|\\[nrt])";
+/// The begin of a word; in JSON the sign for a new line is a letter, and so is the end of a colour.
+const LEFT: &str = r"(?:\b|\\[nrt]|\[[0-9;:]*m)";
+/// Colours before a value.
+const COLOUR: &str = r"(?:\S{1,8}\[[0-9;:]*m)*";
 /// `fault` at the end of a name, as in `PageFault`; not of `default`.
 const FAULT: &str = r"(?:[^e\s]|[^d]e)fault\b";
 
@@ -179,11 +181,13 @@ fn bare(is_wanted: &dyn Fn(Level) -> bool) -> String {
 }
 
 fn klog(letters: &str) -> String {
-    format!(r"^\s*[{letters}]\d{{4}} ")
+    format!(r"^\s*{COLOUR}[{letters}]\d{{4}} ")
 }
 
 fn status() -> String {
-    format!(r"status[^a-z0-9]{{0,2}}(?:code)?{QUOTE}\s*[=:]\s*{QUOTE}\s*5\d\d|HTTP\/[0-9.]+{QUOTE}\s+5\d\d")
+    format!(
+        r"status[^a-z0-9]{{0,2}}(?:code)?{COLOUR}{QUOTE}\s*[=:]\s*{QUOTE}\s*{COLOUR}5\d\d|HTTP\/[0-9.]+{QUOTE}{COLOUR}\s+{COLOUR}5\d\d"
+    )
 }
 
 #[cfg(test)]
@@ -191,7 +195,7 @@ mod tests {
     use regex::Regex;
 
     use super::*;
-    use crate::line::read;
+    use crate::{events::Event, line::read};
 
     fn regex(text: &str) -> Regex {
         assert!(!text.replace("\\/", "").contains('/'), "a slash would end it in a query: {text}");
@@ -312,6 +316,38 @@ mod tests {
 
     #[test]
     fn a_field_that_holds_nothing_is_neither_fetched_nor_counted_for_its_name() {
+    #[test]
+    fn what_is_coloured_is_read_fetched_and_counted_like_what_is_plain() {
+        let (candidate, error) = (regex(&CANDIDATE), regex(&ERROR_CANDIDATE));
+        let red = |text: &str| format!("\u{1b}[1;31m{text}\u{1b}[0m");
+        let mut lines = vec![
+            format!("GET /pay HTTP/1.1\" {}", red("503")),
+            format!("done {}={} in 3 ms", red("status"), red("503")),
+            red("E1121 02:01:07.000001 1 a.go:1] x"),
+        ];
+        for (name, _) in LEVELS {
+            for name in [name.to_uppercase(), name.to_owned()] {
+                lines.push(format!("\u{1b}[2m02:01:07Z\u{1b}[0m {} \u{1b}[2mshop\u{1b}[0m: a", red(&name)));
+                lines.push(format!("[{}] a", red(&name)));
+                lines.push(format!("{}={} {}=a", red("level"), red(&name), red("msg")));
+            }
+        }
+        let mut loud = 0;
+        for line in lines {
+            for line in [serde_json::json!({ "log": line, "stream": "stderr" }).to_string(), line] {
+                let event = Event::new(midwatch_policy::Timestamp::UNIX_EPOCH, "s", line.as_str());
+                let Some(read) = event.line() else { continue };
+                loud += 1;
+                assert!(candidate.is_match(&line), "{line}");
+                assert!(!read.text.contains("[0m"), "{line}");
+                if read.level >= Level::Error && read.text != crate::line::FAILED_REQUEST {
+                    assert!(error.is_match(&line), "{line}");
+                }
+            }
+        }
+        assert!(loud > 90, "{loud}");
+    }
+
         let (candidate, error) = (regex(&CANDIDATE), regex(&ERROR_CANDIDATE));
         let nothing = ["null", "\"\"", "\" \"", "false", "0", "0.0", "[]", "{}", "[ ]"];
         let names = [
