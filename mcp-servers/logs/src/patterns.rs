@@ -48,6 +48,8 @@ pub(crate) struct Found {
     of_window: bool,
     /// A regular expression that all lines of the sample that are of this kind match, and no other
     /// line of the sample does. Absent where there is none.
+    /// The lines that had no room among the templates: they are counted, and are no pattern.
+    pub(crate) is_rest: bool,
     pub(crate) regex: Option<String>,
 }
 
@@ -95,6 +97,11 @@ impl Found {
 
 /// Sorts by relevance.
 pub(crate) fn rank(found: &mut [Found], span: Span) {
+/// Takes out what is no pattern, and says how many lines of the window it was.
+pub(crate) fn take_rest(found: &mut Vec<Found>) -> u64 {
+    found.extract_if(.., |one| one.is_rest).map(|one| Found::count(&one.now)).sum()
+}
+
     found.sort_by_cached_key(|pattern| (pattern.rank(span), pattern.template.clone()));
 }
 
@@ -142,6 +149,7 @@ pub(crate) fn mine(source: &Source, now: &[Event], before: &[Event], with_regex:
                 of_window: !now.is_empty(),
                 regex,
             })
+                is_rest: miner.is_rest(*id),
         })
         .collect()
 }

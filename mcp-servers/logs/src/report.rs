@@ -92,6 +92,12 @@ pub(crate) async fn error_patterns(
     let mut errors = both(&is_error);
     let warnings = both(&|one| one.level == Level::Warn);
     if said && found.iter().any(Found::is_failed_request) {
+    let beyond = patterns::take_rest(&mut found);
+    if beyond > 0 {
+        notes.push(format!(
+            "{beyond} lines came when the table of templates was full: they are counted, and in no pattern"
+        ));
+    }
         notes.push(
             "access-log lines with a 5xx status are a pattern of their own and not counted in errors"
                 .to_owned(),
