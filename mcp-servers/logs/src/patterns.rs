@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use midwatch_mcp::{Redactions, Time, Window, clean_with, reference};
+use midwatch_mcp::{Clean, Redactions, Time, Window, clean_with, reference};
 use midwatch_mining::{Leaf, TemplateId};
 use midwatch_policy::{Redactor, Timestamp};
 
@@ -21,6 +21,8 @@ use crate::{
 /// Bytes of a template and of an example that leave the server.
 const TEMPLATE_BYTES: usize = 400;
 const EXAMPLE_BYTES: usize = 700;
+/// Places of marks that are told of one pattern, or of the rows of a query.
+pub(crate) const PLACES: usize = 20;
 /// The longest that AWS allows.
 const STREAM_BYTES: usize = 512;
 
@@ -46,10 +48,10 @@ pub(crate) struct Found {
     /// Places of its lines among those of the window; of the baseline where the window has none.
     places: Vec<usize>,
     of_window: bool,
-    /// A regular expression that all lines of the sample that are of this kind match, and no other
-    /// line of the sample does. Absent where there is none.
     /// The lines that had no room among the templates: they are counted, and are no pattern.
     pub(crate) is_rest: bool,
+    /// A regular expression that all lines of the sample that are of this kind match, and no other
+    /// line of the sample does. Absent where there is none.
     pub(crate) regex: Option<String>,
 }
 
@@ -95,13 +97,13 @@ impl Found {
     }
 }
 
-/// Sorts by relevance.
-pub(crate) fn rank(found: &mut [Found], span: Span) {
 /// Takes out what is no pattern, and says how many lines of the window it was.
 pub(crate) fn take_rest(found: &mut Vec<Found>) -> u64 {
     found.extract_if(.., |one| one.is_rest).map(|one| Found::count(&one.now)).sum()
 }
 
+/// Sorts by relevance.
+pub(crate) fn rank(found: &mut [Found], span: Span) {
     found.sort_by_cached_key(|pattern| (pattern.rank(span), pattern.template.clone()));
 }
 
@@ -147,9 +149,9 @@ pub(crate) fn mine(source: &Source, now: &[Event], before: &[Event], with_regex:
                 examples: spread(shown),
                 places: if now.is_empty() { of_before } else { of_now },
                 of_window: !now.is_empty(),
+                is_rest: miner.is_rest(*id),
                 regex,
             })
-                is_rest: miner.is_rest(*id),
         })
         .collect()
 }
@@ -263,6 +265,7 @@ pub(crate) fn pattern(
     let ends = [found.now.first(), found.now.last()];
     let [first, last]: [Option<Timestamp>; 2] = ends.map(|tick| tick.map(|tick| tick.at));
     let template = clean_with(redactor, &found.template, TEMPLATE_BYTES);
+    let mut places = template.places_in("template");
     let mut redacted = template.kinds;
     let mut marks = template.marks;
     let examples = found
@@ -272,11 +275,14 @@ pub(crate) fn pattern(
             let told = fields::told_beside(redactor, &event.message, event.fields(), EXAMPLE_BYTES);
             redacted.add(&told.redacted);
             marks.extend(told.marks);
+            let reference = event_reference(&found.source, event);
+            places.extend(told.places.iter().map(|place| format!("{reference} {place}")));
             let stream = clean_with(redactor, &event.stream, STREAM_BYTES);
             redacted.add(&stream.kinds);
+            places.extend(stream.places_in(&format!("{reference} log_stream")));
             marks.extend(stream.marks);
             Example {
-                reference: event_reference(&found.source, event),
+                reference,
                 timestamp: event.at.into(),
                 log_group: found.source.group.clone(),
                 log_stream: stream.text,
@@ -285,12 +291,17 @@ pub(crate) fn pattern(
             }
         })
         .collect();
-    let (shared, of_shared): (Vec<_>, Vec<_>) = fields::shared(redactor, lines).into_iter().unzip();
-    marks.extend(of_shared.into_iter().flatten());
+    let (shared, of_shared): (Vec<_>, Vec<Clean>) = fields::shared(redactor, lines).into_iter().unzip();
+    for (field, value) in shared.iter().zip(of_shared) {
+        places.extend(value.places_in(&format!("fields.{}", field.name)));
+        marks.extend(value.marks);
+    }
     let name = found.exception.as_deref().map(|name| clean_with(redactor, name, line::LONGEST_NAME));
     let name = name.unwrap_or_default();
     redacted.add(&name.kinds);
+    places.extend(name.places_in("exception"));
     marks.extend(name.marks);
+    places.truncate(PLACES);
     marks.sort_unstable();
     marks.dedup();
     let level = found.level;
@@ -321,6 +332,7 @@ pub(crate) fn pattern(
         examples,
         fields: shared,
         screened: marks.iter().map(|mark| mark.as_str().to_owned()).collect(),
+        screened_at: places,
     };
     (pattern, redacted)
 }

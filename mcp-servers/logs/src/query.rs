@@ -8,6 +8,7 @@ use midwatch_policy::{Redactor, SignedDuration};
 use crate::{
     insights::Insights,
     meter::Meter,
+    patterns::PLACES,
     price::{self, Basis, Plan, Price},
     ql::{Linted, lint},
     scope::Source,
@@ -48,21 +49,24 @@ pub(crate) async fn log_query(
         let answer = insights.run(&readable, window, &query).await?;
         (answer, cost, 0)
     };
-    let (mut redacted, mut marks) = (Redactions::default(), Vec::new());
+    let (mut redacted, mut marks, mut places) = (Redactions::default(), Vec::new(), Vec::new());
     let found = answer.rows.len();
     let rows = answer
         .rows
         .into_iter()
         .skip(skipped)
         .take(limit)
-        .map(|row| {
+        .enumerate()
+        .map(|(at, row)| {
             row.into_iter()
                 .filter(|(name, _)| name != "@ptr")
                 .map(|(name, value)| {
                     let value = cell(server.redactor(), &name, &value);
                     redacted.add(&value.kinds);
                     marks.extend(value.marks);
-                    (clean_with(server.redactor(), &name, 200).text, value.text)
+                    (name, value.text)
+                    let name = clean_with(server.redactor(), &name, 200).text;
+                    places.extend(value.places_in(&name).into_iter().map(|place| (at, place)));
                 })
                 .collect()
         })
@@ -90,8 +94,12 @@ pub(crate) async fn log_query(
         screened: marks.iter().map(|mark| mark.as_str().to_owned()).collect(),
         notes,
     };
+        screened_at: places.iter().take(PLACES).map(|(at, place)| format!("row {at} {place}")).collect(),
     let dropped = fit(&mut result, MAX_RESULT_BYTES, |result| result.rows.pop().is_some());
     if dropped > 0 {
+    if places.len() > PLACES {
+        result.notes.push(format!("{} further places are marked", places.len() - PLACES));
+    }
         result.truncated = true;
         result
             .notes
