@@ -11,6 +11,7 @@ use crate::{
     patterns::PLACES,
     price::{self, Basis, Plan, Price},
     ql::{Linted, lint},
+    report::begun,
     scope::Source,
     server::LogsServer,
     shapes::{LogQuery, LogQueryArgs, Statistics},
@@ -27,6 +28,7 @@ pub(crate) async fn log_query(
     meter: &Meter,
 ) -> Result<LogQuery, ToolError> {
     let window = Window::new(args.from, args.to, MAX_WINDOW)?;
+    begun(window, server.ctx().clock.now())?;
     let limit = limit(args.limit, 50, 500)?;
     let Linted { query, mut notes, passes } = lint(&args.query, window)?;
     let sources = server.sources(args.service.as_deref(), &args.log_groups).await?;
@@ -63,10 +65,10 @@ pub(crate) async fn log_query(
                 .map(|(name, value)| {
                     let value = cell(server.redactor(), &name, &value);
                     redacted.add(&value.kinds);
-                    marks.extend(value.marks);
-                    (name, value.text)
                     let name = clean_with(server.redactor(), &name, 200).text;
                     places.extend(value.places_in(&name).into_iter().map(|place| (at, place)));
+                    marks.extend(value.marks);
+                    (name, value.text)
                 })
                 .collect()
         })
@@ -92,14 +94,14 @@ pub(crate) async fn log_query(
         truncated: found > skipped.saturating_add(limit),
         next_cursor: None,
         screened: marks.iter().map(|mark| mark.as_str().to_owned()).collect(),
+        screened_at: places.iter().take(PLACES).map(|(at, place)| format!("row {at} {place}")).collect(),
         notes,
     };
-        screened_at: places.iter().take(PLACES).map(|(at, place)| format!("row {at} {place}")).collect(),
-    let dropped = fit(&mut result, MAX_RESULT_BYTES, |result| result.rows.pop().is_some());
-    if dropped > 0 {
     if places.len() > PLACES {
         result.notes.push(format!("{} further places are marked", places.len() - PLACES));
     }
+    let dropped = fit(&mut result, MAX_RESULT_BYTES, |result| result.rows.pop().is_some());
+    if dropped > 0 {
         result.truncated = true;
         result
             .notes

@@ -35,12 +35,7 @@ pub(crate) async fn error_patterns(
     let limit = limit(args.limit, 10, 30)?;
     let before = baseline(asked, &args)?;
     let present = server.ctx().clock.now();
-    if asked.from >= present {
-        return Err(ToolError::invalid(
-            format!("the window begins at {}, after the present ({present:.0})", asked.from),
-            "ask for a window that has begun",
-        ));
-    }
+    begun(asked, present)?;
     let span = Span { now: Window { to: asked.to.min(present), ..asked }, before };
     let sources = server.sources(args.service.as_deref(), &args.log_groups).await?;
     let mut notes = Vec::new();
@@ -92,16 +87,16 @@ pub(crate) async fn error_patterns(
     let mut errors = both(&is_error);
     let warnings = both(&|one| one.level == Level::Warn);
     if said && found.iter().any(Found::is_failed_request) {
+        notes.push(
+            "access-log lines with a 5xx status are a pattern of their own and not counted in errors"
+                .to_owned(),
+        );
+    }
     let beyond = patterns::take_rest(&mut found);
     if beyond > 0 {
         notes.push(format!(
             "{beyond} lines came when the table of templates was full: they are counted, and in no pattern"
         ));
-    }
-        notes.push(
-            "access-log lines with a 5xx status are a pattern of their own and not counted in errors"
-                .to_owned(),
-        );
     }
     if sampled {
         let words = if said { &words::ERROR_CANDIDATE } else { &words::FAILED_STATUS };
@@ -171,6 +166,17 @@ pub(crate) async fn error_patterns(
         result.notes.push("examples or patterns were left out to keep the result small".to_owned());
     }
     Ok(result)
+}
+
+/// Refuses a window of which nothing can be known yet: that there is nothing in it would look like an answer.
+pub(crate) fn begun(window: Window, present: Timestamp) -> Result<(), ToolError> {
+    if window.from < present {
+        return Ok(());
+    }
+    Err(ToolError::invalid(
+        format!("the window begins at {}, after the present ({present:.0})", window.from),
+        "ask for a window that has begun",
+    ))
 }
 
 /// What to compare with: two times, a name, or the same length just before.

@@ -171,7 +171,16 @@ fn of_level(is_wanted: &dyn Fn(Level) -> bool) -> String {
     let names = names(is_wanted).join("|");
     let numbers = if is_wanted(Level::Warn) { "[456]0" } else { "[56]0" };
     let key = r"(?:level|lvl|severity|priority)[^a-z0-9]?(?:name|text)?";
-    format!(r"{key}{QUOTE}\s*[=:]\s*{QUOTE}\s*(?:{numbers}|{names})\b")
+    // The scales of OpenTelemetry, Python and syslog.
+    let (otel, python, syslog) = if is_wanted(Level::Warn) {
+        ("1[3-9]|2[0-4]", "[3-9][0-9]", "[0-4]")
+    } else {
+        ("1[7-9]|2[0-4]", "[4-9][0-9]", "[0-3]")
+    };
+    let is = format!(r"{QUOTE}\s*[=:]\s*{QUOTE}\s*");
+    format!(
+        r"{key}{COLOUR}{is}{COLOUR}(?:{numbers}|{names})\b|severity[^a-z0-9]?number{is}(?:{otel})\b|levelno{is}(?:{python})\b|(?-i:PRIORITY){is}{syslog}\b"
+    )
 }
 
 /// Such a level at the head of a text: those that are not in another word's midst anyway.
@@ -256,6 +265,12 @@ mod tests {
             lines.push(serde_json::json!({ "level": number, "msg": "a" }).to_string());
             lines.push(serde_json::json!({ "level": number.to_string(), "msg": "a" }).to_string());
         }
+        for number in 0..=100 {
+            for key in ["severityNumber", "severity_number", "SeverityNumber", "levelno", "PRIORITY"] {
+                lines.push(serde_json::json!({ key: number, "msg": "a" }).to_string());
+                lines.push(serde_json::json!({ key: number.to_string(), "msg": "a" }).to_string());
+            }
+        }
         for key in ["status", "statusCode", "status_code", "status-code", "httpStatus", "response_status"] {
             lines.push(serde_json::json!({ key: 503, "msg": "a" }).to_string());
             lines.push(serde_json::json!({ key: "503", "msg": "a" }).to_string());
@@ -302,21 +317,6 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_every_day_are_not_fetched() {
-        let candidate = regex(&CANDIDATE);
-        for line in [
-            "GET /default/cart HTTP/1.1\" 200 12",
-            r#"{"level":"info","message":"order 17 shipped","status":200,"trace":"Root=1-5e"}"#,
-            "I1121 02:01:07.000001 1 a.go:1] started",
-            "level=debug msg=\"cache hit\" priority=1",
-        ] {
-            assert!(!candidate.is_match(line), "{line}");
-        }
-    }
-
-    #[test]
-    fn a_field_that_holds_nothing_is_neither_fetched_nor_counted_for_its_name() {
-    #[test]
     fn what_is_coloured_is_read_fetched_and_counted_like_what_is_plain() {
         let (candidate, error) = (regex(&CANDIDATE), regex(&ERROR_CANDIDATE));
         let red = |text: &str| format!("\u{1b}[1;31m{text}\u{1b}[0m");
@@ -348,6 +348,23 @@ mod tests {
         assert!(loud > 90, "{loud}");
     }
 
+    #[test]
+    fn lines_of_every_day_are_not_fetched() {
+        let candidate = regex(&CANDIDATE);
+        for line in [
+            "GET /default/cart HTTP/1.1\" 200 12",
+            r#"{"level":"info","message":"order 17 shipped","status":200,"trace":"Root=1-5e"}"#,
+            "I1121 02:01:07.000001 1 a.go:1] started",
+            "level=debug msg=\"cache hit\" priority=1",
+            r#"{"message":"job 17 queued","priority":1}"#,
+            r#"{"message":"shipped","severityNumber":9,"levelno":20,"PRIORITY":"6"}"#,
+        ] {
+            assert!(!candidate.is_match(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_holds_nothing_is_neither_fetched_nor_counted_for_its_name() {
         let (candidate, error) = (regex(&CANDIDATE), regex(&ERROR_CANDIDATE));
         let nothing = ["null", "\"\"", "\" \"", "false", "0", "0.0", "[]", "{}", "[ ]"];
         let names = [
