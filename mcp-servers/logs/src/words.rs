@@ -190,7 +190,7 @@ fn bare(is_wanted: &dyn Fn(Level) -> bool) -> String {
 }
 
 fn klog(letters: &str) -> String {
-    format!(r"^\s*{COLOUR}[{letters}]\d{{4}} ")
+    format!(r#"(?:^|")\s*{COLOUR}[{letters}]\d{{4}} \d\d:"#)
 }
 
 fn status() -> String {
