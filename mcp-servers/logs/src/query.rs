@@ -149,7 +149,7 @@ fn cell(redactor: &Redactor, name: &str, value: &str) -> Clean {
         let inner =
             named.text.strip_prefix(word).and_then(|text| text.strip_prefix("=\"")?.strip_suffix('"'));
         if let Some(inner) = inner.filter(|inner| is_placeholder(inner)) {
-            return Clean { text: inner.to_owned(), ..named };
+            return Clean { text: inner.to_owned(), places: Vec::new(), ..named };
         }
     }
     clean_with(redactor, value, MAX_VALUE_BYTES)

@@ -41,7 +41,7 @@ fn the_rest_is_told_apart_from_what_was_mined() {
             let mut left = n.wrapping_mul(2_654_435_761).wrapping_add(m.wrapping_mul(97));
             (0..7)
                 .map(|_| {
-                    let c = b'a' + (left % 26) as u8;
+                    let c = b'a' + u8::try_from(left % 26).unwrap();
                     left /= 26;
                     char::from(c)
                 })
