@@ -47,5 +47,5 @@ pub use rules::{
     RulesFileError, ToolCall, ToolClass, unmet,
 };
 pub use runbook::{Bounds, ContractError, Precondition, RunbookContract, Scope, Verification, Words};
-pub use screen::{Mark, MarkKind, screen};
+pub use screen::{Mark, MarkKind, screen, without_colours};
 pub use terms::{EndState, ExpectedState, Place, Terms};

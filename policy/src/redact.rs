@@ -10,6 +10,7 @@
 //! An operator's own patterns ([`Redactor`]) are looked for in the same text at the same time: after the
 //! built-in ones they would not see what those took out, before them they would hide it from them.
 
+mod encoded;
 mod own;
 mod rules;
 #[cfg(test)]
@@ -116,6 +117,7 @@ fn redact_with(text: &str, own: &[Own]) -> Redacted {
     let mut redacted = Redacted { text: text.to_owned(), ..Redacted::default() };
     for _ in 0..MOST_PASSES {
         let mut found = rules::find(&redacted.text);
+        encoded::find(&redacted.text, &mut found);
         own::find(&redacted.text, own, &mut found);
         let found = keep_placeholders(&redacted.text, found);
         if found.is_empty() {

@@ -10,6 +10,7 @@
 //! encoded (base64, hexadecimal, binary, escapes). A mark names the span in the original text.
 //! A classifier model was rejected: it would be one more thing that can be talked to.
 
+mod colour;
 mod encoded;
 mod fold;
 mod patterns;
@@ -18,6 +19,8 @@ mod tests;
 
 use std::fmt;
 
+pub use colour::without_colours;
+pub(crate) use encoded::base64;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -103,7 +106,7 @@ fn hidden(text: &str, marks: &mut Vec<Mark>) {
     for (start, c) in text.char_indices() {
         let odd = match c {
             // Colours alone are ordinary in logs; concealed text and other controls are not.
-            '\u{1b}' => text.get(start..).is_some_and(|rest| !fold::is_colour(rest)),
+            '\u{1b}' => text.get(start..).is_some_and(|rest| colour::len(rest).is_none()),
             '\u{7}'
             | '\u{8}'
             | '\u{9b}'

@@ -8,7 +8,10 @@ use rmcp::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::spent::Spent;
+use crate::{output::clip, spent::Spent};
+
+/// Bytes of a message: it may name what was asked for, however long that was.
+const LONGEST: usize = 2000;
 
 /// Why a tool call failed, in the terms of whoever has to do something about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -53,7 +56,8 @@ pub struct ToolError {
 impl ToolError {
     /// An error of this kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), mend: mend.into(), spent: None }
+        let told = |text: String| clip(&text, LONGEST).into_owned();
+        Self { kind, message: told(message.into()), mend: told(mend.into()), spent: None }
     }
 
     /// The same, with what the call cost before it failed.
@@ -116,5 +120,7 @@ mod tests {
         let content = result.structured_content.unwrap();
         assert_eq!(content["error"]["kind"], "not_found");
         assert_eq!(ToolError::from_structured(&content), Some(error));
+        let long = ToolError::invalid("x".repeat(900_000), "y".repeat(900_000));
+        assert!(long.message.len() + long.mend.len() < 5000);
     }
 }

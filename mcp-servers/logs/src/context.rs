@@ -64,6 +64,7 @@ pub(crate) async fn log_context(server: &LogsServer, args: LogContextArgs) -> Re
                     message: told.text,
                     fields: if is_whole { BTreeMap::new() } else { told.fields },
                     screened: told.marks.iter().map(|mark| mark.as_str().to_owned()).collect(),
+                    screened_at: told.places,
                 }
             })
             .collect(),

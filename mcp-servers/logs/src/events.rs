@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use aws_sdk_cloudwatchlogs::Client;
 use midwatch_mcp::{AwsResult, Time, ToolError, Window};
-use midwatch_policy::Timestamp;
+use midwatch_policy::{Timestamp, without_colours};
 
 use crate::{
     fields,
@@ -22,8 +22,10 @@ const MINED: usize = 4096;
 pub(crate) struct Event {
     pub(crate) at: Timestamp,
     pub(crate) stream: String,
-    /// What was logged, and the further lines that were joined to it.
+    /// What was logged, without its colours, and the further lines that were joined to it.
     pub(crate) message: String,
+    /// What was logged, with its colours, where it has some: what Logs Insights sees.
+    coloured: Option<Box<str>>,
     /// Bytes of its own message: what names it.
     own: usize,
     /// What it says, where the message was cut.
@@ -40,8 +42,20 @@ struct Said {
 
 impl Event {
     pub(crate) fn new(at: Timestamp, stream: impl Into<String>, message: impl Into<String>) -> Self {
-        let message = message.into();
-        Self { at, stream: stream.into(), own: message.len(), message, said: None }
+        let mut message = message.into();
+        let plain = without_colours(&message);
+        let mut coloured = None;
+        if plain.len() < message.len() {
+            let plain = plain.into_owned();
+            let logged = std::mem::replace(&mut message, plain);
+            coloured = Some(logged.get(..logged.floor_char_boundary(KEPT)).unwrap_or_default().into());
+        }
+        Self { at, stream: stream.into(), own: message.len(), message, coloured, said: None }
+    }
+
+    /// Its message as Logs Insights sees it.
+    pub(crate) fn logged(&self) -> &str {
+        self.coloured.as_deref().unwrap_or(&self.message)
     }
 
     /// What it says; `None` for what is no warning or error.
@@ -78,7 +92,8 @@ impl Event {
     /// Bytes that it takes.
     pub(crate) fn size(&self) -> usize {
         let said = self.said.as_ref().map_or(0, |said| said.line.text.len() + said.fields.len());
-        self.message.len() + self.stream.len() + said + size_of::<Self>()
+        let coloured = self.coloured.as_ref().map_or(0, |logged| logged.len());
+        self.message.len() + coloured + self.stream.len() + said + size_of::<Self>()
     }
 }
 

@@ -65,6 +65,8 @@ pub(crate) struct Told {
     pub(crate) fields: BTreeMap<String, String>,
     /// What screening found in either.
     pub(crate) marks: Vec<MarkKind>,
+    /// Where: `message 3-40 instruction`, `fields.note 0-32 instruction`.
+    pub(crate) places: Vec<String>,
     /// What was redacted.
     pub(crate) redacted: Redactions,
 }
@@ -76,18 +78,21 @@ pub(crate) fn told(redactor: &Redactor, message: &str, max: usize) -> Told {
 
 /// The same of an event whose fields were kept when its message was cut.
 pub(crate) fn told_beside(redactor: &Redactor, message: &str, fields: &str, max: usize) -> Told {
-    let Clean { text, mut marks, kinds: mut redacted, .. } = clean_with(redactor, message, max);
+    let cleaned_text = clean_with(redactor, message, max);
+    let mut places = cleaned_text.places_in("message");
+    let Clean { text, mut marks, kinds: mut redacted, .. } = cleaned_text;
     let (all, of_all) = cleaned(redactor, fields);
     // The text was counted above; what was cut off it is told by the fields.
     redacted.at_least(&of_all);
     let mut fields = BTreeMap::new();
     for (name, value) in all {
+        places.extend(value.places_in(&format!("fields.{name}")));
         marks.extend(value.marks);
         fields.insert(name, value.text);
     }
     marks.sort_unstable();
     marks.dedup();
-    Told { text, fields, marks, redacted }
+    Told { text, fields, marks, places, redacted }
 }
 
 /// The fields of an event, clean, and what was redacted in all of it.
@@ -233,8 +238,8 @@ const LINES: usize = 200;
 const SHARED: usize = 6;
 
 /// What lines have in common: fields of which one value is in at least two of them and in a fifth. Each
-/// with the marks that screening found in it.
-pub(crate) fn shared(redactor: &Redactor, lines: &[&str]) -> Vec<(SharedField, Vec<MarkKind>)> {
+/// with its value as it was cleaned.
+pub(crate) fn shared(redactor: &Redactor, lines: &[&str]) -> Vec<(SharedField, Clean)> {
     let step = lines.len().div_ceil(LINES).max(1);
     let looked_at: Vec<&str> = lines.iter().step_by(step).copied().collect();
     let mut counts: BTreeMap<String, BTreeMap<String, (u64, &str)>> = BTreeMap::new();
@@ -255,7 +260,7 @@ pub(crate) fn shared(redactor: &Redactor, lines: &[&str]) -> Vec<(SharedField, V
     let found = frequent.into_iter().filter_map(|(name, lines, values, line)| {
         // As it stands in a line that has it: what it is may be told by what stands around it.
         let value = cleaned(redactor, line).0.remove(&name)?;
-        Some((SharedField { name, value: value.text, lines, of, values }, value.marks))
+        Some((SharedField { name, value: value.text.clone(), lines, of, values }, value))
     });
     found.take(SHARED).collect()
 }

@@ -64,6 +64,11 @@ impl Kinds {
         self.list.get(self.miner.kind(id)? as usize)
     }
 
+    /// Whether its lines are those that had no room.
+    pub(crate) fn is_rest(&self, id: TemplateId) -> bool {
+        self.miner.is_rest(id)
+    }
+
     /// The text of a template, `<*>` where its lines differ.
     pub(crate) fn text(&self, id: TemplateId) -> String {
         self.miner.text(id)

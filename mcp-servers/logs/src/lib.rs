@@ -10,6 +10,7 @@
 mod change;
 mod cli;
 mod context;
+mod counting;
 mod events;
 mod example;
 mod fields;
@@ -29,6 +30,7 @@ mod query;
 mod reading;
 mod report;
 mod running;
+mod scale;
 mod scope;
 mod seen;
 mod server;

@@ -11,7 +11,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::words;
+use crate::{
+    scale::{level_of, scaled, syslog},
+    words,
+};
 
 /// How bad a line is. Anything below a warning is not looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -144,16 +147,22 @@ fn from_json(map: &Map<String, Value>, depth: u8) -> Read<'static> {
     let mut status = None;
     let mut exception: Option<&str> = None;
     let mut detail = None;
-    for (key, value) in map {
+    for (field, value) in map {
         let key: String =
-            key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+            field.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
         match (key.as_str(), value) {
             (
                 "level" | "severity" | "loglevel" | "lvl" | "levelname" | "severitytext" | "priority",
                 value,
             ) => {
                 level = level.or_else(|| level_of(value));
+                // journald writes it so; other priorities are of jobs and messages.
+                if field == "PRIORITY" {
+                    level = level.or_else(|| syslog(number(value)?));
+                }
             }
+            ("severitynumber", value) => level = level.or_else(|| scaled(value, [13, 17, 21], 24)),
+            ("levelno", value) => level = level.or_else(|| scaled(value, [30, 40, 50], 99)),
             ("log", Value::Object(inner)) => level = level.or_else(|| inner.get("level").and_then(level_of)),
             ("message" | "msg", Value::String(text)) => message = best(message, 0, text),
             ("errormessage" | "event" | "body" | "text" | "log", Value::String(text)) => {
@@ -256,7 +265,7 @@ fn best<'v>(known: Option<(u8, &'v str)>, rank: u8, text: &'v str) -> Option<(u8
     }
 }
 
-fn number(value: &Value) -> Option<u64> {
+pub(crate) fn number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
@@ -279,27 +288,6 @@ fn detail_of(value: &Value) -> (Option<String>, Option<String>) {
             (caused_by(text).or_else(|| exception_in(text)), said.map(str::to_owned))
         }
         _ => (None, None),
-    }
-}
-
-fn level_of(value: &Value) -> Option<Rank> {
-    match value {
-        Value::String(text) => {
-            words::level_of(text.trim()).or_else(|| level_number(text.trim().parse().ok()?))
-        }
-        Value::Number(number) => level_number(number.as_u64()?),
-        _ => None,
-    }
-}
-
-/// Pino and bunyan count 10 (trace) to 60 (fatal).
-const fn level_number(number: u64) -> Option<Rank> {
-    match number {
-        60 => Some(Rank::Loud(Level::Fatal)),
-        50 => Some(Rank::Loud(Level::Error)),
-        40 => Some(Rank::Loud(Level::Warn)),
-        10 | 20 | 30 => Some(Rank::Quiet),
-        _ => None,
     }
 }
 

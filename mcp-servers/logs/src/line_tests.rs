@@ -57,6 +57,14 @@ fn json_lines_are_read_by_their_fields() {
     );
     for (message, expected) in [
         (r#"{"level":50,"msg":"boom"}"#, Some(Level::Error)),
+        (r#"{"severityNumber":17,"body":"order is gone"}"#, Some(Level::Error)),
+        (r#"{"severity_number":"13","body":"order is late"}"#, Some(Level::Warn)),
+        (r#"{"severityNumber":9,"body":"an error was avoided"}"#, None),
+        (r#"{"levelno":50,"message":"order is gone"}"#, Some(Level::Fatal)),
+        (r#"{"levelno":20,"message":"an error was avoided"}"#, None),
+        (r#"{"PRIORITY":"3","MESSAGE":"order is gone"}"#, Some(Level::Error)),
+        (r#"{"PRIORITY":"6","MESSAGE":"an error was avoided"}"#, None),
+        (r#"{"priority":1,"message":"job is queued"}"#, None),
         (r#"{"level":30,"msg":"an error was avoided"}"#, None),
         (r#"{"severity":"CRITICAL","message":"x"}"#, Some(Level::Fatal)),
         (r#"{"log.level":"warn","message":"slow"}"#, Some(Level::Warn)),

@@ -38,6 +38,8 @@ const THRESHOLD: f64 = 7.0;
 const MARGIN: f64 = 1.5;
 /// Silence up to this long is never read as an end.
 const GRACE_S: f64 = 120.0;
+/// An end is believed where so long a silence is less probable than this.
+const ENDED: f64 = 0.01;
 
 /// An onset, and where else it may lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,12 +169,12 @@ pub(crate) struct Silence {
     pub(crate) status: Status,
     /// Seconds from the last event to the end.
     pub(crate) seconds: u64,
-    /// Probability of no event in that time at the rate they had.
+    /// Probability of so long a silence if they go on as before; [`ENDED`] or more unless they have ceased.
     pub(crate) chance: f64,
 }
 
-/// Whether the events of a window have stopped before its end; their rate is that since the onset, or that
-/// of the baseline where the window has none.
+/// Whether the events of a window have stopped before its end, by how they came since the onset, or in the
+/// baseline where the window has none.
 pub(crate) fn silence(
     onset: Option<Onset>,
     window: Window,
@@ -186,14 +188,34 @@ pub(crate) fn silence(
             return Silence { status: Status::None, seconds: 0, chance: 1.0 };
         }
         let seconds = window.seconds();
-        let chance = (-seconds * count(before) as f64 / baseline.seconds()).exp();
+        let at_rate = (-seconds * count(before) as f64 / baseline.seconds()).exp();
+        let chance = at_rate.max(between_bursts(seconds, before));
         return Silence { status: Status::Ceased, seconds: crate::insights::whole(seconds), chance };
     };
     let began = onset.map_or(first.at, |onset| onset.at);
-    let (seconds, chance) = quiet_time(began, last.at, count(events), window.to);
-    // Expected 4.6 events and seen none: one in a hundred.
-    let status = if seconds > GRACE_S && chance < 0.01 { Status::Ceased } else { Status::Ongoing };
+    let run = events.get(events.partition_point(|tick| tick.at < began)..).unwrap_or_default();
+    let (seconds, at_rate) = quiet_time(began, last.at, count(run), window.to);
+    let chance = at_rate.max(between_bursts(seconds, run));
+    let status = if chance < ENDED { Status::Ceased } else { Status::Ongoing };
     Silence { status, seconds: crate::insights::whole(seconds), chance }
+}
+
+/// Probability of a silence as one between two bursts. The rate alone says nothing of it: bursts of twenty
+/// every ten minutes are two a minute, at which two minutes without any would be an end. The longest gap there was
+/// so far is taken for one that one gap of ten exceeds, so that an end is believed after twice its length;
+/// where there was none, after [`GRACE_S`]. A gap that the rate explains is no gap between bursts.
+fn between_bursts(silence: f64, run: &[Tick]) -> f64 {
+    let gaps = || {
+        run.windows(2).filter_map(|pair| match pair {
+            [one, next] => Some(next.at.duration_since(one.at).as_secs_f64()),
+            _ => None,
+        })
+    };
+    let (longest, whole) = gaps().fold((0.0_f64, 0.0), |(longest, sum), gap| (longest.max(gap), sum + gap));
+    let events = run.iter().map(|tick| tick.n).sum::<u64>() as f64;
+    let is_explained = events * (-longest * events / whole.max(1.0)).exp() >= ENDED;
+    let longest = if is_explained { 0.0 } else { longest };
+    0.1_f64.powf(silence / longest.max(GRACE_S / 2.0))
 }
 
 /// Seconds of silence, and the probability of it at the rate before.
@@ -241,9 +263,11 @@ mod tests {
         super::onset(now, events, base, before).map(|onset| onset.at)
     }
 
-    fn status(began: Timestamp, last: Timestamp, count: u64, end: Timestamp) -> Status {
-        let (seconds, chance) = quiet_time(began, last, count, end);
-        if seconds > GRACE_S && chance < 0.01 { Status::Ceased } else { Status::Ongoing }
+    /// Of so many events, evenly from one time to another.
+    fn status(began: f64, last: f64, count: u32, end: f64) -> Status {
+        let step = (last - began) / f64::from(count.saturating_sub(1).max(1));
+        let events = ticks((0..count).map(|n| began + f64::from(n) * step));
+        silence(None, window(began, end), &events, window(began - 60.0, began), &[]).status
     }
 
     fn window(from: f64, to: f64) -> Window {
@@ -373,11 +397,51 @@ mod tests {
 
     #[test]
     fn silence_is_an_end_only_when_the_rate_says_so() {
-        assert_eq!(status(at(0.0), at(300.0), 70, at(360.0)), Status::Ongoing);
-        assert_eq!(status(at(0.0), at(300.0), 70, at(600.0)), Status::Ceased);
-        assert_eq!(status(at(0.0), at(3000.0), 6, at(3600.0)), Status::Ongoing);
-        assert_eq!(status(at(0.0), at(0.0), 1, at(240.0)), Status::Ongoing);
-        assert_eq!(status(at(0.0), at(0.0), 1, at(400.0)), Status::Ceased);
+        assert_eq!(status(0.0, 300.0, 70, 360.0), Status::Ongoing);
+        assert_eq!(status(0.0, 300.0, 70, 600.0), Status::Ceased);
+        assert_eq!(status(0.0, 3000.0, 6, 3600.0), Status::Ongoing);
+        assert_eq!(status(0.0, 0.0, 1, 240.0), Status::Ongoing);
+        assert_eq!(status(0.0, 0.0, 1, 400.0), Status::Ceased);
+    }
+
+    #[test]
+    fn a_pause_between_bursts_is_no_end() {
+        let bursts = |n: u32| ticks((0..n * 20).map(|i| f64::from(i / 20) * 600.0 + f64::from(i % 20) / 4.0));
+        let at_end = |n: u32, to: f64| {
+            let (now, base) = (window(-600.0, to), window(-1200.0 - to, -600.0));
+            silence(super::onset(now, &bursts(n), base, &[]), now, &bursts(n), base, &[])
+        };
+        let paused = at_end(5, 2800.0);
+        assert_eq!((paused.status, paused.seconds), (Status::Ongoing, 395));
+        assert!(paused.chance > 0.1, "{paused:?}");
+        assert_eq!(at_end(5, 3100.0).status, Status::Ongoing, "a little more than the longest gap");
+        let over = at_end(5, 3700.0);
+        assert_eq!(over.status, Status::Ceased);
+        assert!(over.chance < 0.01, "{over:?}");
+        // One burst has no pauses to compare with.
+        assert_eq!(at_end(1, 300.0).status, Status::Ceased);
+        // What is not there in the window, but came in bursts before it.
+        let absent = silence(None, window(2410.0, 2800.0), &[], window(0.0, 2410.0), &bursts(5));
+        assert!(absent.chance > 0.1, "{absent:?}");
+    }
+
+    #[test]
+    fn the_chance_of_a_silence_says_the_same_as_its_status() {
+        for to in [60.0, 119.0, 121.0, 200.0, 900.0] {
+            let found = silence(
+                None,
+                window(-60.0, 10.0 + to),
+                &ticks(every(0.1, 0.0, 10.0)),
+                window(-120.0, -60.0),
+                &[],
+            );
+            assert_eq!(found.status == Status::Ceased, found.chance < ENDED, "{found:?}");
+            assert_eq!(found.status == Status::Ceased, to > GRACE_S, "{found:?}");
+        }
+        // A gap that chance explains is no pause between bursts.
+        let slow = ticks(every(100.0, 0.0, 4000.0).filter(|s| !(1000.0..1300.0).contains(s)));
+        let found = silence(None, window(0.0, 4420.0), &slow, window(-60.0, 0.0), &[]);
+        assert_eq!((found.status, found.seconds), (Status::Ceased, 520));
     }
 
     #[test]

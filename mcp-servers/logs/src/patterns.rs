@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use midwatch_mcp::{Redactions, Time, Window, clean_with, reference};
+use midwatch_mcp::{Clean, Redactions, Time, Window, clean_with, reference};
 use midwatch_mining::{Leaf, TemplateId};
 use midwatch_policy::{Redactor, Timestamp};
 
@@ -25,6 +25,8 @@ const EXAMPLE_BYTES: usize = 700;
 /// Literal pieces of a template that its lines are counted by, and bytes that they have together at least.
 const PIECES: usize = 6;
 const LEAST_LITERAL: usize = 6;
+/// Places of marks that are told of one pattern, or of the rows of a query.
+pub(crate) const PLACES: usize = 20;
 /// The longest that AWS allows.
 const STREAM_BYTES: usize = 512;
 
@@ -50,6 +52,8 @@ pub(crate) struct Found {
     /// Places of its lines among those of the window; of the baseline where the window has none.
     places: Vec<usize>,
     of_window: bool,
+    /// The lines that had no room among the templates: they are counted, and are no pattern.
+    pub(crate) is_rest: bool,
     /// Regular expressions that all lines of the sample that are of this kind match, each of them, and no other
     /// line of the sample does. None where there are no such.
     pub(crate) regexes: Vec<String>,
@@ -95,6 +99,11 @@ impl Found {
         };
         (rank, std::cmp::Reverse(self.level), std::cmp::Reverse(now.max(before)))
     }
+}
+
+/// Takes out what is no pattern, and says how many lines of the window it was.
+pub(crate) fn take_rest(found: &mut Vec<Found>) -> u64 {
+    found.extract_if(.., |one| one.is_rest).map(|one| Found::count(&one.now)).sum()
 }
 
 /// Sorts by relevance.
@@ -145,6 +154,7 @@ pub(crate) fn mine(source: &Source, now: &[Event], before: &[Event], with_regex:
                 places: if now.is_empty() { of_before } else { of_now },
                 of_window: !now.is_empty(),
                 regexes,
+                is_rest: miner.is_rest(*id),
             })
         })
         .collect()
@@ -188,7 +198,7 @@ fn tells_apart<'a>(
 ) -> bool {
     let all: Result<Vec<regex::Regex>, _> = way.iter().map(|text| regex::Regex::new(text)).collect();
     let (Ok(all), Some(own)) = (all, kinds.get(&id)) else { return false };
-    let is_one = |event: &Event| all.iter().all(|regex| regex.is_match(&event.message));
+    let is_one = |event: &Event| all.iter().all(|regex| regex.is_match(event.logged()));
     let lines = |kind: &'a (Vec<&Event>, Vec<&Event>)| kind.0.iter().chain(&kind.1);
     way.iter().map(String::len).sum::<usize>() >= LEAST_LITERAL
         && lines(own).all(|event| is_one(event))
@@ -272,10 +282,14 @@ pub(crate) fn pattern(
     let ends = [found.now.first(), found.now.last()];
     let [first, last]: [Option<Timestamp>; 2] = ends.map(|tick| tick.map(|tick| tick.at));
     let template = clean_with(redactor, &found.template, TEMPLATE_BYTES);
+    let mut places = template.places_in("template");
     let mut redacted = template.kinds;
     let mut marks = template.marks;
-    let (shared, of_shared): (Vec<_>, Vec<_>) = fields::shared(redactor, lines).into_iter().unzip();
-    marks.extend(of_shared.into_iter().flatten());
+    let (shared, of_shared): (Vec<_>, Vec<Clean>) = fields::shared(redactor, lines).into_iter().unzip();
+    for (field, value) in shared.iter().zip(of_shared) {
+        places.extend(value.places_in(&format!("fields.{}", field.name)));
+        marks.extend(value.marks);
+    }
     let mut texts = Examples::new(redactor);
     let examples = found
         .examples
@@ -285,13 +299,19 @@ pub(crate) fn pattern(
             let text = texts.text(event, EXAMPLE_BYTES);
             told.redacted.at_least(&text.kinds);
             redacted.add(&told.redacted);
-            marks.extend(told.marks.into_iter().chain(text.marks));
+            marks.extend(told.marks.into_iter().chain(text.marks.iter().copied()));
+            let reference = event_reference(&found.source, event);
+            let in_fields = told.places.iter().filter(|place| place.starts_with("fields.")).cloned();
+            places.extend(
+                text.places_in("message").into_iter().chain(in_fields).map(|place| format!("{reference} {place}")),
+            );
             let stream = clean_with(redactor, &event.stream, STREAM_BYTES);
             redacted.add(&stream.kinds);
+            places.extend(stream.places_in(&format!("{reference} log_stream")));
             marks.extend(stream.marks);
             told.fields.retain(|name, value| !shared.iter().any(|field| field.is_of_all(name, value)));
             Example {
-                reference: event_reference(&found.source, event),
+                reference,
                 timestamp: event.at.into(),
                 log_stream: stream.text,
                 message: text.text,
@@ -302,7 +322,9 @@ pub(crate) fn pattern(
     let name = found.exception.as_deref().map(|name| clean_with(redactor, name, line::LONGEST_NAME));
     let name = name.unwrap_or_default();
     redacted.add(&name.kinds);
+    places.extend(name.places_in("exception"));
     marks.extend(name.marks);
+    places.truncate(PLACES);
     marks.sort_unstable();
     marks.dedup();
     let level = found.level;
@@ -333,6 +355,7 @@ pub(crate) fn pattern(
         examples,
         fields: shared,
         screened: marks.iter().map(|mark| mark.as_str().to_owned()).collect(),
+        screened_at: places,
     };
     (pattern, redacted)
 }

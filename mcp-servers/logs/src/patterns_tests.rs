@@ -196,3 +196,47 @@ fn no_field_of_a_pattern_gives_secrets_away() {
         assert!(report(&now, &[]).iter().any(|pattern| pattern.examples[0].log_stream == stream));
     }
 }
+
+#[test]
+fn coloured_lines_are_one_pattern_and_give_no_secrets_away() {
+    // As `tracing` writes them.
+    let line = |n: i64| {
+        event(
+            n * 2,
+            format!(
+                "\u{1b}[2m2026-11-21T02:00:00Z\u{1b}[0m \u{1b}[31mERROR\u{1b}[0m \u{1b}[2mshop::pay\u{1b}[0m\u{1b}[2m:\u{1b}[0m \
+                 ledger is gone \u{1b}[3morder\u{1b}[0m\u{1b}[2m=\u{1b}[0m{n} \u{1b}[3mpassword\u{1b}[0m\u{1b}[2m=\u{1b}[0mhunter{n}x"
+            ),
+        )
+    };
+    let events: Vec<Event> = (0..40).map(line).collect();
+    let patterns = report(&events, &[]);
+    let [pattern] = patterns.as_slice() else { panic!("{patterns:?}") };
+    assert_eq!((pattern.level, pattern.count, pattern.change), (Level::Error, 40, Change::New));
+    assert!(pattern.template.starts_with("shop::pay: ledger is gone order=<num> password="), "{pattern:?}");
+    let text = format!("{patterns:?}");
+    assert!(!text.contains("hunter1x") && !text.contains("[0m") && pattern.screened.is_empty(), "{text}");
+    // Logs Insights counts by the line as it was logged, colours and all.
+    let found = mine(&Source::own("/app"), &events, &[], true);
+    let sees = |text: &str| regex::Regex::new(text).unwrap().is_match(events[0].logged());
+    assert!(found[0].regex.as_deref().is_none_or(sees), "{:?}", found[0].regex);
+}
+
+#[test]
+fn lines_that_no_template_had_room_for_are_counted_and_are_no_pattern() {
+    let mut seed = 7_u64;
+    let mut word = || -> String {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (0..6).map(|n| char::from(b'a' + u8::try_from((seed >> (20 + 5 * n)) % 16).unwrap())).collect()
+    };
+    let events: Vec<Event> = (0..9000)
+        .map(|n| event(n / 10, format!("ERROR {}", (0..6).map(|_| word()).collect::<Vec<_>>().join(" "))))
+        .collect();
+    let mut found = mine(&Source::own("/app"), &events, &[], false);
+    let all = ticks_of(&found, |_| true, |f| &f.now);
+    let beyond = take_rest(&mut found);
+    assert!(beyond > 500, "{beyond}");
+    assert!(found.iter().all(|one| one.template != "<*>"));
+    let kept = ticks_of(&found, |_| true, |f| &f.now);
+    assert_eq!((all.len(), kept.len() as u64 + beyond), (9000, 9000));
+}

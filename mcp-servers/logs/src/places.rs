@@ -34,7 +34,7 @@ pub(crate) async fn log_groups(server: &LogsServer, args: LogGroupsArgs) -> Resu
         }
         if let Some(function) = &args.function {
             // Where nothing else was configured; that is checked below.
-            let name = function.rsplit(':').next().unwrap_or(function);
+            let name = function_name(function);
             places.entry(format!("/aws/lambda/{name}")).or_default().push(FoundBy::Function);
         }
         if let Some(metric) = &args.metric_name {
@@ -83,6 +83,12 @@ pub(crate) async fn log_groups(server: &LogsServer, args: LogGroupsArgs) -> Resu
             .push(format!("{dropped} groups were left out to keep the result small: ask for a lower limit"));
     }
     Ok(result)
+}
+
+/// The name of a function, also of one that is named by its ARN, and with an alias or version behind it.
+fn function_name(function: &str) -> &str {
+    let name = function.rsplit_once(":function:").map_or(function, |(_, name)| name);
+    name.split_once(':').map_or(name, |(name, _)| name)
 }
 
 /// By the catalog, by what its tasks are configured to, and by the metric of its errors.
@@ -206,4 +212,23 @@ fn place(group: &LogGroup, found_by: Vec<FoundBy>) -> Option<GroupPlace> {
         retention_days: group.retention_in_days().and_then(|days| u32::try_from(days).ok()),
         created: group.creation_time().map(Time::from_millis),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_is_the_same_by_whatever_it_is_named() {
+        for name in [
+            "foo",
+            "foo:PROD",
+            "123456789012:function:foo",
+            "arn:aws:lambda:us-east-1:123456789012:function:foo",
+            "arn:aws:lambda:us-east-1:123456789012:function:foo:PROD",
+        ] {
+            assert_eq!(function_name(name), "foo", "{name}");
+        }
+        assert_eq!(function_name("myfunction:7"), "myfunction");
+    }
 }

@@ -1,15 +1,19 @@
 //! Reading a Logs Insights query before it runs: what it may not do, what would be endless, and what
 //! is plainly a mistake. Pure. AWS has the last word on syntax; what is caught here costs nothing.
 
-use midwatch_mcp::{ToolError, Window};
+use std::sync::LazyLock;
 
-use crate::lex::{Kind, Lexed, Token, lex, without_comments};
+use midwatch_mcp::{ToolError, Window};
+use regex::Regex;
+
+use crate::{
+    counting::{ENDLESS, add_names, bounded_groups},
+    lex::{Kind, Lexed, Token, lex, without_comments},
+};
 
 const MAX_QUERY_BYTES: usize = 4000;
 /// Rows of a query, whatever it says; pages are cut from them.
 pub(crate) const MAX_ROWS: usize = 1000;
-/// Bins of time that a query may count by: AWS gives no more rows.
-const MAX_BINS: f64 = 10_000.0;
 const COMMANDS: [&str; 15] = [
     "fields",
     "display",
@@ -74,6 +78,8 @@ pub(crate) fn lint(query: &str, window: Window) -> Result<Linted, ToolError> {
     let mut linted = Linted { query: String::new(), notes: Vec::new(), passes: 1 };
     let mut commands = Vec::new();
     let mut is_limited = false;
+    // What differs from line to line, by whatever name.
+    let mut endless = ENDLESS.map(str::to_owned).to_vec();
     for command in lexed.tokens.split(|token| token.kind == Kind::Pipe) {
         let text = text_of(query, command);
         let word = word_at(query, command, 0);
@@ -100,7 +106,14 @@ pub(crate) fn lint(query: &str, window: Window) -> Result<Linted, ToolError> {
                 }
             }
             "diff" => linted.passes = 2,
-            "stats" => bounded_groups(query, command, window)?,
+            "stats" => bounded_groups(query, command, window, &endless)?,
+            "fields" | "display" => add_names(query, command, &mut endless),
+            "parse" if takes_a_secret(text) => {
+                return Err(ToolError::refused(
+                    "this `parse` takes a secret out of its line, where nobody could tell any more what it is",
+                    "take @message as a whole: in it secrets are redacted",
+                ));
+            }
             known if COMMANDS.contains(&known) => {}
             other => {
                 return Err(ToolError::invalid(
@@ -194,18 +207,18 @@ fn rows_of(query: &str, command: &[Token]) -> Result<Option<usize>, ToolError> {
     }
 }
 
-fn text_at<'q>(query: &'q str, token: &Token) -> &'q str {
+pub(crate) fn text_at<'q>(query: &'q str, token: &Token) -> &'q str {
     query.get(token.at.clone()).unwrap_or_default()
 }
 
 /// The text from the first of these tokens to the last.
-fn text_of<'q>(query: &'q str, tokens: &[Token]) -> &'q str {
+pub(crate) fn text_of<'q>(query: &'q str, tokens: &[Token]) -> &'q str {
     let ends = tokens.first().zip(tokens.last());
     ends.and_then(|(first, last)| query.get(first.at.start..last.at.end)).unwrap_or_default()
 }
 
 /// A word in small letters; nothing where there is none.
-fn word_at(query: &str, tokens: &[Token], n: usize) -> String {
+pub(crate) fn word_at(query: &str, tokens: &[Token], n: usize) -> String {
     tokens
         .get(n)
         .filter(|token| token.kind == Kind::Word)
@@ -213,56 +226,22 @@ fn word_at(query: &str, tokens: &[Token], n: usize) -> String {
         .unwrap_or_default()
 }
 
-/// Refuses to count by what makes more groups than there are rows.
-fn bounded_groups(query: &str, command: &[Token], window: Window) -> Result<(), ToolError> {
-    let Some(by) = (0..command.len()).rev().find(|n| word_at(query, command, *n) == "by") else {
-        return Ok(());
-    };
-    let by = command.get(by + 1..).unwrap_or_default();
-    let is_divider =
-        |token: &Token| token.kind == Kind::Sign(',') && by.first().is_some_and(|b| b.depth == token.depth);
-    for field in by.split(is_divider) {
-        let field: String = text_of(query, field).to_ascii_lowercase().split_whitespace().collect();
-        let field = field.as_str();
-        let bare = field.trim_matches(['(', ')', '`']);
-        if matches!(bare, "@message" | "@ptr" | "@timestamp" | "@ingestiontime") {
-            return Err(ToolError::refused(
-                format!("by `{bare}` every line is a group of its own"),
-                "count by a field that `parse` takes out of the message, by `bin(1m)` for time, or ask error_patterns",
-            ));
-        }
-        if let Some(seconds) = bin_seconds(field)
-            && window.seconds() / seconds > MAX_BINS
-        {
-            let minutes = (window.seconds() / MAX_BINS / 60.0).ceil().max(1.0);
-            return Err(ToolError::refused(
-                format!(
-                    "`{field}` cuts the window into {:.0} bins; rows end at {MAX_BINS:.0}",
-                    window.seconds() / seconds
-                ),
-                format!("count by `bin({minutes:.0}m)` or a longer bin, or ask for a shorter window"),
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// The length of `bin(5m)`.
-fn bin_seconds(field: &str) -> Option<f64> {
-    let inner = field.strip_prefix("bin(")?.split(')').next()?.trim();
-    let digits = inner.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = inner.split_at_checked(digits)?;
-    let number: f64 = number.parse().ok()?;
-    let unit = match unit.trim() {
-        "ms" | "millisecond" | "milliseconds" => 0.001,
-        "s" | "sec" | "second" | "seconds" => 1.0,
-        "m" | "min" | "minute" | "minutes" => 60.0,
-        "h" | "hr" | "hour" | "hours" => 3600.0,
-        "d" | "day" | "days" => 86_400.0,
-        "w" | "week" | "weeks" => 604_800.0,
-        _ => return None,
-    };
-    (number > 0.0).then_some(number * unit)
+/// Whether a `parse` takes out by itself what is redacted in a line: in place of what it takes stands a word
+/// then that looks like a secret.
+fn takes_a_secret(command: &str) -> bool {
+    const LIKELY: &str = "Zq8vHunter2Kx9Wm4Tb7";
+    static GROUP: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"\(\?P?<\w+>(?:[^()\\]|\\.)*\)").ok());
+    // What a pattern says of blanks and signs, as those.
+    static SIGN: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r#"\\s[*+?]?|\[\^?[^\]\w]+\][*+?]?|\.[*+]\??|\\b|\(\?i\)"#).ok());
+    let (Some(group), Some(sign)) = (GROUP.as_ref(), SIGN.as_ref()) else { return false };
+    let shown = group.replace_all(command, LIKELY);
+    let shown =
+        if shown == command { command.replace('*', LIKELY).into() } else { sign.replace_all(&shown, "") };
+    let shown = shown.replace(['\\', '?'], "");
+    let redacted = midwatch_policy::redact(&shown).text;
+    redacted.matches(LIKELY).count() < shown.matches(LIKELY).count()
 }
 
 #[cfg(test)]

@@ -45,6 +45,13 @@ fn what_aws_takes_is_taken() {
         "filter ispresent(source) and source like /ecs|eks/",
         "fields @message | limit 20 # it's a comment",
         "stats count(*) by bin(5m), status as s",
+        "stats count(*) by strlen(@message) > 100 as is_long",
+        "stats count(*) by @message like /timeout/ as timed_out, datefloor(@timestamp, 1h)",
+        "fields @timestamp, strlen(@message) as n | stats count(*) by n",
+        "stats count(*) by concat(host, '@message')",
+        "parse @message 'Failed password for * from * port *' as user, ip, port | stats count(*) by ip",
+        "parse @message /status=(?<status>\\d+) took (?<ms>\\d+) ms/ | stats avg(ms) by status",
+        "parse @message 'token expired for session *' as session",
         "stats count_distinct(fields.id) by coalesce(a, b)",
     ] {
         let bounded = linted(query);
@@ -73,6 +80,15 @@ fn what_reads_more_than_was_named_is_refused() {
         "stats count(*) by host, @ptr",
         "stats count(*) by\n@timestamp",
         "stats count(*) by host, `@message`",
+        "stats count(*) by trim(@message)",
+        "stats count(*) by concat(@message, '')",
+        "stats count(*) by tolower(concat('a', `@message`))",
+        "fields @message as m | stats count(*) by m",
+        "fields level, trim(@message) as m | display m as n | stats count(*) by level, n",
+        "parse @message /password=(?<x>\\S+)/ | fields x",
+        "parse @message /\"api_key\"\\s*:\\s*\"(?<x>[^\"]+)\"/ | fields x",
+        "parse @message 'user=* password=*' as u, x | fields x",
+        "parse @message /(?i)authorization: bearer (?<x>.+)/",
     ] {
         let error = lint(query, window(1)).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Refused, "{query}: {error}");

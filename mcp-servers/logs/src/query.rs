@@ -8,6 +8,7 @@ use midwatch_policy::{Redactor, SignedDuration};
 use crate::{
     insights::Insights,
     meter::Meter,
+    patterns::PLACES,
     price::{self, Basis, Plan, Price},
     ql::{Linted, lint},
     scope::Source,
@@ -50,21 +51,24 @@ pub(crate) async fn log_query(
         let answer = insights.run(&readable, window, &query).await?;
         (answer, cost, 0)
     };
-    let (mut redacted, mut marks) = (Redactions::default(), Vec::new());
+    let (mut redacted, mut marks, mut places) = (Redactions::default(), Vec::new(), Vec::new());
     let found = answer.rows.len();
     let rows = answer
         .rows
         .into_iter()
         .skip(skipped)
         .take(limit)
-        .map(|row| {
+        .enumerate()
+        .map(|(at, row)| {
             row.into_iter()
                 .filter(|(name, _)| name != "@ptr")
                 .map(|(name, value)| {
                     let value = cell(server.redactor(), &name, &value);
                     redacted.add(&value.kinds);
+                    let name = clean_with(server.redactor(), &name, 200).text;
+                    places.extend(value.places_in(&name).into_iter().map(|place| (at, place)));
                     marks.extend(value.marks);
-                    (clean_with(server.redactor(), &name, 200).text, value.text)
+                    (name, value.text)
                 })
                 .collect()
         })
@@ -90,8 +94,12 @@ pub(crate) async fn log_query(
         truncated: found > skipped.saturating_add(limit),
         next_cursor: None,
         screened: marks.iter().map(|mark| mark.as_str().to_owned()).collect(),
+        screened_at: places.iter().take(PLACES).map(|(at, place)| format!("row {at} {place}")).collect(),
         notes,
     };
+    if places.len() > PLACES {
+        result.notes.push(format!("{} further places are marked", places.len() - PLACES));
+    }
     let dropped = fit(&mut result, MAX_RESULT_BYTES, |result| result.rows.pop().is_some());
     if dropped > 0 {
         result.truncated = true;
@@ -141,7 +149,7 @@ fn cell(redactor: &Redactor, name: &str, value: &str) -> Clean {
         let inner =
             named.text.strip_prefix(word).and_then(|text| text.strip_prefix("=\"")?.strip_suffix('"'));
         if let Some(inner) = inner.filter(|inner| is_placeholder(inner)) {
-            return Clean { text: inner.to_owned(), ..named };
+            return Clean { text: inner.to_owned(), places: Vec::new(), ..named };
         }
     }
     clean_with(redactor, value, MAX_VALUE_BYTES)

@@ -94,6 +94,12 @@ pub(crate) async fn error_patterns(
                 .to_owned(),
         );
     }
+    let beyond = patterns::take_rest(&mut found);
+    if beyond > 0 {
+        notes.push(format!(
+            "{beyond} lines came when the table of templates was full: they are counted, and in no pattern"
+        ));
+    }
     if sampled {
         let words = if said { &words::ERROR_CANDIDATE } else { &words::FAILED_STATUS };
         recount(&read, &mut found, &mut errors, words, span, &mut notes).await;

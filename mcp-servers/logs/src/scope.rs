@@ -12,6 +12,8 @@ use midwatch_policy::{Service, ServiceName};
 
 use crate::server::LogsServer;
 
+/// The longest name of a log group, in bytes; its ARN is some longer.
+const LONGEST_NAME: usize = 512;
 /// Log groups that one call may read.
 const MAX_GROUPS: usize = 8;
 
@@ -114,6 +116,12 @@ impl LogsServer {
 
     async fn placed(&self, group: &str, asked: Option<&Service>) -> Result<Source, ToolError> {
         no_arn("log_group", group, ":log-group:")?;
+        if group.len() > LONGEST_NAME {
+            return Err(ToolError::invalid(
+                format!("the name of a log group has {} bytes", group.len()),
+                format!("none has more than {LONGEST_NAME}"),
+            ));
+        }
         let lists = |service: &&Service| service.log_groups.iter().any(|own| own == group);
         let mut listing: Vec<(&Service, Site)> = Vec::new();
         for service in self.ctx().catalog.services().filter(lists) {

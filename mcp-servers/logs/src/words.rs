@@ -82,8 +82,10 @@ pub(crate) const LEVELS: [(&str, Rank); 35] = {
 
 /// A quote of JSON, also in JSON that stands in a text of JSON.
 const QUOTE: &str = r#"\\*"?"#;
-/// The begin of a word; in JSON the sign for a new line is a letter.
-const LEFT: &str = r"(?:\b|\\[nrt])";
+/// The begin of a word; in JSON the sign for a new line is a letter, and so is the end of a colour.
+const LEFT: &str = r"(?:\b|\\[nrt]|\[[0-9;:]*m)";
+/// Colours before a value.
+const COLOUR: &str = r"(?:\S{1,8}\[[0-9;:]*m)*";
 /// `fault` at the end of a name, as in `PageFault`; not of `default`.
 const FAULT: &str = r"(?:[^e\s]|[^d]e)fault\b";
 
@@ -169,7 +171,16 @@ fn of_level(is_wanted: &dyn Fn(Level) -> bool) -> String {
     let names = names(is_wanted).join("|");
     let numbers = if is_wanted(Level::Warn) { "[456]0" } else { "[56]0" };
     let key = r"(?:level|lvl|severity|priority)[^a-z0-9]?(?:name|text)?";
-    format!(r"{key}{QUOTE}\s*[=:]\s*{QUOTE}\s*(?:{numbers}|{names})\b")
+    // The scales of OpenTelemetry, Python and syslog.
+    let (otel, python, syslog) = if is_wanted(Level::Warn) {
+        ("1[3-9]|2[0-4]", "[3-9][0-9]", "[0-4]")
+    } else {
+        ("1[7-9]|2[0-4]", "[4-9][0-9]", "[0-3]")
+    };
+    let is = format!(r"{QUOTE}\s*[=:]\s*{QUOTE}\s*");
+    format!(
+        r"{key}{COLOUR}{is}{COLOUR}(?:{numbers}|{names})\b|severity[^a-z0-9]?number{is}(?:{otel})\b|levelno{is}(?:{python})\b|(?-i:PRIORITY){is}{syslog}\b"
+    )
 }
 
 /// Such a level at the head of a text: those that are not in another word's midst anyway.
@@ -179,11 +190,13 @@ fn bare(is_wanted: &dyn Fn(Level) -> bool) -> String {
 }
 
 fn klog(letters: &str) -> String {
-    format!(r"^\s*[{letters}]\d{{4}} ")
+    format!(r#"(?:^|")\s*{COLOUR}[{letters}]\d{{4}} \d\d:"#)
 }
 
 fn status() -> String {
-    format!(r"status[^a-z0-9]{{0,2}}(?:code)?{QUOTE}\s*[=:]\s*{QUOTE}\s*5\d\d|HTTP\/[0-9.]+{QUOTE}\s+5\d\d")
+    format!(
+        r"status[^a-z0-9]{{0,2}}(?:code)?{COLOUR}{QUOTE}\s*[=:]\s*{QUOTE}\s*{COLOUR}5\d\d|HTTP\/[0-9.]+{QUOTE}{COLOUR}\s+{COLOUR}5\d\d"
+    )
 }
 
 #[cfg(test)]
@@ -191,7 +204,7 @@ mod tests {
     use regex::Regex;
 
     use super::*;
-    use crate::line::read;
+    use crate::{events::Event, line::read};
 
     fn regex(text: &str) -> Regex {
         assert!(!text.replace("\\/", "").contains('/'), "a slash would end it in a query: {text}");
@@ -252,6 +265,12 @@ mod tests {
             lines.push(serde_json::json!({ "level": number, "msg": "a" }).to_string());
             lines.push(serde_json::json!({ "level": number.to_string(), "msg": "a" }).to_string());
         }
+        for number in 0..=100 {
+            for key in ["severityNumber", "severity_number", "SeverityNumber", "levelno", "PRIORITY"] {
+                lines.push(serde_json::json!({ key: number, "msg": "a" }).to_string());
+                lines.push(serde_json::json!({ key: number.to_string(), "msg": "a" }).to_string());
+            }
+        }
         for key in ["status", "statusCode", "status_code", "status-code", "httpStatus", "response_status"] {
             lines.push(serde_json::json!({ key: 503, "msg": "a" }).to_string());
             lines.push(serde_json::json!({ key: "503", "msg": "a" }).to_string());
@@ -298,6 +317,38 @@ mod tests {
     }
 
     #[test]
+    fn what_is_coloured_is_read_fetched_and_counted_like_what_is_plain() {
+        let (candidate, error) = (regex(&CANDIDATE), regex(&ERROR_CANDIDATE));
+        let red = |text: &str| format!("\u{1b}[1;31m{text}\u{1b}[0m");
+        let mut lines = vec![
+            format!("GET /pay HTTP/1.1\" {}", red("503")),
+            format!("done {}={} in 3 ms", red("status"), red("503")),
+            red("E1121 02:01:07.000001 1 a.go:1] x"),
+        ];
+        for (name, _) in LEVELS {
+            for name in [name.to_uppercase(), name.to_owned()] {
+                lines.push(format!("\u{1b}[2m02:01:07Z\u{1b}[0m {} \u{1b}[2mshop\u{1b}[0m: a", red(&name)));
+                lines.push(format!("[{}] a", red(&name)));
+                lines.push(format!("{}={} {}=a", red("level"), red(&name), red("msg")));
+            }
+        }
+        let mut loud = 0;
+        for line in lines {
+            for line in [serde_json::json!({ "log": line, "stream": "stderr" }).to_string(), line] {
+                let event = Event::new(midwatch_policy::Timestamp::UNIX_EPOCH, "s", line.as_str());
+                let Some(read) = event.line() else { continue };
+                loud += 1;
+                assert!(candidate.is_match(&line), "{line}");
+                assert!(!read.text.contains("[0m"), "{line}");
+                if read.level >= Level::Error && read.text != crate::line::FAILED_REQUEST {
+                    assert!(error.is_match(&line), "{line}");
+                }
+            }
+        }
+        assert!(loud > 90, "{loud}");
+    }
+
+    #[test]
     fn lines_of_every_day_are_not_fetched() {
         let candidate = regex(&CANDIDATE);
         for line in [
@@ -305,6 +356,8 @@ mod tests {
             r#"{"level":"info","message":"order 17 shipped","status":200,"trace":"Root=1-5e"}"#,
             "I1121 02:01:07.000001 1 a.go:1] started",
             "level=debug msg=\"cache hit\" priority=1",
+            r#"{"message":"job 17 queued","priority":1}"#,
+            r#"{"message":"shipped","severityNumber":9,"levelno":20,"PRIORITY":"6"}"#,
         ] {
             assert!(!candidate.is_match(line), "{line}");
         }

@@ -45,11 +45,25 @@ async fn wrong_arguments_are_explained() {
         (window(json!({"log_groups": ["/a"], "from": "yesterday"})), "invalid", "yesterday"),
         (window(json!({"log_groups": ["/a"], "form": 1})), "invalid", "form"),
         (window(json!({"log_groups": ["/a"], "limit": 31})), "invalid", "`limit` is 31"),
+        (window(json!({"log_groups": ["x".repeat(900_000)]})), "invalid", "900000 bytes"),
     ] {
         let error = error_of("error_patterns", arguments.clone()).await;
         assert_eq!(error["kind"], kind, "{arguments} {error}");
         assert!(error["message"].as_str().unwrap().contains(says), "{arguments} {error}");
         assert!(!error["mend"].as_str().unwrap().is_empty());
+        assert!(error.to_string().len() < 1000, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_window_that_has_not_begun_is_refused() {
+    let window = json!({"log_groups": ["/a"], "from": "2999-01-01T00:00:00Z", "to": "2999-01-01T01:00:00Z"});
+    let mut query = window.clone();
+    query["query"] = json!("fields @message");
+    for (tool, arguments) in [("error_patterns", window), ("log_query", query)] {
+        let error = error_of(tool, arguments).await;
+        assert_eq!(error["kind"], "invalid", "{tool} {error}");
+        assert!(error["message"].as_str().unwrap().contains("after the present"), "{tool} {error}");
     }
 }
 

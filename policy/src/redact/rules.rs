@@ -14,8 +14,10 @@ use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use super::{Found, Kind, SecretKind};
 
 const AWS_KEY_ID: &str = r"\b(?:AKIA|ASIA|ABIA)[A-Z0-9]{16}\b";
+/// A session token: what all of them begin with is their version and kind.
+const AWS_SESSION: &str = r"\b(?:IQoJb3JpZ2lu|FwoGZXIvYXdz|FQoGZXIvYXdz)[A-Za-z0-9+/=_%-]{4,}";
 /// A secret access key close behind its id, as in CSV exports and `id:secret` pairs.
-const AWS_PAIR: &str = r"(?:AKIA|ASIA|ABIA)[A-Z0-9]{16}[^A-Za-z0-9/+]{1,8}(?:[A-Za-z_]{1,24}[^A-Za-z0-9/+]{1,6})?(?P<secret>[A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+]|$)";
+const AWS_PAIR: &str = r"(?:AKIA|ASIA|ABIA)[A-Z0-9]{16}[^A-Za-z0-9/+]{1,8}(?:[A-Za-z0-9_]{1,24}[^A-Za-z0-9/+]{1,8})?(?P<secret>[A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+]|$)";
 const TOKEN: &str = r"\b(?:eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){0,3}|v[1-4]\.(?:public|local)\.[A-Za-z0-9_-]{20,}(?:\.[A-Za-z0-9_-]+)?)";
 const BEARER: &str = r"(?i)\bbearer(?:\s+|%20|:\s*)(?P<secret>[A-Za-z0-9._~+/=-]{8,})";
 const AUTHORIZATION: &str = r#"(?i)\b(?:proxy-)?authorization\\{0,3}["']?\s{0,4}[:=]\s{0,4}\\{0,3}["']?(?:(?:basic|bearer|digest|token|negotiate|apikey)\s+)?(?P<secret>[A-Za-z0-9._~+/=:-]{6,})"#;
@@ -30,10 +32,21 @@ const API_KEY: &str = r"\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{
 const API_KEY_HINT: &str = r"gh[pousr]_|github_pat_|glpat-|xox[a-z]-|xapp-|k_live_|k_test_|whsec_|AIza|ya29\.|npm_|pypi-|SG\.|hf_|_v1_|shp(?:at|ca|pa|ss)_|hv[sb]\.|dapi|PMAK-|lin_api_|AGE-SECRET|hooks\.slack";
 const SK_KEY: &str = r"\bsk-(?P<secret>[A-Za-z0-9_-]{20,})";
 const EMAIL: &str = r"(?P<secret>[A-Za-z0-9._%+'-]+@(?:[A-Za-z0-9][A-Za-z0-9-]*\.)+[A-Za-z]{2,24})";
-const CARD: &str = r"\b(?:[2-6][0-9]{15}|3[47][0-9]{13}|[2-6][0-9]{3}(?:[ -][0-9]{4}){3}|3[47][0-9]{2}[ -][0-9]{6}[ -][0-9]{5})\b";
+const CARD: &str = r"\b(?:[2-6][0-9]{15}|3[47][0-9]{13}|[2-6][0-9]{3}(?:[ .-][0-9]{4}){3}|3[47][0-9]{2}[ .-][0-9]{6}[ .-][0-9]{5})\b";
 const KEY: &str = r#"(?i)(?P<key>passwords?|passwd|passphrase|passcode|pwd|secrets?|(?:secret|api|access|private|shared|account|signing|encryption|master|license|service|storage|subscription)[_ .-]?key|apikey|tokens?|credentials?|auth|connection[_ -]?string)[0-9]{0,2}\\{0,3}["'`\]]?\s{0,4}(?:=>|:=|={1,2}|:)\s{0,4}"#;
 const FLAG: &str = r"(?i)(?:^|\s)--?[a-z0-9-]*(?:password|passwd|secret|token|api-?key|secret-key)\s{1,4}(?P<secret>[^\s=-][^\s]{3,})";
 const XML: &str = r"(?i)<[a-z0-9:._-]*(?:password|passwd|pwd|secret|token|apikey|api[_-]key)(?:\s[^<>]*)?>\s{0,4}(?P<secret>[^<>\s][^<>]*)</";
+const CURL: &str = r#"(?i)\bcurl\b[^\n|;]{0,200}?\s(?:-u|--user)[\s=]{0,4}\\{0,3}["']?[^\s:"'\\]{1,64}:(?P<secret>[^\s"'\\/][^\s"'\\]*)"#;
+/// Only with `=`: `pass: 12, fail: 0` is a count.
+const PASS: &str = r#"(?i)(?:\b|_)pass\\{0,3}["']?\s{0,2}=\s{0,2}\\{0,3}["']?(?P<secret>[^\s"'\\&;,]{4,})"#;
+const SQL: &str =
+    r#"(?i)\b(?:password|identified\s{1,4}by(?:\s{1,4}password)?)\s{1,4}\\{0,3}["'](?P<secret>[^"'\\\s]+)"#;
+/// Ends of names of secrets.
+const NAME: &str = r"(?:password|passwd|passphrase|passcode|pwd|secret|(?:secret|api|access|private|shared|account|signing|encryption|master|license|storage|subscription)[_ .-]?key|apikey|token|credentials?|authorization|connection[_-]?string)s?[0-9]{0,2}";
+/// Name and value side by side, as ECS, Kubernetes and CloudFormation write settings.
+const NAMED: &str = r#"(?i)(?:name|key)\\{0,3}["']?\s{0,4}[:=]\s{0,4}\\{0,3}["']?[a-z0-9_./:-]{0,60}?{NAME}\\{0,3}["']?\s{0,4}[,;]?\s{0,4}\\{0,3}["']?[a-z]{0,12}value\\{0,3}["']?\s{0,4}[:=]\s{0,4}\\{0,3}["']?(?P<secret>[^\s"'\\,;}\])]+)"#;
+/// A list of two, as headers are handed on.
+const PAIR: &str = r#"(?i)[\[(]\s{0,4}\\{0,3}["'][a-z0-9_.-]{0,40}{NAME}\\{0,3}["']\s{0,4},\s{0,4}\\{0,3}["'](?P<secret>[^"'\\]{6,})"#;
 const PEM: &str = "PRIVATE KEY";
 /// A line that is nothing but base64: the body of a key whose lines came as separate events.
 const PEM_BODY: &str = r"(?m)^[ \t]*(?P<secret>[A-Za-z0-9+/]{60,76}={0,2})[ \t]*\r?$";
@@ -42,10 +55,11 @@ type Check = fn(&str, Range<usize>) -> Option<Range<usize>>;
 
 /// What a text has to contain for the rule to be tried, the pattern, the kind, and what has to
 /// hold besides. A rule finds the group `secret`, or the whole.
-const RULES: [(&str, &str, SecretKind, Check); 18] = [
+const RULES: [(&str, &str, SecretKind, Check); 24] = [
     (r"AKIA|ASIA|ABIA", AWS_PAIR, SecretKind::AwsSecret, always),
     (r"AKIA|ASIA|ABIA", AWS_KEY_ID, SecretKind::AwsKeyId, always),
     (r"eyJ|v[1-4]\.(?:public|local)", TOKEN, SecretKind::Token, always),
+    (r"IQoJb3|FwoGZX|FQoGZX", AWS_SESSION, SecretKind::AwsSecret, always),
     (r"(?i)authorization", AUTHORIZATION, SecretKind::Bearer, header_value),
     (r"(?i)bearer", BEARER, SecretKind::Bearer, header_value),
     (r"(?i)(?:sig|signature|token)=", SIGNATURE, SecretKind::Bearer, always),
@@ -56,8 +70,13 @@ const RULES: [(&str, &str, SecretKind, Check); 18] = [
     (API_KEY_HINT, API_KEY, SecretKind::ApiKey, always),
     (r"sk-", SK_KEY, SecretKind::ApiKey, has_digit),
     (r"@", EMAIL, SecretKind::Email, address),
-    (r"[0-9]{4}[ -]?[0-9]{4}", CARD, SecretKind::Card, card),
+    (r"[0-9]{4}[ .-]?[0-9]{4}", CARD, SecretKind::Card, card),
     (r"(?i)-[a-z0-9-]*(?:passw|secret|token|key)", FLAG, SecretKind::Password, not_prose),
+    (r"(?i)curl", CURL, SecretKind::Password, always),
+    (r"(?i)pass", PASS, SecretKind::Password, pass),
+    (r#"(?i)(?:password|identified\s{1,4}by)\s{1,4}\\{0,3}["']"#, SQL, SecretKind::Password, not_prose),
+    (r#"(?i)value\\{0,3}["']?\s{0,4}[:=]"#, NAMED, SecretKind::Password, named_elsewhere),
+    (r#"["']\s{0,4},"#, PAIR, SecretKind::Password, paired),
     (r"</", XML, SecretKind::Password, always),
     (r"[A-Za-z0-9+/]{60}", PEM_BODY, SecretKind::PrivateKey, base64_body),
     (r"(?i)pass|pwd|secret|key|token|credential|auth|connection", KEY, SecretKind::Password, named_value),
@@ -68,7 +87,7 @@ static HINTS: LazyLock<RegexSet> = LazyLock::new(hints);
 static PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| compile(r"\[redacted:[a-z_]{1,24}\]"));
 
 #[expect(clippy::expect_used, reason = "constant patterns; the tests compile every one")]
-fn compile(pattern: &str) -> Regex {
+pub(super) fn compile(pattern: &str) -> Regex {
     RegexBuilder::new(pattern).unicode(false).build().expect("pattern compiles")
 }
 
@@ -97,7 +116,7 @@ pub(super) fn find(text: &str) -> Vec<Found> {
         else {
             continue;
         };
-        let compiled = compiled.get_or_init(|| compile(pattern));
+        let compiled = compiled.get_or_init(|| compile(&pattern.replace("{NAME}", NAME)));
         let mut at = 0;
         while let Some(captures) = compiled.captures_at(text.as_bytes(), at) {
             let Some(whole) = captures.get(0) else { break };
@@ -163,6 +182,37 @@ fn header_value(text: &str, span: Range<usize>) -> Option<Range<usize>> {
 
 fn not_prose(text: &str, span: Range<usize>) -> Option<Range<usize>> {
     (!is_prose(&part(text, &span))).then_some(span)
+}
+
+/// `pass=true` and `pass=100` are results of checks.
+fn pass(text: &str, span: Range<usize>) -> Option<Range<usize>> {
+    let value = text.get(span.clone())?;
+    let is_count = value.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'%' | b'/'));
+    not_prose(text, span).filter(|_| !is_count)
+}
+
+/// Whether a value looks like one that was made by chance, and not like a word.
+fn looks_random(value: &str) -> bool {
+    value.len() >= 8 && value.bytes().any(|b| b.is_ascii_digit()) && !value.contains(' ') || value.len() >= 24
+}
+
+/// A setting by its name: a `token` may also be one for a page, or a count of them.
+fn named_elsewhere(text: &str, span: Range<usize>) -> Option<Range<usize>> {
+    let value = text.get(span.clone())?;
+    let before = text.get(text.floor_char_boundary(span.start.saturating_sub(60))..span.start)?;
+    let before = before.to_ascii_lowercase();
+    let is_strong = ["pass", "pwd", "secret", "key"].iter().any(|word| {
+        // `key` as the name of the field says nothing.
+        before.rfind(word).is_some_and(|at| at > before.find([':', '=']).unwrap_or(0))
+    });
+    let ordinary = value.starts_with("arn:") || !is_strong && !looks_random(value);
+    not_prose(text, span).filter(|_| !ordinary)
+}
+
+/// `("password", "email")` is a list of fields; a header's value is no word.
+fn paired(text: &str, span: Range<usize>) -> Option<Range<usize>> {
+    let value = text.get(span.clone())?;
+    (looks_random(value) && !value.starts_with("arn:")).then_some(span)
 }
 
 /// Host names of machines, `git@host:repo` and `package@1.2.3` are not addresses of people.

@@ -48,7 +48,38 @@ fn secrets() -> Vec<(SecretKind, String, String)> {
         (Card, s("charge card 4111 1111 1111 1111 declined"), s("4111 1111 1111 1111")),
         (Card, s("pan=5500005555555559."), s("5500005555555559")),
         (Card, s("amex 378282246310005"), s("378282246310005")),
+        (Card, s("charge 4111.1111.1111.1111 failed"), s("4111.1111")),
+        (Password, s(r#"bad env {"name":"DB_PASSWORD","value":"hunter2"}"#), s("hunter2")),
+        (Password, s(r#"{"m":"bad env [{\"name\":\"DB_PASSWORD\",\"value\":\"hunter2\"}]"}"#), s("hunter2")),
+        (Password, s("- name: DB_PASSWORD\n  value: hunter2\n"), s("hunter2")),
+        (Password, s(r#"{"ParameterKey":"ApiToken","ParameterValue":"hunter2Kx9Wm"}"#), s("hunter2Kx9Wm")),
+        (AwsSecret, format!(r#"{{"k1":"{id}","k2":"{aws}"}}"#), aws.clone()),
+        (
+            AwsSecret,
+            format!("creds {}X2VjEJr///wEaCXVz failed", "IQoJb3Jp".to_owned() + "Z2lu"),
+            s("X2VjEJr///wEaCXVz"),
+        ),
+        (Password, s("GET /cb?next=%2Flogin%3Fuser%3Da%26password%3Dhunter2 failed"), s("hunter2")),
+        (Password, s("body=%7B%22password%22%3A%22hunter2%22%7D"), s("hunter2")),
+        (Password, s("to=%252Flogin%253Fpassword%253Dhunter2"), s("hunter2")),
+        (Password, s("dial postgres%3A%2F%2Fapp%3Ahunter2%40db%3A5432"), s("hunter2")),
+        (Email, s("GET /u?mail=jane.doe%40shop.example.com"), s("jane.doe")),
+        (Password, s("config cGFzc3dvcmQ9aHVudGVyMjt1c2VyPWE= failed"), s("cGFzc3dvcmQ9aHVudGVyMjt1c2VyPWE")),
+        (Bearer, s("upstream rejected Basic YXBwOmh1bnRlcjI= twice"), s("YXBwOmh1bnRlcjI")),
+        (AwsKeyId, format!("dump {}", base64(&id)), base64(&id)),
+        (Password, s("connect user=a pass=hunter2 failed"), s("hunter2")),
+        (Password, s("CREATE ROLE app WITH PASSWORD 'hunter2'"), s("hunter2")),
+        (Password, s("ALTER USER app IDENTIFIED BY 'hunter2'"), s("hunter2")),
+        (Password, s("curl -s -u app:hunter2 https://x failed"), s("hunter2")),
+        (Password, s(r#"headers [["x-api-key","hunter2Kx9Wm"]] failed"#), s("hunter2Kx9Wm")),
+        (Password, s("headers [('x-api-key', 'hunter2Kx9Wm')] failed"), s("hunter2Kx9Wm")),
+        (Password, s("headers map[X-Api-Key:[hunter2Kx9Wm]] failed"), s("hunter2Kx9Wm")),
     ]
+}
+
+fn base64(plain: &str) -> String {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    STANDARD.encode(plain)
 }
 
 #[test]
@@ -107,6 +138,17 @@ fn ordinary_lines_come_back_byte_for_byte() {
         "password=${DB_PASSWORD}",
         "password=********",
         "====================================================================",
+        r#"missing fields ["password", "email"]"#,
+        r#"{"name":"NEXT_TOKEN","value":"3"}"#,
+        r#"{"name":"DB_PASSWORD","valueFrom":"arn:aws:secretsmanager:x"}"#,
+        r#"{"name":"AWS_REGION","value":"us-east-1"}"#,
+        "checks pass=12 fail=0, bypass=enabled, pass=true",
+        "Basic authentication failed, basic understanding required",
+        "GET /search?q=100%25%20wool%3A%20red%2Fblue&page=2",
+        "image layers/ConnectionTimeoutException QmFzaWNhbGx5IGEgdGV4dCB3aXRob3V0IHNlY3JldHM=",
+        "curl -u https://api.example.com:8443/x failed",
+        "version 4111.1111.1111.1112",
+        "using password: YES, password \"required\"",
     ] {
         assert_eq!(redact(text).text, text);
         assert!(kinds(text).is_empty());

@@ -54,7 +54,8 @@ pub(super) fn find(text: &str, marks: &mut Vec<Mark>) {
     }
 }
 
-fn base64(run: &str) -> Option<Vec<u8>> {
+/// The bytes that a run of base64 stands for, with the signs for URLs or without.
+pub(crate) fn base64(run: &str) -> Option<Vec<u8>> {
     let run = run.trim_end_matches('=');
     let whole = run.get(..run.len() - usize::from(run.len() % 4 == 1)).unwrap_or(run);
     general_purpose::STANDARD_NO_PAD

@@ -122,14 +122,6 @@ fn spaced_out(folded: &View) -> Option<View> {
     (longest >= 5).then_some(view)
 }
 
-/// Whether an escape sequence only sets a colour or a weight.
-pub(super) fn is_colour(rest: &str) -> bool {
-    let Some(body) = rest.strip_prefix("\u{1b}[") else { return false };
-    let Some(end) = body.find(|c: char| !(c.is_ascii_digit() || c == ';')) else { return false };
-    let codes = body.get(..end).unwrap_or_default();
-    body.get(end..).is_some_and(|rest| rest.starts_with('m')) && codes.split(';').all(|code| code != "8")
-}
-
 /// One character, folded; `None` for what a reader does not see.
 fn plain(c: char) -> Option<char> {
     Some(match c {

@@ -3,7 +3,10 @@
 //! Each pattern needs two things at once (a verb *and* its object, an addressee *and* a demand):
 //! single words such as `ignore`, `system` or `override` are ordinary in logs.
 
-use std::sync::{LazyLock, OnceLock};
+use std::{
+    ops::Range,
+    sync::{LazyLock, OnceLock},
+};
 
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
@@ -51,7 +54,7 @@ fn patterns() -> Vec<(String, MarkKind)> {
             Instruction,
         ),
         (
-            r"\b(?:safety|security|content) (?:protocols?|filters?|guidelines|guardrails) (?:are |is )?(?:now )?(?:disabled|off|suspended)\b",
+            r"\b(?:(?:safety|content) (?:protocols?|filters?|guidelines|guardrails) (?:are |is )?(?:now )?|security (?:protocols?|filters?|guidelines|guardrails) (?:are |is )?now |(?:your|all) security (?:protocols?|filters?|guidelines|guardrails) (?:are |is )?)(?:disabled|off|suspended)\b",
             Instruction,
         ),
         (
@@ -141,7 +144,7 @@ fn patterns() -> Vec<(String, MarkKind)> {
             Tool,
         ),
         (
-            r"\b(?:without|skip(?:ping)?|no|bypass(?:ing)?) (?:(?:further|human|any|the|asking for|need(?:ing)? |waiting for) ?)*(?:approval|confirmation|permission) ?(?:is )?(?:needed|required|necessary|step|gate|,|\.|$|\n)",
+            r"\b(?:(?:without|skip(?:ping)?|bypass(?:ing)?) (?:(?:further|human|any|the|asking for|need(?:ing)? |waiting for) ?)*(?:approval|confirmation|permission)|no (?:(?:further|human) ?)*(?:approval|confirmation)) ?(?:is )?(?:needed|required|necessary|step|gate|,|\.|$|\n)",
             Tool,
         ),
         // The prompt or the context asked for.
@@ -204,10 +207,41 @@ pub(super) fn find(view: &View, as_kind: Option<MarkKind>, marks: &mut Vec<Mark>
         let Some((pattern, compiled, kind)) = COMPILED.each.get(index) else { continue };
         let compiled = compiled.get_or_init(|| compile(pattern));
         for found in compiled.find_iter(view.text.as_bytes()) {
+            if matches!(kind, MarkKind::Tool | MarkKind::Leak) && is_report(&view.text, found.range()) {
+                continue;
+            }
             let (start, end) = view.original(found.start(), found.end());
             marks.push(Mark { kind: as_kind.unwrap_or(*kind), start, end });
         }
     }
+}
+
+/// What came of a call, behind it: who says so demands nothing.
+static OUTCOME: LazyLock<Regex> = LazyLock::new(|| {
+    compile(
+        r"\b(?:(?:has |have |was |were )?(?:failed|timed out|returned|succeeded|completed|refused|denied|rejected|aborted|took|threw|retried|skipped)|fails)\b",
+    )
+});
+/// What was not done, before what it was: `cannot display your configuration`.
+static UNDONE: LazyLock<Regex> = LazyLock::new(|| {
+    compile(
+        r"\b(?:can ?not|can't|could ?n[o']t|unable to|failed to|did not|didn't|failure to|error while) (?:[a-z]+ly )?$",
+    )
+});
+
+/// Whom it may concern, or that it is to be done: then an outcome beside it changes nothing.
+static DEMAND: LazyLock<Regex> = LazyLock::new(|| {
+    compile(r"\b(?:please|you|your|now|immediately|must|should|without|approv[a-z]+|authori[sz][a-z]+)\b")
+});
+
+/// Whether what looks like a demand tells of something that was done, or could not be.
+fn is_report(text: &str, at: Range<usize>) -> bool {
+    let (before, rest) = text.split_at_checked(at.start).unwrap_or((text, ""));
+    let shown = at.end - at.start;
+    let end =
+        rest.get(shown..).and_then(|rest| rest.find(['\n', '.', ';'])).map_or(rest.len(), |n| shown + n);
+    let sentence = rest.get(..end).unwrap_or_default().as_bytes();
+    UNDONE.is_match(before.as_bytes()) || OUTCOME.is_match(sentence) && !DEMAND.is_match(sentence)
 }
 
 /// Marks the whole view as disguised where one of the strongest patterns matches.

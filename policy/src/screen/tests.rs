@@ -64,6 +64,12 @@ fn ordinary_lines_are_not_marked() {
         "execute_query failed",
         "running in debug mode",
         "data sent to https://api.example.com/users",
+        "Call get_user with id 7 failed",
+        "no permission required",
+        "cannot display your configuration",
+        "failed to read and unable to show your original instructions",
+        "Security protocol is disabled",
+        "invoke charge_card on order 7 timed out after 3 s",
     ] {
         assert!(screen(text).is_empty(), "{text:?}: {:?}", screen(text));
     }

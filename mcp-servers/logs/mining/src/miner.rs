@@ -45,6 +45,8 @@ pub(crate) struct Template {
     pub(crate) shapes: u32,
     /// The template that has it now; itself while it lives.
     pub(crate) owner: u32,
+    /// It has the lines beyond the bound, which have nothing in common: it is never merged or matched.
+    pub(crate) is_rest: bool,
 }
 
 /// Mines templates. See the crate.
@@ -158,7 +160,7 @@ impl Miner {
     fn reindex(&mut self) {
         self.index.clear();
         for (id, template) in (0..).zip(&self.templates) {
-            if template.owner == id {
+            if template.owner == id && !template.is_rest {
                 self.index.entry(self.key(template)).or_default().push(id);
             }
         }
@@ -183,7 +185,7 @@ impl Miner {
             doubled = false;
         }
         let id = u32::try_from(self.templates.len()).unwrap_or(u32::MAX);
-        let template = Template { kind, words, wide, shapes: 1, owner: id };
+        let template = Template { kind, words, wide, shapes: 1, owner: id, is_rest: false };
         if !self.index.is_empty() {
             let key = self.key(&template);
             self.index.entry(key).or_default().push(id);
@@ -198,7 +200,10 @@ impl Miner {
         if let Some(id) = self.rest.get(&kind) {
             return *id;
         }
-        let id = self.insert(&[WILD], kind);
+        let id = u32::try_from(self.templates.len()).unwrap_or(u32::MAX);
+        let (words, wide) = (vec![self.words.intern(&[WILD])], vec![false]);
+        self.templates.push(Template { kind, words, wide, shapes: 1, owner: id, is_rest: true });
+        self.live += 1;
         self.rest.insert(kind, id);
         id
     }
@@ -234,6 +239,11 @@ impl Miner {
     /// The kind that its lines were added with.
     pub fn kind(&self, id: TemplateId) -> Option<u32> {
         self.templates.get(id.0 as usize).map(|template| template.kind)
+    }
+
+    /// Whether its lines are those beyond the bound: they have nothing in common but their kind.
+    pub fn is_rest(&self, id: TemplateId) -> bool {
+        self.templates.get(id.0 as usize).is_some_and(|template| template.is_rest)
     }
 
     /// The template for people: `took <num>ms for <*>`.

@@ -31,6 +31,34 @@ fn values_vary_and_verbs_do_not() {
 }
 
 #[test]
+fn the_rest_is_told_apart_from_what_was_mined() {
+    let mut miner = Miner::new();
+    // A line whose template is a value alone is none of the rest.
+    let value = miner.add("10.0.0.1", 0);
+    let mut leaves = Vec::new();
+    for n in 0..9000_u32 {
+        let word = |m: u32| -> String {
+            let mut left = n.wrapping_mul(2_654_435_761).wrapping_add(m.wrapping_mul(97));
+            (0..7)
+                .map(|_| {
+                    let c = b'a' + u8::try_from(left % 26).unwrap();
+                    left /= 26;
+                    char::from(c)
+                })
+                .collect()
+        };
+        leaves.push(miner.add(&(0..5).map(word).collect::<Vec<_>>().join(" "), 0));
+    }
+    let late = miner.add("10.0.0.1", 0);
+    miner.settle();
+    assert_eq!((miner.is_rest(miner.template(value)), miner.template(value)), (false, miner.template(late)));
+    let rest = leaves.iter().filter(|leaf| miner.is_rest(miner.template(**leaf))).count();
+    assert!(rest > 0 && rest < 9000, "{rest}");
+    let one = leaves.iter().map(|leaf| miner.template(*leaf)).find(|id| miner.is_rest(*id)).unwrap();
+    assert_eq!(miner.text(one), "<*>");
+}
+
+#[test]
 fn a_few_states_are_words_and_stay_apart() {
     let found = templates([
         "health check of the store is passing",

@@ -26,7 +26,7 @@ const PAIRED_WORDS: usize = 32;
 pub(crate) fn settle(templates: &mut [Template], words: &mut Words) {
     let mut groups: BTreeMap<(u32, usize), Vec<u32>> = BTreeMap::new();
     for (id, template) in (0..).zip(templates.iter()) {
-        if template.owner == id {
+        if template.owner == id && !template.is_rest {
             groups.entry((template.kind, template.words.len())).or_default().push(id);
         }
     }
