@@ -163,7 +163,7 @@ pub enum Decision {
         incident: IncidentId,
         /// The state it has now, which is not that of a message that came late.
         state: AlarmState,
-        /// Whether no alarm of the incident fires any more.
+        /// Whether no alarm of the incident fires any more, or has no data.
         all_clear: bool,
         /// An alarm of it flaps: people hear that all is clear if it is still so then.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -272,7 +272,7 @@ impl Board {
     pub fn calmed(&mut self, now: Timestamp) -> Vec<(IncidentId, Box<Alarm>)> {
         let calm = self.calm.extract_if(.., |_, (_, told_at)| *told_at <= now);
         let calm: Vec<_> = calm.map(|(incident, (alarm, _))| (incident, alarm)).collect();
-        let is_clear = |id: &IncidentId| self.groups.get(id).is_some_and(|group| group.firing.is_empty());
+        let is_clear = |id: &IncidentId| self.groups.get(id).is_some_and(Group::is_clear);
         calm.into_iter().filter(|(incident, _)| is_clear(incident)).collect()
     }
 

@@ -33,7 +33,7 @@ impl Board {
                     && let Some(before) = after
                     && let Some(before) = self.groups.get_mut(before)
                 {
-                    before.finished = Some(Finished { at: now, with_a_person: false, is_clear: false });
+                    before.finished = Some(Finished { at: now, with_a_person: false, is_quiet: false });
                 }
                 let group = Group {
                     lead: key.clone(),
@@ -41,6 +41,7 @@ impl Board {
                     place: (alarm.account.clone(), alarm.region.clone()),
                     members: BTreeSet::new(),
                     firing: BTreeSet::new(),
+                    without_data: BTreeSet::new(),
                     services: BTreeMap::new(),
                     span: Span::at(alarm.at),
                     repeats: 0,
@@ -70,16 +71,13 @@ impl Board {
                 }
             }
             Decision::Updated { incident, told_at, .. } => {
-                let fires = self.tracks.get(&key).is_some_and(|track| track.state == AlarmState::Alarm);
+                let state = self.tracks.get(&key).map_or(alarm.state, |track| track.state);
                 if let Some(group) = self.groups.get_mut(incident) {
                     group.touched = now;
-                    if !fires {
-                        group.firing.remove(&key);
+                    if state != AlarmState::Alarm {
+                        group.turns(&key, state);
                     }
-                    if let Some(finished) = &mut group.finished {
-                        finished.is_clear = group.firing.is_empty();
-                    }
-                    match told_at.filter(|_| group.is_finished() && group.firing.is_empty()) {
+                    match told_at.filter(|_| group.is_finished() && group.is_clear()) {
                         Some(at) => drop(self.calm.insert(incident.clone(), (Box::new(alarm.clone()), at))),
                         None => drop(self.calm.remove(incident)),
                     }
@@ -99,7 +97,7 @@ impl Board {
     /// nothing more comes in for it by itself.
     pub fn finish(&mut self, incident: &IncidentId, with_a_person: bool, now: Timestamp) {
         let Some(group) = self.groups.get_mut(incident) else { return };
-        group.finished = Some(Finished { at: now, with_a_person, is_clear: group.firing.is_empty() });
+        group.finished = Some(Finished { at: now, with_a_person, is_quiet: group.firing.is_empty() });
         group.touched = now;
         if with_a_person {
             return;
@@ -185,15 +183,12 @@ impl Board {
         self.troubles.insert(Trouble::of(alarm, service.map(ServiceName::as_str)), incident.clone());
         let Some(track) = self.tracks.get_mut(key) else { return };
         track.incident = Some(incident.clone());
-        let fires = track.state == AlarmState::Alarm;
+        let state = track.state;
         let Some(group) = self.groups.get_mut(incident) else { return };
         group.members.insert(key.clone());
-        if fires {
+        group.turns(key, state);
+        if state != AlarmState::Ok {
             self.calm.remove(incident);
-            group.firing.insert(key.clone());
-            if let Some(finished) = &mut group.finished {
-                finished.is_clear = false;
-            }
         }
         group.span.reach(alarm.at);
         group.touched = now;
@@ -237,6 +232,7 @@ impl Board {
         let Some(group) = self.groups.get_mut(into) else { return };
         group.members.extend(gone.members);
         group.firing.extend(gone.firing);
+        group.without_data.extend(gone.without_data);
         group.span.reach(gone.span.first);
         group.span.reach(gone.span.last);
         group.repeats = group.repeats.saturating_add(gone.repeats);

@@ -105,8 +105,7 @@ impl Board {
         // A state from before the one that is known changes nothing.
         let state = if alarm.at < track.at { track.state } else { alarm.state };
         // Insufficient data is never OK.
-        let others = group.firing.iter().any(|firing| *firing != key);
-        let all_clear = !others && state == AlarmState::Ok;
+        let all_clear = state == AlarmState::Ok && !group.has_others(&key);
         // What flaps would wake people each time, and so would the end of it.
         let flapped = all_clear && (self.calm.contains_key(&incident) || has_flapped(alarm, track, grouping));
         let told_at = flapped.then(|| now.saturating_add(grouping.flap_hold).unwrap_or(now));

@@ -192,6 +192,45 @@ fn states_are_ordered_by_their_own_time() {
 }
 
 #[test]
+fn nothing_is_clear_while_an_alarm_has_no_data() {
+    let mut stage = Stage::new();
+    let no_data = |family: &str, second| alarm("mail", family, AlarmState::InsufficientData, second);
+    let incident = stage.opens(fires("mail", "latency", 0));
+    stage.comes(fires("mail", "errors", 10));
+    stage.board.finish(&incident, true, at(60));
+    stage.comes(no_data("latency", 100));
+    let over = stage.comes(ok("mail", "errors", 110));
+    assert!(matches!(over, Decision::Updated { all_clear: false, .. }), "{over:?}");
+    assert!(!stage.board.group(&incident).unwrap().is_clear());
+    // Nor is it by what flapped and is quiet.
+    for second in [200, 220, 240, 260] {
+        stage.comes(fires("mail", "errors", second));
+        stage.comes(ok("mail", "errors", second + 10));
+    }
+    assert_eq!(stage.board.calmed(at(5_000)), []);
+    // What fires again is known not to be over, and is news: nothing fired.
+    assert!(stage.board.group(&incident).unwrap().news(&fires("mail", "latency", 5_000)).is_some());
+    stage.comes(fires("mail", "latency", 5_000));
+    stage.comes(no_data("latency", 5_100));
+    let over = stage.comes(ok("mail", "latency", 5_200));
+    assert!(matches!(over, Decision::Updated { all_clear: true, .. }), "{over:?}");
+    assert!(stage.board.group(&incident).unwrap().is_clear());
+}
+
+#[test]
+fn what_opens_without_data_is_not_clear_either() {
+    let mut stage = Stage::new();
+    let no_data = |service: &str, second| alarm(service, "errors", AlarmState::InsufficientData, second);
+    let incident = stage.opens(no_data("mail", 0));
+    stage.comes(fires("mail", "depth", 10));
+    let over = stage.comes(ok("mail", "depth", 20));
+    assert!(matches!(over, Decision::Updated { all_clear: false, .. }), "{over:?}");
+    let over = stage.comes(ok("mail", "errors", 30));
+    assert!(matches!(over, Decision::Updated { all_clear: true, .. }), "{over:?}");
+    assert!(stage.board.group(&incident).unwrap().is_clear());
+}
+
+#[test]
 fn what_was_closed_takes_nothing_that_fired_later_and_what_is_with_a_person_does() {
     let mut stage = Stage::new();
     let closed = stage.opens(fires("mail", "errors", 0));
