@@ -52,7 +52,9 @@ fn alarm(service: &str, family: &str, state: AlarmState, second: i64) -> Alarm {
         threshold: None,
         watch: Watch::Metric { metric },
         suppressed: None,
+        suppressed_until: None,
         severity: None,
+        mark: None,
     }
 }
 
