@@ -19,6 +19,7 @@ mod firing;
 mod group;
 #[cfg(test)]
 mod tests;
+mod track;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -38,6 +39,7 @@ use super::{
 
 pub use firing::Firing;
 pub use group::{Group, News};
+use track::Track;
 
 /// How alarms are put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,26 +226,6 @@ pub struct Ruling {
     pub decision: Decision,
 }
 
-/// One alarm, through its states.
-#[derive(Debug, Clone)]
-struct Track {
-    /// The newest state, by its own time.
-    state: AlarmState,
-    at: Timestamp,
-    /// State changes that came in, newest last; what is in there comes in again as a duplicate.
-    seen: Vec<(Timestamp, AlarmState)>,
-    /// When it began to fire, lately.
-    rises: Vec<Timestamp>,
-    /// The incident it belongs to.
-    incident: Option<IncidentId>,
-    /// What came in when it began to fire, while it does.
-    fired: Option<Box<Alarm>>,
-    /// To be looked at again then, if it still fires.
-    held: Option<(Box<Alarm>, Timestamp)>,
-    /// When something last came in, by our clock.
-    touched: Timestamp,
-}
-
 /// All alarms and incidents.
 #[derive(Debug, Clone, Default)]
 pub struct Board {
@@ -277,9 +259,9 @@ impl Board {
     }
 
     /// Alarms that were put off, and still fire, and whose time has come.
-    pub fn due(&self, now: Timestamp) -> Vec<Alarm> {
+    pub fn due(&self, orders: &Orders, now: Timestamp) -> Vec<Alarm> {
         let held = self.tracks.values().filter(|track| track.state == AlarmState::Alarm);
-        let held = held.filter_map(|track| track.held.as_ref()).filter(|(_, until)| *until <= now);
-        held.map(|(alarm, _)| (**alarm).clone()).collect()
+        let held = held.filter_map(|track| track.held.as_ref()).filter(|held| held.is_due(orders, now));
+        held.map(|held| (*held.alarm).clone()).collect()
     }
 }

@@ -10,8 +10,9 @@ use crate::{
 };
 
 use super::{
-    Board, Decision, Grouping, How, Ruling, Track,
+    Board, Decision, Grouping, How, Ruling,
     group::{Finished, Group, Span},
+    track::{Held, Seen, Track, Why},
 };
 
 /// State changes of one alarm that are remembered, to know a message that comes again.
@@ -25,7 +26,7 @@ impl Board {
     /// Makes the board what it is after a decision.
     pub fn apply(&mut self, alarm: &Alarm, ruling: &Ruling, grouping: &Grouping, now: Timestamp) {
         let key = AlarmKey::of(alarm);
-        self.see(&key, alarm, grouping, now);
+        self.see(&key, alarm, &ruling.decision, grouping, now);
         match &ruling.decision {
             Decision::Opened { incident, after, handed_back_by, .. } => {
                 // What comes from now on is not for the one that was handed back.
@@ -67,7 +68,7 @@ impl Board {
                 }
                 if *how == How::Flapping {
                     let until = now.saturating_add(grouping.flap_hold).unwrap_or(now);
-                    self.hold(&key, alarm, until);
+                    self.hold(&key, alarm, until, Why::Stays);
                 }
             }
             Decision::Updated { incident, told_at, .. } => {
@@ -84,8 +85,9 @@ impl Board {
                 }
             }
             Decision::Suppressed { hush } => {
+                let why = if hush.is_by_cloudwatch() { Why::CloudWatch } else { Why::Quiet };
                 if let Some(until) = hush.until {
-                    self.hold(&key, alarm, until);
+                    self.hold(&key, alarm, until, why);
                 }
             }
             Decision::Noted { .. } | Decision::Duplicate { .. } => {}
@@ -108,7 +110,7 @@ impl Board {
                 && track.state == AlarmState::Alarm
                 && track.held.is_none()
             {
-                track.held = track.fired.clone().map(|alarm| (alarm, until));
+                track.held = track.fired.clone().map(|alarm| Held { alarm, until, why: Why::Stays });
             }
         }
     }
@@ -131,7 +133,14 @@ impl Board {
         });
     }
 
-    fn see(&mut self, key: &AlarmKey, alarm: &Alarm, grouping: &Grouping, now: Timestamp) {
+    fn see(
+        &mut self,
+        key: &AlarmKey,
+        alarm: &Alarm,
+        decision: &Decision,
+        grouping: &Grouping,
+        now: Timestamp,
+    ) {
         let track = self.tracks.entry(key.clone()).or_insert_with(|| Track {
             state: alarm.state,
             at: alarm.at,
@@ -143,20 +152,24 @@ impl Board {
             touched: now,
         });
         track.touched = now;
-        // Whatever it is held for is decided anew.
-        if track.held.as_ref().is_some_and(|(_, until)| *until <= now) {
+        // Whatever it is held for is decided anew; what is not put off any more is looked at.
+        let looked_at = matches!(decision, Decision::Opened { .. } | Decision::Joined { .. });
+        if track.held.as_ref().is_some_and(|held| held.until <= now || looked_at && held.why != Why::Stays) {
             track.held = None;
         }
-        let change = (alarm.at, alarm.state);
-        if track.seen.contains(&change) {
+        let by_cloudwatch = matches!(decision, Decision::Suppressed { hush } if hush.is_by_cloudwatch());
+        if let Some(seen) = track.seen.iter_mut().find(|seen| seen.is(alarm)) {
+            if !matches!(decision, Decision::Duplicate { .. }) {
+                seen.by_cloudwatch = by_cloudwatch;
+            }
             return;
         }
-        track.seen.push(change);
+        track.seen.push(Seen { at: alarm.at, state: alarm.state, by_cloudwatch });
         if track.seen.len() > SEEN {
             track.seen.remove(0);
         }
         if alarm.at >= track.at {
-            (track.at, track.state) = change;
+            (track.at, track.state) = (alarm.at, alarm.state);
             track.fired = (alarm.state == AlarmState::Alarm).then(|| Box::new(alarm.clone()));
         }
         if alarm.state == AlarmState::Alarm {
@@ -202,11 +215,11 @@ impl Board {
         }
     }
 
-    fn hold(&mut self, key: &AlarmKey, alarm: &Alarm, until: Timestamp) {
+    fn hold(&mut self, key: &AlarmKey, alarm: &Alarm, until: Timestamp, why: Why) {
         if let Some(track) = self.tracks.get_mut(key)
             && track.state == AlarmState::Alarm
         {
-            track.held = Some((Box::new(alarm.clone()), until));
+            track.held = Some(Held { alarm: Box::new(alarm.clone()), until, why });
         }
     }
 

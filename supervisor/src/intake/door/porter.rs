@@ -132,7 +132,7 @@ impl Porter {
         if self.stale {
             return;
         }
-        for alarm in self.board.due(self.clock.now()) {
+        for alarm in self.board.due(&self.orders, self.clock.now()) {
             let (done, _) = oneshot::channel();
             let (alarms, source) = (vec![alarm], PUT_OFF.to_owned());
             let arrival = Arrival { alarms, source, message: None, done, place: None };

@@ -147,6 +147,22 @@ async fn alarms_that_wait_are_bounded_however_few_messages_they_come_in() {
 }
 
 #[tokio::test]
+async fn a_silence_that_a_reload_ended_is_over() {
+    let inbox = Inbox::in_memory().unwrap();
+    let file = "[[silence]]\nid='x'\nreason='known'\nuntil=2099-01-01T00:00:00Z\nalarms=['a*']";
+    let mut problems = Vec::new();
+    let mut fields = midwatch_policy::Fields::parse(file, &mut problems).unwrap();
+    let quiet = Quiet::read(&mut fields, &mut problems);
+    let orders = Orders::new(Arc::default(), quiet, Grouping::default());
+    let mut stage = stage_with(inbox, 10, orders).await;
+    let rulings = stage.door.bring(vec![alarm("a", "firing", 0)], "t", None).await.unwrap();
+    assert!(matches!(rulings[0].decision, Decision::Suppressed { .. }), "{rulings:?}");
+    stage.door.order(Orders::default()).await.unwrap();
+    let told = next(&mut stage).await;
+    assert!(matches!(&told, Effect::Opened { alarm, .. } if alarm.name == "a"), "{told:?}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_written_has_not_happened() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("inbox.db");
@@ -441,6 +457,6 @@ async fn what_is_silenced_for_weeks_is_looked_at_after_a_restart() {
     let (_door, porter) =
         Door::build(inbox, Orders::default(), queue, Arc::new(SystemClock), sender).await.unwrap();
     let due: Vec<String> =
-        porter.board.due(until).into_iter().map(|alarm| alarm.name).collect();
+        porter.board.due(&porter.orders, until).into_iter().map(|alarm| alarm.name).collect();
     assert_eq!(due, ["old"]);
 }
