@@ -115,7 +115,7 @@ mod tests {
     fn the_lead_and_repeats_do_not_count_and_few_are_named() {
         let alarm = |name: &str| {
             let text = format!(r#"{{"name":"{name}","state":"firing","at":"2026-11-21T02:00:00Z"}}"#);
-            crate::alarm::parse_all(&text).unwrap().remove(0)
+            crate::alarm::parse(&text).unwrap()
         };
         let catalog =
             Catalog::parse("[[service]]\nname='web'\ntier=1\nenvironment='production'\nalarms=['web-*']")

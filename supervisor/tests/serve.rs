@@ -285,6 +285,10 @@ async fn a_queue_is_read_and_what_is_no_alarm_is_buried_with_the_reason() {
     queues.put("alarms", &fixture("eventbridge-metric"));
     queues.put("alarms", &fixture("sns-metric"));
     queues.put("alarms", "this is no alarm");
+    // Of two records in one message, one is an alarm.
+    let record = |body: String| serde_json::json!({ "body": body });
+    let half = serde_json::json!({ "Records": [record("{}".to_owned()), record(fixture("sns-composite"))] });
+    queues.put("alarms", &half.to_string());
     let url = |name: &str| format!("{}/123456789012/{name}", queues.endpoint());
     configure(at, "");
     let text = std::fs::read_to_string(at.join("midwatch.toml")).unwrap();
@@ -301,11 +305,13 @@ async fn a_queue_is_read_and_what_is_no_alarm_is_buried_with_the_reason() {
     }
     assert_eq!(queues.left("alarms"), 0, "{}", std::fs::read_to_string(at.join("serve.log")).unwrap());
     let dead = queues.bodies("dead");
-    assert_eq!(dead.len(), 1);
-    assert_eq!(dead[0].0, "this is no alarm");
-    assert!(dead[0].1.contains("not JSON"), "{}", dead[0].1);
+    assert_eq!(dead.len(), 2);
+    for (body, why) in [("this is no alarm", "not JSON"), (&half.to_string(), "1 of 2 alarms")] {
+        let reason = dead.iter().find(|(buried, _)| buried == body).map(|(_, reason)| reason).unwrap();
+        assert!(reason.contains(why), "{reason}");
+    }
     let rows = inbox.newest(&["opened", "noted", "updated", "joined"], 10).await.unwrap();
-    assert_eq!(rows.len(), 2, "{rows:?}");
+    assert_eq!(rows.len(), 3, "{rows:?}");
     assert!(rows.iter().all(|row| row.source == "sqs alarms" && row.message.is_some()));
     drop(daemon);
 }

@@ -5,53 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use midwatch_policy::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    Alarm, AlarmError, AlarmState, Severity, Watch, WatchedMetric,
-    wire::{bounded, malformed, name, open, shorten, text},
+    Alarm, AlarmState, Severity, Watch, WatchedMetric,
+    message::{AlarmError, malformed, time},
+    raw::{Raw, shorten},
 };
-
-/// Most alarms that one message may hold.
-const MOST: usize = 200;
-
-/// Reads the alarms of a message in any known shape. There is at least one.
-pub fn parse_all(message: &str) -> Result<Vec<Alarm>, AlarmError> {
-    let message = message.trim_start_matches('\u{feff}');
-    let value: Value = serde_json::from_str(message).map_err(AlarmError::Json)?;
-    if value.get("alerts").is_some_and(Value::is_array) {
-        let raw = RawGroup::deserialize(&value).map_err(|error| malformed("Alertmanager", &error))?;
-        return some("Alertmanager", raw.alerts, from_alert);
-    }
-    if value.get("alarms").is_some_and(Value::is_array) {
-        let raw = RawPlainList::deserialize(&value).map_err(|error| malformed("generic", &error))?;
-        return some("generic", raw.alarms, from_plain);
-    }
-    if value.get("name").is_some() && value.get("state").is_some() {
-        let raw = RawPlain::deserialize(&value).map_err(|error| malformed("generic", &error))?;
-        return Ok(vec![from_plain(raw)?]);
-    }
-    Ok(vec![open(&value)?])
-}
-
-fn some<T>(
-    shape: &'static str,
-    raw: Vec<T>,
-    read: impl Fn(T) -> Result<Alarm, AlarmError>,
-) -> Result<Vec<Alarm>, AlarmError> {
-    if raw.is_empty() || raw.len() > MOST {
-        let problem = format!("it has {} alarms; from 1 to {MOST} are read", raw.len());
-        return Err(AlarmError::Malformed { shape, problem });
-    }
-    raw.into_iter().map(read).collect()
-}
-
-#[derive(Deserialize)]
-struct RawGroup {
-    alerts: Vec<RawAlert>,
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -72,8 +33,10 @@ enum RawStatus {
     Resolved,
 }
 
-fn from_alert(raw: RawAlert) -> Result<Alarm, AlarmError> {
+/// One of Alertmanager's alerts.
+pub(super) fn from_alert(value: &Value) -> Result<Raw, AlarmError> {
     let shape = "Alertmanager";
+    let raw = RawAlert::deserialize(value).map_err(|error| malformed(shape, &error))?;
     let mut labels = raw.labels;
     let called = labels.remove("alertname").unwrap_or_default();
     let severity = labels.remove("severity").and_then(|word| severity(&word));
@@ -91,7 +54,7 @@ fn from_alert(raw: RawAlert) -> Result<Alarm, AlarmError> {
             name: called,
             state: RawState::from(state),
             at,
-            service: None,
+            service: labels.remove("service"),
             account,
             region,
             severity,
@@ -102,10 +65,11 @@ fn from_alert(raw: RawAlert) -> Result<Alarm, AlarmError> {
     )
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawPlainList {
-    alarms: Vec<RawPlain>,
+/// Whether a list of plain alarms has nothing beside them: what is not known is an error, as in each of them.
+pub(super) fn only_alarms(value: &Value) -> Result<(), AlarmError> {
+    let other = value.as_object().and_then(|map| map.keys().find(|key| *key != "alarms"));
+    let problem = |key: &String| format!("unknown field `{}` beside `alarms`", shorten(key, 40));
+    other.map_or(Ok(()), |key| Err(AlarmError::Malformed { shape: "generic", problem: problem(key) }))
 }
 
 /// See docs/serve.md.
@@ -143,46 +107,45 @@ impl From<AlarmState> for RawState {
     }
 }
 
-fn from_plain(raw: RawPlain) -> Result<Alarm, AlarmError> {
-    plain("generic", raw)
+/// An alarm in the plain shape.
+pub(super) fn from_plain(value: &Value) -> Result<Raw, AlarmError> {
+    let shape = "generic";
+    plain(shape, RawPlain::deserialize(value).map_err(|error| malformed(shape, &error))?)
 }
 
-fn plain(shape: &'static str, raw: RawPlain) -> Result<Alarm, AlarmError> {
-    let mut dimensions = bounded(raw.dimensions);
+fn plain(shape: &'static str, raw: RawPlain) -> Result<Raw, AlarmError> {
+    let mut dimensions = raw.dimensions;
     if let Some(service) = raw.service {
-        dimensions.insert("service".to_owned(), text(service));
+        dimensions.insert("service".to_owned(), service);
     }
-    let called = name(shape, raw.name)?;
-    let at: Timestamp = raw.at.parse().map_err(|_| AlarmError::Malformed {
-        shape,
-        problem: format!("`{}` is not a time such as 2026-11-21T02:04:00Z", shorten(&raw.at, 40)),
-    })?;
     let metric = WatchedMetric {
         namespace: shape.to_owned(),
-        name: called.clone(),
+        name: raw.name.clone(),
         stat: None,
         period_s: None,
         dimensions,
     };
-    Ok(Alarm {
-        name: called,
+    Ok(Raw(Alarm {
+        name: raw.name,
         arn: None,
-        account: raw.account.map(text),
-        region: raw.region.map(text),
+        account: raw.account,
+        region: raw.region,
         state: match raw.state {
             RawState::Firing => AlarmState::Alarm,
             RawState::Ok => AlarmState::Ok,
             RawState::NoData => AlarmState::InsufficientData,
         },
         previous: None,
-        at,
-        reason: raw.reason.map(text).unwrap_or_default(),
-        description: raw.description.map(text),
+        at: time(shape, &raw.at)?,
+        reason: raw.reason.unwrap_or_default(),
+        description: raw.description,
         threshold: None,
         watch: Watch::Metric { metric },
         suppressed: None,
+        suppressed_until: None,
         severity: raw.severity,
-    })
+        mark: None,
+    }))
 }
 
 /// The words that people write into the label.
@@ -199,6 +162,7 @@ fn severity(word: &str) -> Option<Severity> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alarm::parse_all;
 
     #[test]
     fn alertmanagers_alerts_become_alarms_of_their_own() {
@@ -208,7 +172,7 @@ mod tests {
               "startsAt":"2026-11-21T02:04:00.5Z","endsAt":"0001-01-01T00:00:00Z","fingerprint":"x"},
             {"status":"resolved","labels":{"alertname":"Slow"},"startsAt":"2026-11-21T01:00:00+01:00",
               "endsAt":"2026-11-21T02:00:00+01:00"}]}"#;
-        let alarms = parse_all(message).unwrap();
+        let alarms = parse_all(message).unwrap().alarms;
         assert_eq!(alarms.len(), 2);
         assert_eq!(alarms[0].state, AlarmState::Alarm);
         assert_eq!(alarms[0].severity, Some(Severity::Critical));
@@ -224,15 +188,17 @@ mod tests {
     fn the_plain_shape_is_strict_about_what_it_does_not_know() {
         let one = r#"{"name":"queue is long","state":"firing","at":"2026-11-21T02:04:00Z","service":"a",
             "severity":"high","dimensions":{"queue":"q"}}"#;
-        let alarms = parse_all(one).unwrap();
+        let alarms = parse_all(one).unwrap().alarms;
         assert_eq!(alarms[0].dimensions().len(), 2);
         let list = format!(r#"{{"alarms":[{one},{one}]}}"#);
-        assert_eq!(parse_all(&list).unwrap().len(), 2);
+        assert_eq!(parse_all(&list).unwrap().alarms.len(), 2);
+        let beside = format!(r#"{{"alarms":[{one}],"alarmz":1}}"#);
+        assert!(parse_all(&beside).unwrap_err().to_string().contains("alarmz"));
         let typo = one.replace("severity", "severety");
         assert!(parse_all(&typo).unwrap_err().to_string().contains("severety"));
         let late = one.replace("2026-11-21T02:04:00Z", "yesterday");
         assert!(parse_all(&late).unwrap_err().to_string().contains("yesterday"));
-        assert!(parse_all(r#"{"alarms":[]}"#).unwrap_err().to_string().contains("0 alarms"));
+        assert!(parse_all(r#"{"alarms":[]}"#).unwrap_err().to_string().contains("no alarms"));
     }
 
     #[test]
@@ -240,7 +206,7 @@ mod tests {
         for name in ["eventbridge-metric", "sns-composite", "lambda-metric"] {
             let path = format!("{}/tests/fixtures/alarms/{name}.json", env!("CARGO_MANIFEST_DIR"));
             let message = std::fs::read_to_string(path).unwrap();
-            assert_eq!(parse_all(&message).unwrap(), [crate::alarm::parse(&message).unwrap()]);
+            assert_eq!(parse_all(&message).unwrap().alarms, [crate::alarm::parse(&message).unwrap()]);
         }
     }
 }

@@ -2,20 +2,22 @@
 //!
 //! INVARIANT: an `Alarm` has a name, a state and the time of its state change; everything else may
 //! be missing. Every text in it came from outside: bounded in length, free of control characters
-//! and of secrets, and never to be put into a system prompt. The wire shapes stay in `wire`; nothing else in the
+//! and of secrets, and never to be put into a system prompt. The wire shapes stay in `wire` and `foreign`; nothing else in the
 //! supervisor knows that EventBridge and SNS disagree about dimensions.
 
 mod foreign;
+mod mark;
+mod message;
+mod raw;
 mod wire;
 
 use std::{collections::BTreeMap, fmt};
 
 use midwatch_policy::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-pub use foreign::parse_all;
-pub use wire::{AlarmError, parse};
+pub use mark::Mark;
+pub use message::{AlarmError, MOST, Parsed, Unread, parse, parse_all};
 
 /// How bad whoever wrote the alarm says it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -138,9 +140,15 @@ pub struct Alarm {
     /// Why its actions are suppressed, where they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suppressed: Option<String>,
+    /// Until when, where the payload says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suppressed_until: Option<Timestamp>,
     /// How bad it is, where the payload says. CloudWatch does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity: Option<Severity>,
+    /// What it is told from others by, where its texts do not have that any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Mark>,
 }
 
 /// A change that is said to lie further ahead of our clock than this cannot be.
@@ -188,18 +196,12 @@ impl Alarm {
     /// What identifies the trouble: account, region, alarm and dimensions; not the message, not
     /// the moment, not the state.
     pub fn fingerprint(&self) -> String {
-        let mut hash = Sha256::new();
-        for part in [self.account.as_deref(), self.region.as_deref(), Some(self.name.as_str())] {
-            hash.update(part.unwrap_or("-"));
-            hash.update([0]);
-        }
-        for (name, value) in self.dimensions() {
-            hash.update(name);
-            hash.update([1]);
-            hash.update(value);
-            hash.update([0]);
-        }
-        hex::encode(hash.finalize()).chars().take(16).collect()
+        self.mark.as_ref().map_or_else(|| mark::which(self), |mark| mark.alarm.clone())
+    }
+
+    /// What it watches: family and dimensions, whatever it is called and wherever it is.
+    pub fn thing(&self) -> String {
+        self.mark.as_ref().map_or_else(|| mark::thing(self), |mark| mark.thing.clone())
     }
 }
 

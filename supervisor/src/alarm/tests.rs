@@ -132,14 +132,166 @@ fn an_answer_of_a_queue_holds_one_alarm() {
     assert_eq!(parse(&messages(&[body])).unwrap().name, "a");
     assert_eq!(parse(&messages(&[&sns])).unwrap().name, "a");
     let many = parse(&messages(&[body, body])).unwrap_err().to_string();
-    assert!(many.contains("2 messages"), "{many}");
+    assert!(many.contains("2 alarms"), "{many}");
+    assert_eq!(parse_all(&messages(&[body, body])).unwrap().alarms.len(), 2);
     assert!(parse(&messages(&[])).unwrap_err().to_string().contains("without a message"));
+}
+
+/// An alarm in the plain shape with these dimensions, and one of Alertmanager with the same.
+fn with(name: &str, dimensions: &serde_json::Value) -> [Alarm; 2] {
+    let at = "2026-11-21T02:04:00Z";
+    let plain = serde_json::json!({ "name": name, "state": "firing", "at": at, "dimensions": dimensions });
+    let mut labels = dimensions.clone();
+    labels["alertname"] = name.into();
+    let alert = serde_json::json!({ "status": "firing", "labels": labels, "startsAt": at });
+    [plain, serde_json::json!({ "alerts": [alert] })].map(|message| parse(&message.to_string()).unwrap())
+}
+
+#[test]
+fn what_is_taken_out_still_tells_alarms_apart() {
+    let none = serde_json::json!({});
+    let mailbox = |name: &str| with("queue is long", &serde_json::json!({ "mailbox": name }));
+    let card = |digits: &str| with("declined", &serde_json::json!({ "number": digits }));
+    let many = |last: &str| {
+        let mut labels: BTreeMap<String, &str> = (10..45).map(|n| (format!("a{n}"), "x")).collect();
+        labels.insert("zone".to_owned(), last);
+        with("disk is full", &serde_json::json!(labels))
+    };
+    for (one, other) in [
+        (mailbox("ann@example.com"), mailbox("bob@example.com")),
+        (card("4111111111111111"), card("4012888888881881")),
+        (with("login password=hunter2hunter2", &none), with("login password=hunter3hunter3", &none)),
+        (many("a"), many("b")),
+    ] {
+        for (one, other) in one.iter().zip(&other) {
+            let texts = |alarm: &Alarm| (alarm.name.clone(), alarm.dimensions());
+            assert_eq!(texts(one), texts(other), "what is kept does not tell them apart");
+            assert_ne!(one.fingerprint(), other.fingerprint(), "{one:?}");
+            assert_ne!(one.thing(), other.thing(), "{one:?}");
+            // Nor does it change by being stored.
+            let stored: Alarm = serde_json::from_str(&serde_json::to_string(one).unwrap()).unwrap();
+            assert_eq!((stored.fingerprint(), stored.thing()), (one.fingerprint(), one.thing()));
+            let kept = serde_json::to_string(one).unwrap();
+            assert!(!["ann@", "4111", "hunter"].iter().any(|secret| kept.contains(secret)), "{kept}");
+        }
+    }
+    assert_eq!(mailbox("ann@example.com")[0].fingerprint(), mailbox("ann@example.com")[0].fingerprint());
+}
+
+#[test]
+fn what_the_version_before_stored_is_read_and_known_again() {
+    let alarm = fixture("sns-metric");
+    assert_eq!(alarm.mark, None, "nothing of it is taken out");
+    // As it was written and hashed then.
+    let stored = r#"{"name":"tim-cpu-alarm-test","region":"us-west-2","state":"OK","at":"2021-11-10T02:46:00Z",
+        "reason":"","watch":{"kind":"metric","metric":{"namespace":"AWS/ECS","name":"CPUUtilization",
+        "dimensions":{"ServiceName":"web"}}}}"#;
+    let stored: Alarm = serde_json::from_str(stored).unwrap();
+    assert_eq!(stored.fingerprint(), "3edb69edf7d5c828");
+    assert!(!serde_json::to_string(&alarm).unwrap().contains("mark"));
+}
+
+#[test]
+fn the_service_is_not_cut_off() {
+    let mut labels: BTreeMap<String, &str> = (10..45).map(|n| (format!("a{n}"), "x")).collect();
+    labels.insert("service".to_owned(), "checkout-api");
+    labels.insert("x-last".to_owned(), "x");
+    for alarm in with("disk is full", &serde_json::json!(labels)) {
+        assert_eq!(alarm.dimensions()["service"], "checkout-api");
+        assert_eq!(alarm.dimensions().len(), 30);
+    }
+}
+
+#[test]
+fn no_record_of_a_message_is_passed_over() {
+    let alarm = |name: &str| {
+        serde_json::json!({ "AlarmName": name, "NewStateValue": "ALARM",
+            "StateChangeTime": "2026-11-21T02:04:00Z" })
+        .to_string()
+    };
+    let (a, b, none) = (alarm("a"), alarm("b"), r#"{"hello":1}"#.to_owned());
+    for key in ["body", "Sns"] {
+        let records = |texts: &[&String]| {
+            let one = |text: &&String| match key {
+                "Sns" => serde_json::json!({ "Sns": { "Message": text } }),
+                _ => serde_json::json!({ "body": text }),
+            };
+            let all: Vec<_> = texts.iter().map(one).collect();
+            serde_json::json!({ "Records": all }).to_string()
+        };
+        let names = |parsed: &Parsed| parsed.alarms.iter().map(|a| a.name.clone()).collect::<Vec<_>>();
+        let both = parse_all(&records(&[&a, &b])).unwrap();
+        assert_eq!((names(&both), both.refused.len()), (vec!["a".to_owned(), "b".to_owned()], 0));
+        let two = parse_all(&records(&[&a, &none, &b])).unwrap();
+        assert_eq!((names(&two), two.refused[0].index), (vec!["a".to_owned(), "b".to_owned()], 1));
+        assert!(two.gap().unwrap().contains("1 of 3 alarms"), "{:?}", two.gap());
+        let one = parse(&records(&[&a, &b])).unwrap_err().to_string();
+        assert!(one.contains("2 alarms"), "{one}");
+        let neither = parse_all(&records(&[&none, &none])).unwrap_err().to_string();
+        assert!(neither.contains("none of its 2 alarms") && neither.contains("hello"), "{neither}");
+    }
+    // What cannot be read within one stands beside what can.
+    let mixed = serde_json::json!({ "Records": [{ "body": "no JSON" }, { "body": b }] }).to_string();
+    assert_eq!(parse_all(&mixed).unwrap().refused[0].index, 0);
+}
+
+#[test]
+fn an_alert_that_cannot_be_read_keeps_no_other_out() {
+    let alert = |label: &str, at: &str| serde_json::json!({ "status": "firing", "labels": { label: "x" }, "startsAt": at });
+    let good = alert("alertname", "2026-11-21T02:04:00Z");
+    let bad = [
+        alert("instance", "2026-11-21T02:04:00Z"),
+        alert("alertname", "yesterday"),
+        serde_json::json!({ "status": "firing", "labels": { "alertname": 5 } }),
+        serde_json::json!("no alert"),
+    ];
+    let mut alerts = bad.to_vec();
+    alerts.insert(2, good.clone());
+    let parsed = parse_all(&serde_json::json!({ "alerts": alerts }).to_string()).unwrap();
+    assert_eq!(parsed.alarms.len(), 1);
+    assert_eq!(parsed.refused.iter().map(|unread| unread.index).collect::<Vec<_>>(), [0, 1, 3, 4]);
+    // A storm in one group, and how much of one is read.
+    let storm = vec![good; MOST + 7];
+    let parsed = parse_all(&serde_json::json!({ "alerts": storm }).to_string()).unwrap();
+    assert_eq!((parsed.alarms.len(), parsed.lost(), parsed.refused.len()), (MOST, 7, 1));
+    assert!(parsed.gap().unwrap().contains("7 more"), "{:?}", parsed.gap());
+}
+
+#[test]
+fn a_time_beyond_all_times_is_one_that_cannot_be_and_no_error() {
+    let now = "2026-11-21T02:04:00Z".parse().unwrap();
+    let at = |time: &str| parse(&format!(r#"{{"name":"a","state":"firing","at":"{time}"}}"#));
+    for time in ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59.999+0000", "-009999-01-01T00:00:00Z"] {
+        let alarm = at(time).unwrap().at_a_time_that_can_be(now);
+        assert_eq!(alarm.at, now, "{time}");
+        assert!(alarm.reason.contains("which cannot be"), "{}", alarm.reason);
+    }
+    for no_time in ["9999-12-31", "9999-12-31T23:59:59", "9999-13-31T23:59:59Z", "soon"] {
+        assert!(at(no_time).is_err(), "{no_time}");
+    }
+}
+
+#[test]
+fn a_mute_window_says_until_when() {
+    let path = format!("{}/tests/fixtures/alarms/eventbridge-composite.json", env!("CARGO_MANIFEST_DIR"));
+    let mut event: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let read = |event: &serde_json::Value| parse(&event.to_string()).unwrap();
+    assert_eq!(read(&event).suppressed_until, None, "another alarm suppresses it, for who knows how long");
+    event["detail"]["state"].as_object_mut().unwrap().remove("actionsSuppressedReason");
+    let muted = read(&event);
+    assert!(muted.suppressed.unwrap().starts_with("muted by arn:aws:"));
+    assert_eq!(muted.suppressed_until, Some("2026-01-01T12:00:00Z".parse().unwrap()));
 }
 
 proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text in ".{0,400}") {
         let _ = parse(&text);
+    }
+
+    #[test]
+    fn no_list_of_anything_makes_it_panic(key in "(Records|Messages|alerts|alarms)", list in "[\\[\\]{}\":,0-9a-z]{0,60}") {
+        let _ = parse_all(&format!(r#"{{"{key}":[{list}]}}"#));
     }
 
     #[test]

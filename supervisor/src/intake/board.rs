@@ -19,6 +19,7 @@ mod firing;
 mod group;
 #[cfg(test)]
 mod tests;
+mod track;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -38,6 +39,7 @@ use super::{
 
 pub use firing::Firing;
 pub use group::{Group, News};
+use track::Track;
 
 /// How alarms are put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,7 +165,7 @@ pub enum Decision {
         incident: IncidentId,
         /// The state it has now, which is not that of a message that came late.
         state: AlarmState,
-        /// Whether no alarm of the incident fires any more.
+        /// Whether no alarm of the incident fires any more, or has no data.
         all_clear: bool,
         /// An alarm of it flaps: people hear that all is clear if it is still so then.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -224,26 +226,6 @@ pub struct Ruling {
     pub decision: Decision,
 }
 
-/// One alarm, through its states.
-#[derive(Debug, Clone)]
-struct Track {
-    /// The newest state, by its own time.
-    state: AlarmState,
-    at: Timestamp,
-    /// State changes that came in, newest last; what is in there comes in again as a duplicate.
-    seen: Vec<(Timestamp, AlarmState)>,
-    /// When it began to fire, lately.
-    rises: Vec<Timestamp>,
-    /// The incident it belongs to.
-    incident: Option<IncidentId>,
-    /// What came in when it began to fire, while it does.
-    fired: Option<Box<Alarm>>,
-    /// To be looked at again then, if it still fires.
-    held: Option<(Box<Alarm>, Timestamp)>,
-    /// When something last came in, by our clock.
-    touched: Timestamp,
-}
-
 /// All alarms and incidents.
 #[derive(Debug, Clone, Default)]
 pub struct Board {
@@ -272,14 +254,14 @@ impl Board {
     pub fn calmed(&mut self, now: Timestamp) -> Vec<(IncidentId, Box<Alarm>)> {
         let calm = self.calm.extract_if(.., |_, (_, told_at)| *told_at <= now);
         let calm: Vec<_> = calm.map(|(incident, (alarm, _))| (incident, alarm)).collect();
-        let is_clear = |id: &IncidentId| self.groups.get(id).is_some_and(|group| group.firing.is_empty());
+        let is_clear = |id: &IncidentId| self.groups.get(id).is_some_and(Group::is_clear);
         calm.into_iter().filter(|(incident, _)| is_clear(incident)).collect()
     }
 
     /// Alarms that were put off, and still fire, and whose time has come.
-    pub fn due(&self, now: Timestamp) -> Vec<Alarm> {
+    pub fn due(&self, orders: &Orders, now: Timestamp) -> Vec<Alarm> {
         let held = self.tracks.values().filter(|track| track.state == AlarmState::Alarm);
-        let held = held.filter_map(|track| track.held.as_ref()).filter(|(_, until)| *until <= now);
-        held.map(|(alarm, _)| (**alarm).clone()).collect()
+        let held = held.filter_map(|track| track.held.as_ref()).filter(|held| held.is_due(orders, now));
+        held.map(|held| (*held.alarm).clone()).collect()
     }
 }

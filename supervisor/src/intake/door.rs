@@ -20,9 +20,12 @@ use std::{
 };
 
 use midwatch_policy::{Clock, IncidentId, Timestamp};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::{alarm::Alarm, run::Outcome};
+use crate::{
+    alarm::{Alarm, MOST},
+    run::Outcome,
+};
 
 use super::{
     board::{Board, How, News, Orders, Ruling},
@@ -35,6 +38,8 @@ pub use porter::Porter;
 
 /// Messages that may wait to be decided about.
 const WAITING: usize = 1024;
+/// Alarms that they may hold together.
+const PLACES: usize = 2 * MOST;
 /// How long an answer may take before what waits for it counts as not taken. Real time, since it is
 /// for I/O.
 const HELD_UP: Duration = Duration::from_secs(3);
@@ -135,12 +140,19 @@ struct Standing {
     refused: Mutex<Refused>,
 }
 
+/// How many places alarms take at the door; never more than there are.
+fn places(alarms: &[Alarm]) -> u32 {
+    u32::try_from(alarms.len().min(PLACES)).unwrap_or(u32::MAX)
+}
+
 /// What came in.
 struct Arrival {
     alarms: Vec<Alarm>,
     source: String,
     message: Option<String>,
     done: oneshot::Sender<Result<Vec<Ruling>, Refusal>>,
+    /// Those of its alarms, while they wait; what the porter brings itself needs none.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 enum Message {
@@ -174,6 +186,7 @@ impl std::fmt::Debug for Message {
 #[derive(Debug, Clone)]
 pub struct Door {
     sender: mpsc::Sender<Message>,
+    places: Arc<Semaphore>,
     standing: Arc<Standing>,
     clock: Arc<dyn Clock>,
 }
@@ -195,7 +208,8 @@ impl Door {
             writable: AtomicBool::new(true),
             refused: Mutex::default(),
         });
-        let door = Self { sender, standing: Arc::clone(&standing), clock: Arc::clone(&clock) };
+        let places = Arc::new(Semaphore::new(PLACES));
+        let door = Self { sender, places, standing: Arc::clone(&standing), clock: Arc::clone(&clock) };
         let mut porter = Porter {
             board: Board::default(),
             inbox,
@@ -219,8 +233,11 @@ impl Door {
         message: Option<String>,
     ) -> Result<Vec<Ruling>, Refusal> {
         let (done, answer) = oneshot::channel();
-        let arrival = Arrival { alarms: alarms.clone(), source: source.to_owned(), message, done };
+        let mut arrival =
+            Arrival { alarms: alarms.clone(), source: source.to_owned(), message, done, place: None };
         self.not_forgotten(&alarms, async {
+            let place = Arc::clone(&self.places).acquire_many_owned(places(&alarms)).await;
+            arrival.place = Some(place.map_err(|_| Refusal::Stopping)?);
             self.sender.send(Message::Arrival(arrival)).await.map_err(|_| Refusal::Stopping)?;
             answer.await.unwrap_or(Err(Refusal::Stopping))
         })
@@ -235,12 +252,15 @@ impl Door {
         message: Option<String>,
     ) -> Result<Vec<Ruling>, Refusal> {
         let (done, answer) = oneshot::channel();
-        let arrival = Arrival { alarms: alarms.clone(), source: source.to_owned(), message, done };
+        let full = || {
+            self.not_taken(&alarms);
+            Refusal::Full
+        };
+        let place = Arc::clone(&self.places).try_acquire_many_owned(places(&alarms)).map_err(|_| full())?;
+        let (source, place) = (source.to_owned(), Some(place));
+        let arrival = Arrival { alarms: alarms.clone(), source, message, done, place };
         self.sender.try_send(Message::Arrival(arrival)).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => {
-                self.not_taken(&alarms);
-                Refusal::Full
-            }
+            mpsc::error::TrySendError::Full(_) => full(),
             mpsc::error::TrySendError::Closed(_) => Refusal::Stopping,
         })?;
         self.not_forgotten(&alarms, async { answer.await.unwrap_or(Err(Refusal::Stopping)) }).await

@@ -3,10 +3,16 @@
 //! INVARIANT: what is quiet is written down with its reason and its end, and looked at again then:
 //! an alarm that still fires when its maintenance ends becomes an incident.
 
-use midwatch_policy::{Fields, Freeze, Problem, Service, ServiceName, Timestamp, glob};
+use midwatch_policy::{Fields, Freeze, Problem, Service, ServiceName, SignedDuration, Timestamp, glob};
 use serde::{Deserialize, Serialize};
 
 use crate::alarm::Alarm;
+
+/// What CloudWatch suppresses is known by this name.
+const CLOUDWATCH: &str = "CloudWatch";
+/// How long CloudWatch is waited for, where it does not say how long it suppresses: it sends the alarm again when it does
+/// not any more, and that message may be lost.
+const UNSAID: SignedDuration = SignedDuration::from_hours(4);
 
 /// Alarms that nobody wants to hear of until some time.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,9 +40,24 @@ pub struct Hush {
     pub by: String,
     /// Why, in the words of whoever wrote it.
     pub reason: String,
-    /// Until when.
+    /// Until when; nothing only where a version before this one wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+}
+
+impl Hush {
+    /// Of an alarm that CloudWatch suppresses: to the end of its mute window, where it says one.
+    pub fn of_cloudwatch(alarm: &Alarm, now: Timestamp) -> Option<Self> {
+        let suppressed = alarm.suppressed.as_ref()?;
+        let until = alarm.suppressed_until.or_else(|| now.checked_add(UNSAID).ok())?;
+        let (by, reason) = (CLOUDWATCH.to_owned(), suppressed.clone());
+        (now < until).then_some(Self { by, reason, until: Some(until) })
+    }
+
+    /// Whether CloudWatch suppresses it, and not the configuration.
+    pub fn is_by_cloudwatch(&self) -> bool {
+        self.by == CLOUDWATCH
+    }
 }
 
 impl Quiet {

@@ -83,7 +83,7 @@ mod tests {
 
     fn alarm(name: &str, state: &str) -> Alarm {
         let text = format!(r#"{{"name":"{name}","state":"{state}","at":"2026-11-21T02:00:00Z"}}"#);
-        alarm::parse_all(&text).unwrap().remove(0)
+        alarm::parse(&text).unwrap()
     }
 
     #[test]

@@ -11,7 +11,7 @@ use midwatch_mcp::{Aws, AwsSettings};
 use midwatch_policy::{Calendar, Clock, Service, Timestamp};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::{mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -152,6 +152,7 @@ pub async fn run(start: Start, listening: impl FnOnce(SocketAddr)) -> Result<(),
         health: Arc::clone(&health),
         callers: config.callers.clone().into(),
         hosts: http::hosts(&config, bound.addr),
+        long: Arc::new(Semaphore::new(http::LONG)),
         // What ends TLS in front of it calls from loopback, for anybody.
         open: config.listen.ip().is_loopback() && !config.behind_tls,
         reload,

@@ -1,9 +1,10 @@
 //! What `serve` answers over HTTP: alarms, SNS, health, metrics, reload.
 //!
 //! INVARIANTS:
-//! - a 2xx to an alarm means that it is durable; 429 and 503 carry Retry-After;
+//! - a 2xx to an alarm means that it is durable; 503 carries Retry-After;
 //! - nothing is read of a body before the caller's token is good, but of SNS's and PagerDuty's, whose
 //!   signature is in or over the body: those are at most 256 KiB;
+//! - longer ones are read one after another, and what waits at the door is bounded;
 //! - no browser may call, and nobody by a name that is not ours.
 
 mod calls;
@@ -20,7 +21,10 @@ use axum::{
     routing::{get, post},
     serve::ListenerExt as _,
 };
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, mpsc},
+};
 use tokio_util::sync::CancellationToken;
 
 use midwatch_policy::Clock;
@@ -37,6 +41,10 @@ use super::{
 
 /// Longest body; SNS and SQS allow no longer message.
 const BODY: usize = 256 * 1024;
+/// Longest body with alarms: Alertmanager sends a group as one, and does not come again with what is too long.
+const ALARMS: usize = 4 * 1024 * 1024;
+/// Bodies longer than `BODY` that are read at once.
+pub(super) const LONG: usize = 2;
 /// How long calls in flight may take once it is told to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -52,6 +60,8 @@ pub(super) struct Desk {
     pub(super) health: Arc<Health>,
     pub(super) callers: Arc<[Caller]>,
     pub(super) hosts: Arc<[String]>,
+    /// Turns for reading long bodies.
+    pub(super) long: Arc<Semaphore>,
     /// Metrics need no token.
     pub(super) open: bool,
     /// Asks for a reload; answered with what is wrong.
@@ -121,7 +131,7 @@ impl Bound {
 
 fn router(desk: Desk) -> Router {
     Router::new()
-        .route("/v1/alarms", post(calls::alarms))
+        .route("/v1/alarms", post(calls::alarms).layer(DefaultBodyLimit::max(ALARMS)))
         .route("/v1/sns", post(calls::sns))
         .route("/v1/pagerduty", post(calls::pagerduty))
         .route("/v1/reload", post(calls::reload))

@@ -157,7 +157,7 @@ mod tests {
 
     fn row(name: &str, decision: Decision) -> Row {
         let text = format!(r#"{{"name":"{name}","state":"firing","at":"2026-11-21T02:00:00Z"}}"#);
-        let alarm = Box::new(alarm::parse_all(&text).unwrap().remove(0));
+        let alarm = Box::new(alarm::parse(&text).unwrap());
         let noted = Noted::Alarm { alarm, ruling: Ruling { service: None, decision } };
         Row { at: Timestamp::UNIX_EPOCH, source: "test".to_owned(), message: None, noted }
     }

@@ -27,6 +27,7 @@ pub struct Metrics {
     registry: Mutex<Registry>,
     alarms: Family<Labels<2>, Counter>,
     refused: Family<Labels<2>, Counter>,
+    unread: Family<Labels<1>, Counter>,
     messages: Family<Labels<2>, Counter>,
     ended: Family<Labels<1>, Counter>,
     reloads: Family<Labels<1>, Counter>,
@@ -49,6 +50,7 @@ impl Metrics {
             registry: Mutex::default(),
             alarms: Family::default(),
             refused: Family::default(),
+            unread: Family::default(),
             messages: Family::default(),
             ended: Family::default(),
             reloads: Family::default(),
@@ -66,6 +68,11 @@ impl Metrics {
         let mut registry = Registry::with_prefix("midwatch");
         registry.register("alarms", "Alarms taken, by source and decision", metrics.alarms.clone());
         registry.register("refused", "Messages not taken, by source and reason", metrics.refused.clone());
+        registry.register(
+            "alarms_unread",
+            "Alarms that could not be read, of messages whose others were taken",
+            metrics.unread.clone(),
+        );
         registry.register(
             "queue_messages",
             "Messages of queues: taken, poison, left, failed (looks)",
@@ -137,6 +144,11 @@ impl Metrics {
         self.refused.get_or_create(&[("source", source.to_owned()), ("reason", why.to_owned())]).inc();
     }
 
+    /// Alarms that could not be read, of a message whose others were taken.
+    pub fn unread(&self, source: &str, count: usize) {
+        self.unread.get_or_create(&[("source", source.to_owned())]).inc_by(count as u64);
+    }
+
     /// An incident that ended.
     pub fn ended(&self, outcome: &'static str, seconds: f64) {
         self.ended.get_or_create(&[("outcome", outcome.to_owned())]).inc();
@@ -188,8 +200,11 @@ impl Count for Metrics {
         };
         let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
-            Ok(Polled { taken, poison, left }) => {
+            Ok(Polled { taken, poison, left, unread }) => {
                 broken.remove(queue);
+                if *unread > 0 {
+                    self.unread(queue, *unread);
+                }
                 count("taken", *taken);
                 count("poison", *poison);
                 count("left", *left);
@@ -234,7 +249,7 @@ mod tests {
         metrics.ended("resolved", 1.0);
         metrics.reloaded("good");
         metrics.set_notices(&[("waiting", 2), ("failed", 0)]);
-        metrics.polled("q", &Ok(Polled { taken: 1, poison: 0, left: 0 }));
+        metrics.polled("q", &Ok(Polled { taken: 1, poison: 0, left: 0, unread: 1 }));
         let mut text = String::new();
         encode(&mut text, &metrics.registry.lock().unwrap()).unwrap();
         for line in [

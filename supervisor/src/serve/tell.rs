@@ -16,6 +16,7 @@ use midwatch_policy::{IncidentId, SignedDuration, Timestamp};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{
+    alarm::AlarmState,
     event::Event,
     intake::{
         board::{Decision, How, News},
@@ -158,24 +159,33 @@ impl Crew {
     async fn say_again(&self, incident: &IncidentId) -> Result<(), InboxError> {
         let since = self.clock.now().saturating_sub(SAID_AGAIN).unwrap_or(Timestamp::UNIX_EPOCH);
         let catalog = Arc::clone(&self.sites.now().catalog);
-        let (mut members, mut with_a_person, mut ended, mut is_clear) =
-            (BTreeSet::new(), false, false, false);
+        // What fires, and what it took in: that fires until all is clear.
+        let (mut members, mut firing) = (BTreeSet::new(), BTreeSet::new());
+        let (mut with_a_person, mut ended) = (false, false);
         for row in self.inbox.of_incident(incident.clone()).await? {
             let lately = row.at >= since;
             match row.noted {
                 Noted::Alarm { alarm, ruling } => {
-                    let is_new = members.insert(AlarmKey::of(&alarm));
+                    let key = AlarmKey::of(&alarm);
+                    let is_new = members.insert(key.clone());
                     match ruling.decision {
-                        Decision::Joined { how, .. } => {
-                            let news = if is_clear { News::Again } else { News::More };
-                            let told = how != How::Flapping && (is_new || is_clear);
+                        Decision::Joined { how, absorbs, .. } => {
+                            let is_quiet = firing.is_empty();
+                            let news = if is_quiet { News::Again } else { News::More };
+                            let told = how != How::Flapping && (is_new || is_quiet);
                             if ended && with_a_person && lately && told {
                                 self.people.more(incident, &alarm, (how, news), &catalog);
                             }
-                            is_clear = false;
+                            firing.extend(absorbs.iter().map(ToString::to_string));
+                            firing.insert(key.to_string());
                         }
-                        Decision::Updated { all_clear, told_at, .. } => {
-                            is_clear = all_clear;
+                        Decision::Opened { .. } => drop(firing.insert(key.to_string())),
+                        Decision::Updated { state, all_clear, told_at, .. } => {
+                            if all_clear {
+                                firing.clear();
+                            } else if state != AlarmState::Alarm {
+                                firing.remove(&key.to_string());
+                            }
                             // What flapped is told by the door once it has been quiet.
                             if ended && all_clear && told_at.is_none() && lately {
                                 self.people.over(incident, &alarm, &catalog);

@@ -111,7 +111,7 @@ mod tests {
         breaker.execute_batch("ALTER TABLE watches RENAME TO gone").unwrap();
         let waits = Waits::new(Some(deliver.clone()), clock);
         let alarm = r#"{"name":"a","state":"firing","at":"2026-11-21T02:00:00Z"}"#;
-        let alarm = alarm::parse_all(alarm).unwrap().remove(0);
+        let alarm = alarm::parse(alarm).unwrap();
         let [first, second] = ["inc-1", "inc-2"].map(|id| IncidentId::parse(id).unwrap());
         for incident in [&first, &second] {
             waits.begin(About::new(incident, &alarm, None), &alarm, SystemClock.now());

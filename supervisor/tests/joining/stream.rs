@@ -308,7 +308,9 @@ impl Maker {
                 },
             },
             suppressed: None,
+            suppressed_until: None,
             severity: None,
+            mark: None,
         };
         self.send(base.clone());
         if family == 0 && self.random.random_bool(0.5) {

@@ -94,7 +94,7 @@ impl Notice {
     pub fn more(about: About, alarm: &Alarm, (how, news): (How, News), at: Timestamp) -> Self {
         let what = match news {
             News::More => "one more alarm of an incident that a person has",
-            News::Again => "an incident that was over fires again",
+            News::Again => "an incident of which nothing fired fires again",
         };
         let headline = format!("{}: {what}", about.name());
         let severity = about.severity();

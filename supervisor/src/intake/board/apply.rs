@@ -10,8 +10,9 @@ use crate::{
 };
 
 use super::{
-    Board, Decision, Grouping, How, Ruling, Track,
+    Board, Decision, Grouping, How, Ruling,
     group::{Finished, Group, Span},
+    track::{Held, Seen, Track, Why},
 };
 
 /// State changes of one alarm that are remembered, to know a message that comes again.
@@ -25,7 +26,7 @@ impl Board {
     /// Makes the board what it is after a decision.
     pub fn apply(&mut self, alarm: &Alarm, ruling: &Ruling, grouping: &Grouping, now: Timestamp) {
         let key = AlarmKey::of(alarm);
-        self.see(&key, alarm, grouping, now);
+        self.see(&key, alarm, &ruling.decision, grouping, now);
         match &ruling.decision {
             Decision::Opened { incident, after, handed_back_by, .. } => {
                 // What comes from now on is not for the one that was handed back.
@@ -33,7 +34,7 @@ impl Board {
                     && let Some(before) = after
                     && let Some(before) = self.groups.get_mut(before)
                 {
-                    before.finished = Some(Finished { at: now, with_a_person: false, is_clear: false });
+                    before.finished = Some(Finished { at: now, with_a_person: false, is_quiet: false });
                 }
                 let group = Group {
                     lead: key.clone(),
@@ -41,6 +42,7 @@ impl Board {
                     place: (alarm.account.clone(), alarm.region.clone()),
                     members: BTreeSet::new(),
                     firing: BTreeSet::new(),
+                    without_data: BTreeSet::new(),
                     services: BTreeMap::new(),
                     span: Span::at(alarm.at),
                     repeats: 0,
@@ -66,28 +68,26 @@ impl Board {
                 }
                 if *how == How::Flapping {
                     let until = now.saturating_add(grouping.flap_hold).unwrap_or(now);
-                    self.hold(&key, alarm, until);
+                    self.hold(&key, alarm, until, Why::Stays);
                 }
             }
             Decision::Updated { incident, told_at, .. } => {
-                let fires = self.tracks.get(&key).is_some_and(|track| track.state == AlarmState::Alarm);
+                let state = self.tracks.get(&key).map_or(alarm.state, |track| track.state);
                 if let Some(group) = self.groups.get_mut(incident) {
                     group.touched = now;
-                    if !fires {
-                        group.firing.remove(&key);
+                    if state != AlarmState::Alarm {
+                        group.turns(&key, state);
                     }
-                    if let Some(finished) = &mut group.finished {
-                        finished.is_clear = group.firing.is_empty();
-                    }
-                    match told_at.filter(|_| group.is_finished() && group.firing.is_empty()) {
+                    match told_at.filter(|_| group.is_finished() && group.is_clear()) {
                         Some(at) => drop(self.calm.insert(incident.clone(), (Box::new(alarm.clone()), at))),
                         None => drop(self.calm.remove(incident)),
                     }
                 }
             }
             Decision::Suppressed { hush } => {
+                let why = if hush.is_by_cloudwatch() { Why::CloudWatch } else { Why::Quiet };
                 if let Some(until) = hush.until {
-                    self.hold(&key, alarm, until);
+                    self.hold(&key, alarm, until, why);
                 }
             }
             Decision::Noted { .. } | Decision::Duplicate { .. } => {}
@@ -99,7 +99,7 @@ impl Board {
     /// nothing more comes in for it by itself.
     pub fn finish(&mut self, incident: &IncidentId, with_a_person: bool, now: Timestamp) {
         let Some(group) = self.groups.get_mut(incident) else { return };
-        group.finished = Some(Finished { at: now, with_a_person, is_clear: group.firing.is_empty() });
+        group.finished = Some(Finished { at: now, with_a_person, is_quiet: group.firing.is_empty() });
         group.touched = now;
         if with_a_person {
             return;
@@ -110,7 +110,7 @@ impl Board {
                 && track.state == AlarmState::Alarm
                 && track.held.is_none()
             {
-                track.held = track.fired.clone().map(|alarm| (alarm, until));
+                track.held = track.fired.clone().map(|alarm| Held { alarm, until, why: Why::Stays });
             }
         }
     }
@@ -133,7 +133,14 @@ impl Board {
         });
     }
 
-    fn see(&mut self, key: &AlarmKey, alarm: &Alarm, grouping: &Grouping, now: Timestamp) {
+    fn see(
+        &mut self,
+        key: &AlarmKey,
+        alarm: &Alarm,
+        decision: &Decision,
+        grouping: &Grouping,
+        now: Timestamp,
+    ) {
         let track = self.tracks.entry(key.clone()).or_insert_with(|| Track {
             state: alarm.state,
             at: alarm.at,
@@ -145,20 +152,24 @@ impl Board {
             touched: now,
         });
         track.touched = now;
-        // Whatever it is held for is decided anew.
-        if track.held.as_ref().is_some_and(|(_, until)| *until <= now) {
+        // Whatever it is held for is decided anew; what is not put off any more is looked at.
+        let looked_at = matches!(decision, Decision::Opened { .. } | Decision::Joined { .. });
+        if track.held.as_ref().is_some_and(|held| held.until <= now || looked_at && held.why != Why::Stays) {
             track.held = None;
         }
-        let change = (alarm.at, alarm.state);
-        if track.seen.contains(&change) {
+        let by_cloudwatch = matches!(decision, Decision::Suppressed { hush } if hush.is_by_cloudwatch());
+        if let Some(seen) = track.seen.iter_mut().find(|seen| seen.is(alarm)) {
+            if !matches!(decision, Decision::Duplicate { .. }) {
+                seen.by_cloudwatch = by_cloudwatch;
+            }
             return;
         }
-        track.seen.push(change);
+        track.seen.push(Seen { at: alarm.at, state: alarm.state, by_cloudwatch });
         if track.seen.len() > SEEN {
             track.seen.remove(0);
         }
         if alarm.at >= track.at {
-            (track.at, track.state) = change;
+            (track.at, track.state) = (alarm.at, alarm.state);
             track.fired = (alarm.state == AlarmState::Alarm).then(|| Box::new(alarm.clone()));
         }
         if alarm.state == AlarmState::Alarm {
@@ -185,15 +196,12 @@ impl Board {
         self.troubles.insert(Trouble::of(alarm, service.map(ServiceName::as_str)), incident.clone());
         let Some(track) = self.tracks.get_mut(key) else { return };
         track.incident = Some(incident.clone());
-        let fires = track.state == AlarmState::Alarm;
+        let state = track.state;
         let Some(group) = self.groups.get_mut(incident) else { return };
         group.members.insert(key.clone());
-        if fires {
+        group.turns(key, state);
+        if state != AlarmState::Ok {
             self.calm.remove(incident);
-            group.firing.insert(key.clone());
-            if let Some(finished) = &mut group.finished {
-                finished.is_clear = false;
-            }
         }
         group.span.reach(alarm.at);
         group.touched = now;
@@ -207,11 +215,11 @@ impl Board {
         }
     }
 
-    fn hold(&mut self, key: &AlarmKey, alarm: &Alarm, until: Timestamp) {
+    fn hold(&mut self, key: &AlarmKey, alarm: &Alarm, until: Timestamp, why: Why) {
         if let Some(track) = self.tracks.get_mut(key)
             && track.state == AlarmState::Alarm
         {
-            track.held = Some((Box::new(alarm.clone()), until));
+            track.held = Some(Held { alarm: Box::new(alarm.clone()), until, why });
         }
     }
 
@@ -237,6 +245,7 @@ impl Board {
         let Some(group) = self.groups.get_mut(into) else { return };
         group.members.extend(gone.members);
         group.firing.extend(gone.firing);
+        group.without_data.extend(gone.without_data);
         group.span.reach(gone.span.first);
         group.span.reach(gone.span.last);
         group.repeats = group.repeats.saturating_add(gone.repeats);

@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-use super::{Board, Decision, Grouping, How, Orders, Ruling, Track, group::Incoming};
+use super::{Board, Decision, Grouping, How, Orders, Ruling, group::Incoming, track::Track};
 
 /// How long an incident takes its own alarms again that never stopped, or while it is at work.
 const STILL: SignedDuration = SignedDuration::from_hours(24);
@@ -32,11 +32,11 @@ impl Board {
         let service = service_of(alarm, &orders.catalog);
         let name = service.map(|service| service.name.clone());
         let track = self.tracks.get(&AlarmKey::of(alarm));
-        let due = track.is_some_and(|t| t.held.as_ref().is_some_and(|(_, until)| *until <= now));
+        let due = track.is_some_and(|t| t.held.as_ref().is_some_and(|held| held.is_due(orders, now)));
         let ruled = |decision| Ok(Ruling { service: name.clone(), decision });
         if let Some(track) = track
             && !due
-            && track.seen.contains(&(alarm.at, alarm.state))
+            && track.seen.iter().any(|seen| seen.covers(alarm))
         {
             return ruled(Decision::Duplicate { incident: track.incident.clone() });
         }
@@ -50,8 +50,7 @@ impl Board {
                 why: "it went to OK, and no incident is open for it".to_owned(),
             });
         }
-        if let Some(reason) = &alarm.suppressed {
-            let hush = Hush { by: "CloudWatch".to_owned(), reason: reason.clone(), until: None };
+        if !due && let Some(hush) = Hush::of_cloudwatch(alarm, now) {
             return ruled(Decision::Suppressed { hush });
         }
         if let Some(hush) = orders.quiet.hush(alarm, service, now) {
@@ -105,8 +104,7 @@ impl Board {
         // A state from before the one that is known changes nothing.
         let state = if alarm.at < track.at { track.state } else { alarm.state };
         // Insufficient data is never OK.
-        let others = group.firing.iter().any(|firing| *firing != key);
-        let all_clear = !others && state == AlarmState::Ok;
+        let all_clear = state == AlarmState::Ok && !group.has_others(&key);
         // What flaps would wake people each time, and so would the end of it.
         let flapped = all_clear && (self.calm.contains_key(&incident) || has_flapped(alarm, track, grouping));
         let told_at = flapped.then(|| now.saturating_add(grouping.flap_hold).unwrap_or(now));
@@ -136,8 +134,9 @@ impl Board {
         let alarm = incoming.alarm;
         let incident = self.troubles.get(&Trouble::of(alarm, service.map(ServiceName::as_str)))?;
         let group = self.groups.get(incident)?;
-        // It never stopped: what fires is what the incident is about, however long ago it began.
-        let still = track.is_some_and(|track| track.state == AlarmState::Alarm);
+        // It never stopped, or nobody knows that it did: what fires is what the incident is about, however long ago it
+        // began.
+        let still = track.is_some_and(|track| track.state != AlarmState::Ok);
         let window = if still || !group.is_finished() { STILL } else { orders.grouping.same_service };
         let near = group.span.distance(alarm.at) <= window;
         (group.takes(incoming) && near).then(|| joined(incident, How::Repeat))

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use midwatch_policy::{ServiceName, SignedDuration, Timestamp};
 
-use crate::{alarm::Alarm, intake::identity::AlarmKey};
+use crate::{
+    alarm::{Alarm, AlarmState},
+    intake::identity::AlarmKey,
+};
 
 /// An alarm that comes in.
 #[derive(Debug)]
@@ -52,8 +55,8 @@ pub(super) struct Finished {
     pub(super) at: Timestamp,
     /// A person has it: more of the same is still theirs, and they are told of it.
     pub(super) with_a_person: bool,
-    /// None of its alarms fires.
-    pub(super) is_clear: bool,
+    /// None of its alarms fires: what does from then on is news. That is not yet all clear.
+    pub(super) is_quiet: bool,
 }
 
 /// What is new about an alarm of an incident that a person has.
@@ -77,6 +80,8 @@ pub struct Group {
     pub members: BTreeSet<AlarmKey>,
     /// Those that fire.
     pub firing: BTreeSet<AlarmKey>,
+    /// Those that nobody can say anything of: they fired, or might, and have no data. That is never OK.
+    pub without_data: BTreeSet<AlarmKey>,
     pub(super) services: BTreeMap<ServiceName, Span>,
     pub(super) span: Span,
     /// Alarms that came in once more.
@@ -94,6 +99,30 @@ impl Group {
         self.services.keys()
     }
 
+    /// Whether none of its alarms fires, and of each is known that it does not.
+    pub fn is_clear(&self) -> bool {
+        self.firing.is_empty() && self.without_data.is_empty()
+    }
+
+    /// Whether any alarm of it but this one fires or has no data.
+    pub(super) fn has_others(&self, key: &AlarmKey) -> bool {
+        self.firing.iter().chain(&self.without_data).any(|other| other != key)
+    }
+
+    /// An alarm of it is in this state now.
+    pub(super) fn turns(&mut self, key: &AlarmKey, state: AlarmState) {
+        self.firing.remove(key);
+        self.without_data.remove(key);
+        match state {
+            AlarmState::Alarm => drop(self.firing.insert(key.clone())),
+            AlarmState::InsufficientData => drop(self.without_data.insert(key.clone())),
+            AlarmState::Ok => {}
+        }
+        if let Some(finished) = &mut self.finished {
+            finished.is_quiet = self.firing.is_empty();
+        }
+    }
+
     /// Whether its investigation has come to its end.
     pub const fn is_finished(&self) -> bool {
         self.finished.is_some()
@@ -102,7 +131,7 @@ impl Group {
     /// What would be new about an alarm to the person who has it, if anything.
     pub fn news(&self, alarm: &Alarm) -> Option<News> {
         let finished = self.finished.filter(|finished| finished.with_a_person)?;
-        if finished.is_clear {
+        if finished.is_quiet {
             return Some(News::Again);
         }
         (!self.members.contains(&AlarmKey::of(alarm))).then_some(News::More)

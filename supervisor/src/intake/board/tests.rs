@@ -52,7 +52,9 @@ fn alarm(service: &str, family: &str, state: AlarmState, second: i64) -> Alarm {
         threshold: None,
         watch: Watch::Metric { metric },
         suppressed: None,
+        suppressed_until: None,
         severity: None,
+        mark: None,
     }
 }
 
@@ -192,6 +194,45 @@ fn states_are_ordered_by_their_own_time() {
 }
 
 #[test]
+fn nothing_is_clear_while_an_alarm_has_no_data() {
+    let mut stage = Stage::new();
+    let no_data = |family: &str, second| alarm("mail", family, AlarmState::InsufficientData, second);
+    let incident = stage.opens(fires("mail", "latency", 0));
+    stage.comes(fires("mail", "errors", 10));
+    stage.board.finish(&incident, true, at(60));
+    stage.comes(no_data("latency", 100));
+    let over = stage.comes(ok("mail", "errors", 110));
+    assert!(matches!(over, Decision::Updated { all_clear: false, .. }), "{over:?}");
+    assert!(!stage.board.group(&incident).unwrap().is_clear());
+    // Nor is it by what flapped and is quiet.
+    for second in [200, 220, 240, 260] {
+        stage.comes(fires("mail", "errors", second));
+        stage.comes(ok("mail", "errors", second + 10));
+    }
+    assert_eq!(stage.board.calmed(at(5_000)), []);
+    // What fires again is known not to be over, and is news: nothing fired.
+    assert!(stage.board.group(&incident).unwrap().news(&fires("mail", "latency", 5_000)).is_some());
+    stage.comes(fires("mail", "latency", 5_000));
+    stage.comes(no_data("latency", 5_100));
+    let over = stage.comes(ok("mail", "latency", 5_200));
+    assert!(matches!(over, Decision::Updated { all_clear: true, .. }), "{over:?}");
+    assert!(stage.board.group(&incident).unwrap().is_clear());
+}
+
+#[test]
+fn what_opens_without_data_is_not_clear_either() {
+    let mut stage = Stage::new();
+    let no_data = |service: &str, second| alarm(service, "errors", AlarmState::InsufficientData, second);
+    let incident = stage.opens(no_data("mail", 0));
+    stage.comes(fires("mail", "depth", 10));
+    let over = stage.comes(ok("mail", "depth", 20));
+    assert!(matches!(over, Decision::Updated { all_clear: false, .. }), "{over:?}");
+    let over = stage.comes(ok("mail", "errors", 30));
+    assert!(matches!(over, Decision::Updated { all_clear: true, .. }), "{over:?}");
+    assert!(stage.board.group(&incident).unwrap().is_clear());
+}
+
+#[test]
 fn what_was_closed_takes_nothing_that_fired_later_and_what_is_with_a_person_does() {
     let mut stage = Stage::new();
     let closed = stage.opens(fires("mail", "errors", 0));
@@ -240,14 +281,14 @@ fn what_flaps_is_counted_and_looked_at_again_once_it_stays() {
     let (known, how, ..) = joins(stage.comes(fires("mail", "errors", 900)));
     assert_eq!(how, How::Flapping);
     stage.board.finish(&known, false, at(950));
-    assert!(stage.board.due(at(1_400)).is_empty());
-    let due = stage.board.due(at(1_500));
+    assert!(stage.board.due(&stage.orders, at(1_400)).is_empty());
+    let due = stage.board.due(&stage.orders, at(1_500));
     assert_eq!(due.len(), 1, "it fires for ten minutes without a break");
     assert!(matches!(
         stage.comes_at(due[0].clone(), at(1_500)),
         Decision::Joined { .. } | Decision::Opened { .. }
     ));
-    assert!(stage.board.due(at(9_000)).is_empty());
+    assert!(stage.board.due(&stage.orders, at(9_000)).is_empty());
 }
 
 #[test]
@@ -257,14 +298,14 @@ fn an_alarm_that_fires_on_after_its_incident_is_over_is_looked_at_again() {
     assert_eq!(joins(stage.comes(fires("cart", "latency", 60))).0, incident);
     stage.comes(ok("cart", "errors", 200));
     stage.board.finish(&incident, false, at(300));
-    assert!(stage.board.due(at(599)).is_empty());
-    let due = stage.board.due(at(600));
+    assert!(stage.board.due(&stage.orders, at(599)).is_empty());
+    let due = stage.board.due(&stage.orders, at(600));
     assert_eq!(due.iter().map(|alarm| alarm.name.as_str()).collect::<Vec<_>>(), ["cart-latency"]);
     let again = stage.comes_at(due[0].clone(), at(600));
     let Decision::Opened { incident: another, after, .. } = again else { panic!("{again:?}") };
     assert_ne!(another, incident);
     assert_eq!(after, Some(incident));
-    assert!(stage.board.due(at(9_000)).is_empty());
+    assert!(stage.board.due(&stage.orders, at(9_000)).is_empty());
 }
 
 #[test]
@@ -292,10 +333,74 @@ fn maintenance_says_why_and_is_over_when_it_is_over() {
     assert!(matches!(stage.comes(fires("mail", "errors", 0)), Decision::Suppressed { .. }));
     stage.comes(ok("mail", "errors", 60));
     let end = hush.until.unwrap();
-    let due = stage.board.due(end);
+    let due = stage.board.due(&stage.orders, end);
     assert_eq!(due.len(), 1, "mail is over, stock still fires");
     assert!(matches!(stage.comes_at(due[0].clone(), end), Decision::Opened { .. }));
-    assert!(stage.board.due(end).is_empty());
+    assert!(stage.board.due(&stage.orders, end).is_empty());
+}
+
+fn suppressed(alarm: Alarm, until: Option<Timestamp>) -> Alarm {
+    Alarm { suppressed: Some("deploying".to_owned()), suppressed_until: until, ..alarm }
+}
+
+#[test]
+fn what_cloudwatch_suppressed_is_no_duplicate_of_what_it_does_not() {
+    let mut stage = Stage::new();
+    let alarm = fires("mail", "errors", 0);
+    let hushed = stage.comes(suppressed(alarm.clone(), None));
+    assert!(matches!(&hushed, Decision::Suppressed { hush } if hush.until.is_some()), "{hushed:?}");
+    let again = stage.comes_at(suppressed(alarm.clone(), None), at(30));
+    assert_eq!(again, Decision::Duplicate { incident: None });
+    let opened = stage.comes_at(alarm.clone(), at(60));
+    let Decision::Opened { incident, .. } = opened else { panic!("{opened:?}") };
+    let known = Decision::Duplicate { incident: Some(incident) };
+    assert_eq!(stage.comes_at(alarm.clone(), at(90)), known);
+    assert_eq!(stage.comes_at(suppressed(alarm, None), at(95)), known);
+    assert!(stage.board.due(&stage.orders, at(90_000)).is_empty(), "it is looked at");
+}
+
+#[test]
+fn what_cloudwatch_suppresses_is_looked_at_when_that_ends_or_nothing_more_is_heard_for_hours() {
+    let mut stage = Stage::new();
+    let muted = suppressed(fires("mail", "errors", 0), Some(at(600)));
+    assert!(matches!(stage.comes(muted), Decision::Suppressed { .. }));
+    let other = suppressed(fires("stock", "cpu", 0), None);
+    assert!(matches!(stage.comes(other), Decision::Suppressed { .. }));
+    assert!(stage.board.due(&stage.orders, at(599)).is_empty());
+    for (second, name) in [(600, "mail-errors"), (4 * 3600, "stock-cpu")] {
+        let due = stage.board.due(&stage.orders, at(second));
+        assert_eq!(due.iter().map(|alarm| alarm.name.as_str()).collect::<Vec<_>>(), [name]);
+        assert!(matches!(stage.comes_at(due[0].clone(), at(second)), Decision::Opened { .. }));
+    }
+    assert!(stage.board.due(&stage.orders, at(90_000)).is_empty());
+    // A window that was over when the message came suppresses nothing.
+    let late = suppressed(fires("cart", "errors", 40_000), Some(at(40_100)));
+    assert!(matches!(stage.comes_at(late, at(40_100)), Decision::Opened { .. }));
+}
+
+#[test]
+fn a_silence_that_is_ended_early_is_over() {
+    let silence = "[[silence]]\nid='noisy'\nreason='known'\nuntil=2099-01-01T00:00:00Z\nalarms=['mail-*']";
+    let mut stage = Stage::quiet(silence);
+    let resent = fires("mail", "depth", 5);
+    assert!(matches!(stage.comes(resent.clone()), Decision::Suppressed { .. }));
+    assert!(matches!(stage.comes(fires("mail", "errors", 0)), Decision::Suppressed { .. }));
+    assert!(stage.board.due(&stage.orders, at(600)).is_empty());
+    // Shortened, then taken out altogether: also where nobody ran meanwhile.
+    stage.orders.quiet = Stage::quiet(&silence.replace("2099-01-01", "2027-01-16")).orders.quiet;
+    assert!(stage.board.due(&stage.orders, at(600)).is_empty());
+    stage.orders.quiet = Quiet::default();
+    let mut again = Board::default();
+    for (alarm, ruling, now) in &stage.log {
+        again.apply(alarm, ruling, &stage.orders.grouping, *now);
+    }
+    assert_eq!(again.due(&stage.orders, at(600)).len(), 2);
+    let Decision::Opened { incident, .. } = stage.comes_at(resent.clone(), at(600)) else { panic!() };
+    let due = stage.board.due(&stage.orders, at(605));
+    assert_eq!(due.iter().map(|alarm| alarm.name.as_str()).collect::<Vec<_>>(), ["mail-errors"]);
+    assert_eq!(joins(stage.comes_at(due[0].clone(), at(605))).0, incident);
+    assert!(stage.board.due(&stage.orders, at(90_000)).is_empty());
+    assert!(matches!(stage.comes_at(resent, at(700)), Decision::Duplicate { .. }));
 }
 
 #[test]

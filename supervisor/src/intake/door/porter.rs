@@ -132,9 +132,10 @@ impl Porter {
         if self.stale {
             return;
         }
-        for alarm in self.board.due(self.clock.now()) {
+        for alarm in self.board.due(&self.orders, self.clock.now()) {
             let (done, _) = oneshot::channel();
-            let arrival = Arrival { alarms: vec![alarm], source: PUT_OFF.to_owned(), message: None, done };
+            let (alarms, source) = (vec![alarm], PUT_OFF.to_owned());
+            let arrival = Arrival { alarms, source, message: None, done, place: None };
             self.take(vec![Message::Arrival(arrival)]).await;
         }
     }
@@ -173,7 +174,7 @@ impl Porter {
         let mut room = self.queue().room();
         for message in messages {
             match message {
-                Message::Arrival(Arrival { alarms, source, message, done }) => {
+                Message::Arrival(Arrival { alarms, source, message, done, place: _ }) => {
                     let now = self.clock.now();
                     let alarms = alarms.into_iter().map(|alarm| alarm.at_a_time_that_can_be(now)).collect();
                     let ruled = self.rule(alarms, (&source, message.as_ref()), &mut room, &mut batch);

@@ -16,7 +16,7 @@ use crate::{
 
 fn alarm(name: &str, state: &str, second: u32) -> Alarm {
     let text = format!(r#"{{"name":"{name}","state":"{state}","at":"2026-11-21T02:00:{second:02}Z"}}"#);
-    alarm::parse_all(&text).unwrap().remove(0)
+    alarm::parse(&text).unwrap()
 }
 
 struct Stage {
@@ -113,7 +113,7 @@ async fn what_waits_too_long_or_finds_the_door_full_is_remembered() {
     for _ in 1..WAITING {
         let (done, _) = oneshot::channel();
         let (alarms, source) = (Vec::new(), String::new());
-        let arrival = Arrival { alarms, source, message: None, done };
+        let arrival = Arrival { alarms, source, message: None, done, place: None };
         door.sender.try_send(Message::Arrival(arrival)).unwrap();
     }
     assert_eq!(door.knock(vec![alarm("b", "firing", 0)], "t", None).await, Err(Refusal::Full));
@@ -121,6 +121,45 @@ async fn what_waits_too_long_or_finds_the_door_full_is_remembered() {
     tokio::spawn(async move { porter.run(&CancellationToken::new()).await });
     held.await.unwrap().unwrap();
     assert_eq!(names(&door), ["b"], "the other was taken after all");
+}
+
+#[tokio::test]
+async fn alarms_that_wait_are_bounded_however_few_messages_they_come_in() {
+    let (sender, _effects) = mpsc::channel(64);
+    let inbox = Inbox::in_memory().unwrap();
+    let built = Door::build(inbox, Orders::default(), Queue::new(1, 10), Arc::new(SystemClock), sender).await;
+    let (door, mut porter) = built.unwrap();
+    let many = |count: usize| vec![alarm("a", "ok", 0); count];
+    for _ in 0..2 {
+        let door = door.clone();
+        let alarms = many(MOST);
+        tokio::spawn(async move { door.knock(alarms, "t", None).await });
+    }
+    tokio::task::yield_now().await;
+    assert_eq!((door.waiting(), door.knock(many(1), "t", None).await), (2, Err(Refusal::Full)));
+    // Once they are taken there is room again.
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    let running = tokio::spawn(async move { porter.run(&told).await });
+    door.bring(many(1), "t", None).await.unwrap();
+    stop.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_silence_that_a_reload_ended_is_over() {
+    let inbox = Inbox::in_memory().unwrap();
+    let file = "[[silence]]\nid='x'\nreason='known'\nuntil=2099-01-01T00:00:00Z\nalarms=['a*']";
+    let mut problems = Vec::new();
+    let mut fields = midwatch_policy::Fields::parse(file, &mut problems).unwrap();
+    let quiet = Quiet::read(&mut fields, &mut problems);
+    let orders = Orders::new(Arc::default(), quiet, Grouping::default());
+    let mut stage = stage_with(inbox, 10, orders).await;
+    let rulings = stage.door.bring(vec![alarm("a", "firing", 0)], "t", None).await.unwrap();
+    assert!(matches!(rulings[0].decision, Decision::Suppressed { .. }), "{rulings:?}");
+    stage.door.order(Orders::default()).await.unwrap();
+    let told = next(&mut stage).await;
+    assert!(matches!(&told, Effect::Opened { alarm, .. } if alarm.name == "a"), "{told:?}");
 }
 
 #[tokio::test]
@@ -210,7 +249,7 @@ async fn an_incident_that_is_part_of_another_before_it_was_begun_is_said_to_have
         let text = format!(
             r#"{{"name":"{service}-slow","state":"firing","at":"2026-11-21T02:00:{second:02}Z","service":"{service}"}}"#
         );
-        alarm::parse_all(&text).unwrap()
+        alarm::parse_all(&text).unwrap().alarms
     };
     for (service, second) in [("shop", 0), ("cart", 9), ("db", 20)] {
         door.bring(of(service, second), "t", None).await.unwrap();
@@ -417,6 +456,7 @@ async fn what_is_silenced_for_weeks_is_looked_at_after_a_restart() {
     let queue = Queue::new(1, 10);
     let (_door, porter) =
         Door::build(inbox, Orders::default(), queue, Arc::new(SystemClock), sender).await.unwrap();
-    let due: Vec<String> = porter.board.due(until).into_iter().map(|alarm| alarm.name).collect();
+    let due: Vec<String> =
+        porter.board.due(&porter.orders, until).into_iter().map(|alarm| alarm.name).collect();
     assert_eq!(due, ["old"]);
 }

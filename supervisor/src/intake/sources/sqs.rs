@@ -1,7 +1,7 @@
 //! Alarms from SQS: EventBridge rules and SNS topics put them there.
 //!
 //! INVARIANT: a message is deleted after its alarms are durable, and not before. One that is no
-//! alarm goes to the configured dead-letter queue with the reason as an attribute; where none is
+//! alarm, or has one that cannot be read beside others, goes to the configured dead-letter queue with the reason as an attribute; where none is
 //! configured, or it cannot be written to, it stays and the queue's redrive policy takes it. While
 //! Midwatch has no room, or cannot write, nothing is received, and never more than there is room
 //! for: each receive counts towards the queue's own redrive policy, and what is an alarm must not
@@ -53,6 +53,8 @@ pub struct Polled {
     pub poison: usize,
     /// Messages that stay because there was no room, or they could not be written down.
     pub left: usize,
+    /// Alarms that cannot be read, of messages whose others were taken.
+    pub unread: usize,
 }
 
 /// Where a poll is counted.
@@ -142,6 +144,13 @@ impl Queue {
         for (message, taken) in outcomes {
             match taken {
                 Taken::Durable => polled.taken += 1,
+                Taken::InPart { moved, unread } => {
+                    polled.taken += 1;
+                    polled.unread += unread;
+                    if !moved {
+                        continue;
+                    }
+                }
                 Taken::Poison { moved } => {
                     polled.poison += 1;
                     if !moved {
@@ -162,17 +171,25 @@ impl Queue {
 
     async fn bring(&self, message: &Message, door: &Door) -> Taken {
         let body = message.body().unwrap_or_default();
-        match alarm::parse_all(body) {
-            Ok(alarms) => match door.bring(alarms, &self.source, message.message_id.clone()).await {
-                Ok(_) => Taken::Durable,
-                Err(Refusal::Full | Refusal::Unwritten | Refusal::Stopping) => Taken::Left,
-            },
+        let id = message.message_id().unwrap_or_default();
+        let parsed = match alarm::parse_all(body) {
+            Ok(parsed) => parsed,
             Err(error) => {
                 let why = error.to_string();
-                let id = message.message_id().unwrap_or_default();
                 tracing::warn!(queue = self.source, message = id, why, "a message is no alarm");
-                Taken::Poison { moved: self.bury(body, &why).await }
+                return Taken::Poison { moved: self.bury(body, &why).await };
             }
+        };
+        let (gap, unread) = (parsed.gap(), parsed.lost());
+        match door.bring(parsed.alarms, &self.source, message.message_id.clone()).await {
+            Ok(_) => match gap {
+                None => Taken::Durable,
+                Some(why) => {
+                    tracing::warn!(queue = self.source, message = id, why, "a message was taken in part");
+                    Taken::InPart { moved: self.bury(body, &why).await, unread }
+                }
+            },
+            Err(Refusal::Full | Refusal::Unwritten | Refusal::Stopping) => Taken::Left,
         }
     }
 
@@ -246,7 +263,14 @@ impl Queue {
 
 enum Taken {
     Durable,
-    Poison { moved: bool },
+    /// What of it can be read is durable, and the message with the rest was moved or stays.
+    InPart {
+        moved: bool,
+        unread: usize,
+    },
+    Poison {
+        moved: bool,
+    },
     Left,
 }
 

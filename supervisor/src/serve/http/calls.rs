@@ -2,18 +2,18 @@
 
 use axum::{
     Json,
-    body::Bytes,
-    extract::{FromRequestParts as _, Path, Request, State, rejection::BytesRejection},
+    body::{Bytes, HttpBody as _},
+    extract::{FromRequest as _, FromRequestParts as _, Path, Request, State, rejection::BytesRejection},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use midwatch_policy::IncidentId;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
 use crate::{
-    alarm,
+    alarm::{self, Parsed, Unread},
     deliver::{SIGNATURES, Taken, Unheard},
     intake::{
         board::{Decision, Ruling},
@@ -25,7 +25,7 @@ use crate::{
 };
 
 use super::{
-    Desk,
+    BODY, Desk,
     door::{Known, Refused},
 };
 
@@ -35,18 +35,24 @@ const SHAPES: &str = "docs/serve.md has the shapes that are read";
 pub(super) async fn alarms(
     State(desk): State<Desk>,
     known: Known,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Result<Response, Refused> {
     let known = known.may(Right::Alarms)?;
-    let body = whole(body)?;
     let source = format!("webhook {}", known.name);
+    // Long ones are read one after another, so that many at once do not fill the memory.
+    let is_short = request.body().size_hint().upper().is_some_and(|length| length <= BODY as u64);
+    let turn = if is_short { None } else { desk.long.acquire().await.ok() };
+    let body = read(&desk, &source, Bytes::from_request(request, &()).await)?;
     let text = std::str::from_utf8(&body).map_err(|_| unreadable(&desk, &source, "it is not UTF-8"))?;
-    let alarms = alarm::parse_all(text).map_err(|error| unreadable(&desk, &source, &error.to_string()))?;
-    let answer = desk.door.knock(alarms, &source, None).await;
-    desk.metrics.brought(&source, &answer);
-    let rulings = answer.map_err(|refusal| refused(&refusal))?;
-    let body = Json(json!({ "alarms": rulings.iter().map(said).collect::<Vec<Value>>() }));
-    Ok((StatusCode::ACCEPTED, body).into_response())
+    let parsed = parse(&desk, &source, text)?;
+    drop((body, turn));
+    let (rulings, unread) = knock(&desk, &source, parsed, None).await?;
+    let mut answer = Map::from_iter([("alarms".to_owned(), rulings.iter().map(said).collect::<Value>())]);
+    if !unread.is_empty() {
+        let why = |unread: &Unread| json!({ "index": unread.index, "why": unread.why.to_string() });
+        answer.insert("refused".to_owned(), unread.iter().map(why).collect());
+    }
+    Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
 }
 
 /// Notifications of SNS.
@@ -58,7 +64,7 @@ pub(super) async fn sns(
     if !desk.sns.is_configured() {
         return Err(absent());
     }
-    let body = whole(body)?;
+    let body = read(&desk, SOURCE, body)?;
     let verified = desk.sns.take(&body).await.map_err(|error| {
         tracing::warn!(%error, "a message of SNS was not taken");
         desk.metrics.refuse(SOURCE, if error.is_ours() { "unreachable" } else { "unverified" });
@@ -69,11 +75,8 @@ pub(super) async fn sns(
         Verified::Notification { id, message, topic } => {
             let name = topic.rsplit(':').next().unwrap_or_default();
             let source = format!("sns {name}");
-            let alarms =
-                alarm::parse_all(&message).map_err(|error| unreadable(&desk, &source, &error.to_string()))?;
-            let answer = desk.door.knock(alarms, &source, Some(id)).await;
-            desk.metrics.brought(&source, &answer);
-            answer.map_err(|refusal| refused(&refusal))?;
+            let parsed = parse(&desk, &source, &message)?;
+            knock(&desk, &source, parsed, Some(id)).await?;
         }
         Verified::Confirmed { topic } => tracing::info!(topic, "a subscription was confirmed"),
         Verified::Unsubscribed { topic } => tracing::warn!(topic, "somebody unsubscribed us from a topic"),
@@ -270,18 +273,46 @@ fn whole(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Refused> {
     body.map_err(|error| Refused(error.status(), error.body_text(), SHAPES))
 }
 
+/// The body of a message with alarms: its sender may not bring it again, so that it is not refused in silence.
+fn read(desk: &Desk, source: &str, body: Result<Bytes, BytesRejection>) -> Result<Bytes, Refused> {
+    whole(body).inspect_err(|Refused(status, why, _)| {
+        tracing::warn!(source, %status, why, "a message was not read");
+        let long = *status == StatusCode::PAYLOAD_TOO_LARGE;
+        desk.metrics.refuse(source, if long { "too_long" } else { "unreadable" });
+    })
+}
+
+fn parse(desk: &Desk, source: &str, message: &str) -> Result<Parsed, Refused> {
+    alarm::parse_all(message).map_err(|error| unreadable(desk, source, &error.to_string()))
+}
+
+/// Brings what could be read; what could not is said once that is durable.
+async fn knock(
+    desk: &Desk,
+    source: &str,
+    parsed: Parsed,
+    message: Option<String>,
+) -> Result<(Vec<Ruling>, Vec<Unread>), Refused> {
+    let (gap, lost) = (parsed.gap(), parsed.lost());
+    let answer = desk.door.knock(parsed.alarms, source, message).await;
+    desk.metrics.brought(source, &answer);
+    let rulings = answer.map_err(|refusal| refused(&refusal))?;
+    if let Some(why) = gap {
+        tracing::warn!(source, why, "a message was taken in part");
+        desk.metrics.unread(source, lost);
+    }
+    Ok((rulings, parsed.refused))
+}
+
 fn unreadable(desk: &Desk, source: &str, why: &str) -> Refused {
     tracing::warn!(source, why, "a message is no alarm");
     desk.metrics.refuse(source, "unreadable");
     Refused(StatusCode::BAD_REQUEST, why.to_owned(), SHAPES)
 }
 
+/// Always one that every sender comes again after: Alertmanager gives up at any 4xx, also at 429.
 fn refused(refusal: &Refusal) -> Refused {
-    let status = match refusal {
-        Refusal::Full => StatusCode::TOO_MANY_REQUESTS,
-        Refusal::Unwritten | Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    Refused(status, refusal.to_string(), "the sender's own retry is enough")
+    Refused(StatusCode::SERVICE_UNAVAILABLE, refusal.to_string(), "the sender's own retry is enough")
 }
 
 fn said(ruling: &Ruling) -> Value {

@@ -58,6 +58,7 @@ async fn stage(waiting: usize, open: bool) -> Stage {
         ]
         .into(),
         hosts: hosts(&Config::default(), bound.addr),
+        long: Arc::new(Semaphore::new(LONG)),
         open,
         reload,
     };
@@ -118,8 +119,11 @@ async fn an_alarm_is_taken_from_who_is_known_and_says_what_became_of_it() {
     let unknown = stage.post("/v1/alarms", "alarm-token", "{\"a\":1}").await;
     assert_eq!(unknown.status(), StatusCode::BAD_REQUEST);
     assert!(unknown.text().await.unwrap().contains("docs/serve.md"));
-    let long = stage.post("/v1/alarms", "alarm-token", "x".repeat(BODY + 1)).await;
+    let long = stage.post("/v1/alarms", "alarm-token", "x".repeat(ALARMS + 1)).await;
     assert_eq!(long.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let (_, text) = stage.get("/metrics").await;
+    let counted = "midwatch_refused_total{source=\"webhook sender\",reason=\"too_long\"} 1";
+    assert!(text.contains(counted), "{text}");
     let sns = stage.post("/v1/sns", "", ALARM).await;
     assert_eq!(sns.status(), StatusCode::NOT_FOUND, "no topic is configured");
 }
@@ -131,8 +135,41 @@ async fn who_brings_too_much_is_told_to_come_again() {
     let (ready, why) = stage.get("/ready").await;
     assert_eq!(ready, StatusCode::SERVICE_UNAVAILABLE, "{why}");
     let full = stage.post("/v1/alarms", "alarm-token", ALARM.replace("\"a\"", "\"b\"")).await;
-    assert_eq!(full.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(full.status(), StatusCode::SERVICE_UNAVAILABLE, "Alertmanager gives up at 429");
     assert_eq!(full.headers()["retry-after"], "5");
+}
+
+#[tokio::test]
+async fn what_can_be_read_of_a_group_is_taken_and_what_cannot_is_named_and_counted() {
+    let stage = stage(500, true).await;
+    let alert = |label: &str, n: usize| {
+        let about = "x".repeat(300);
+        serde_json::json!({ "status": "firing", "startsAt": "2026-11-21T02:00:00Z",
+            "labels": { label: format!("n{n}") }, "annotations": { "summary": about } })
+    };
+    let group = |alerts: Vec<Value>| serde_json::json!({ "alerts": alerts }).to_string();
+    let mixed = group(vec![alert("alertname", 1), alert("instance", 2), alert("alertname", 3)]);
+    let answer = stage.post("/v1/alarms", "alarm-token", mixed).await;
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    let said: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+    assert_eq!(said["alarms"].as_array().unwrap().len(), 2);
+    assert_eq!(said["refused"][0]["index"], 1);
+    assert!(said["refused"][0]["why"].as_str().unwrap().contains("name is empty"), "{said}");
+    let (_, text) = stage.get("/metrics").await;
+    let counted = "midwatch_alarms_unread_total{source=\"webhook sender\"} 1";
+    assert!(text.contains(counted), "{text}");
+    let bad = group(vec![alert("instance", 4), alert("instance", 5)]);
+    assert_eq!(stage.post("/v1/alarms", "alarm-token", bad).await.status(), StatusCode::BAD_REQUEST);
+    // A storm in one message, longer than a queue would take.
+    let storm = group((0..1_000).map(|n| alert("alertname", n)).collect());
+    assert!(storm.len() > BODY);
+    let answer = stage.post("/v1/alarms", "alarm-token", storm.clone()).await;
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    let said: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+    assert_eq!(said["alarms"].as_array().unwrap().len(), 1_000);
+    // Nobody who is not known may send that much.
+    let long = stage.post("/v1/pagerduty", "", storm).await;
+    assert_eq!(long.status(), StatusCode::PAYLOAD_TOO_LARGE);
 }
 
 #[tokio::test]
