@@ -46,13 +46,11 @@ impl<'a> Examples<'a> {
 
     fn is_known(&mut self, rest: &str) -> bool {
         let shape: String = rest.chars().filter(|c| !c.is_ascii_digit()).collect();
-        match &self.goes_on {
-            Some(known) => *known == shape,
-            None => {
-                self.goes_on = Some(shape);
-                false
-            }
+        if let Some(known) = &self.goes_on {
+            return *known == shape;
         }
+        self.goes_on = Some(shape);
+        false
     }
 }
 

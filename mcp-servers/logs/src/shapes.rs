@@ -350,7 +350,7 @@ pub struct Statistics {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LogContextArgs {
-    /// The event's `ref`, as this server gave it: `log:ae437a8dac5a`.
+    /// The event's `ref`, as this server gave it: `log:e6bbb126717f`.
     #[serde(default, rename = "ref")]
     pub reference: Option<String>,
     /// Log group of the event.
