@@ -303,7 +303,10 @@ pub(crate) fn pattern(
             let reference = event_reference(&found.source, event);
             let in_fields = told.places.iter().filter(|place| place.starts_with("fields.")).cloned();
             places.extend(
-                text.places_in("message").into_iter().chain(in_fields).map(|place| format!("{reference} {place}")),
+                text.places_in("message")
+                    .into_iter()
+                    .chain(in_fields)
+                    .map(|place| format!("{reference} {place}")),
             );
             let stream = clean_with(redactor, &event.stream, STREAM_BYTES);
             redacted.add(&stream.kinds);
