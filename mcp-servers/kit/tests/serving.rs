@@ -439,6 +439,9 @@ async fn a_call_whose_arguments_are_no_object_is_told_so() {
         }
         let error = stdio.ask("resources/read", json!({"uri": 5})).await["error"].clone();
         assert_eq!(error["code"], -32602, "{era} {error}");
+        // What the newer era has no more is no method there, whatever its parameters.
+        let gone = stdio.ask("logging/setLevel", json!({})).await["error"].clone();
+        assert_eq!(gone["code"], -32601, "{era} {gone}");
         let fine = stdio.ask("tools/call", json!({"name": "echo", "arguments": {"text": "a"}})).await;
         assert_eq!(fine["result"]["structuredContent"]["text"], "a", "{era} {fine}");
     }
