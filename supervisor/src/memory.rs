@@ -102,6 +102,7 @@ impl Memory {
 
     /// Beside the journal, in the same file.
     pub fn open(store: &Path) -> Self {
+        midwatch_mcp::reserve_private(store);
         let opened = Connection::open(store).and_then(|connection| {
             connection.busy_timeout(Duration::from_secs(5))?;
             Self::prepare(&connection)?;

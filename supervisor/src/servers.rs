@@ -50,7 +50,8 @@ pub async fn readers(ctx: &Ctx, runbooks: Option<PathBuf>) -> Toolbox {
     Box::pin(readers_at(ctx, runbooks, BTreeMap::new(), Redactor::default())).await
 }
 
-/// Starts the servers that only read, but for those that run elsewhere: they are connected to. `redactor` is what
+/// Starts the servers that only read, but for those that run elsewhere: they are connected to, all at once and
+/// [without being waited for](Toolbox::settled). `redactor` is what
 /// the logs server here takes out; one elsewhere has its own.
 pub async fn readers_at(
     ctx: &Ctx,
@@ -62,7 +63,7 @@ pub async fn readers_at(
     for reader in Reader::ALL {
         let name = reader.name();
         if let Some(remote) = elsewhere.remove(&reader) {
-            toolbox.attach_elsewhere(name, remote).await;
+            toolbox.attach_elsewhere(name, remote);
             continue;
         }
         let client = match reader {

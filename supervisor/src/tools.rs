@@ -27,6 +27,7 @@ use rmcp::{
     model::{CallToolRequestParams, CallToolResult, Tool},
 };
 use serde_json::Value;
+use tokio_util::task::TaskTracker;
 
 use elsewhere::{Again, Elsewhere, Lost};
 
@@ -78,6 +79,8 @@ pub struct Toolbox {
     offered: Arc<RwLock<Offered>>,
     guests: Vec<Guest>,
     patience: Patience,
+    /// Servers elsewhere that were not asked once yet.
+    asking: TaskTracker,
 }
 
 /// How many times as long as its caller says a call may take.
@@ -155,20 +158,35 @@ impl Toolbox {
         }
     }
 
-    /// Adds a server that runs elsewhere. While it cannot be reached it is named in `missing`, and
-    /// looked for until it is there or nobody has this toolbox any more.
-    pub async fn attach_elsewhere(&mut self, server: &'static str, remote: Remote) {
+    /// Adds a server that runs elsewhere, without waiting for it. While it cannot be reached it is named in
+    /// `missing`, and looked for until it is there or nobody has this toolbox any more.
+    pub fn attach_elsewhere(&mut self, server: &'static str, remote: Remote) {
         let there = Arc::new(Elsewhere::new(remote));
-        let offered = Arc::downgrade(&self.offered);
-        if !look(server, &there, &offered).await {
-            let there = Arc::clone(&there);
-            tokio::spawn(async move {
-                while offered.strong_count() > 0 && !look(server, &there, &offered).await {
-                    tokio::time::sleep(LOOK).await;
+        let why = format!("server `{server}` has not answered yet: it is being connected to");
+        write(&self.offered, |offered| drop(offered.missing.insert(server.to_owned(), why)));
+        let (offered, first) = (Arc::downgrade(&self.offered), self.asking.token());
+        self.servers.insert(server, Line::There(Arc::clone(&there)));
+        tokio::spawn(async move {
+            let mut found = look(server, &there, &offered).await;
+            if !found {
+                tracing::warn!(server, "a server is not there; it is looked for");
+            }
+            drop(first);
+            while !found && offered.strong_count() > 0 {
+                tokio::time::sleep(LOOK).await;
+                found = look(server, &there, &offered).await;
+                if found {
+                    tracing::info!(server, "a server is there again");
                 }
-            });
-        }
-        self.servers.insert(server, Line::There(there));
+            }
+        });
+    }
+
+    /// Waits until every server elsewhere has listed its tools or been found away: at most as long as one of them may
+    /// take, however many there are.
+    pub async fn settled(&self) {
+        self.asking.close();
+        self.asking.wait().await;
     }
 
     /// Notes a server that could not be started.
@@ -251,16 +269,7 @@ async fn look(server: &'static str, there: &Elsewhere, offered: &Weak<RwLock<Off
         Err(_) => Err("no answer in time".to_owned()),
     };
     let Some(offered) = offered.upgrade() else { return true };
-    let (there, known) = write(&offered, |offered| {
-        let known = offered.missing.contains_key(server);
-        (offered.of(server, listed), known)
-    });
-    match (there, known) {
-        (true, true) => tracing::info!(server, "a server is there again"),
-        (false, false) => tracing::warn!(server, "a server is not there; it is looked for"),
-        _ => {}
-    }
-    there
+    write(&offered, |offered| offered.of(server, listed))
 }
 
 fn write<T>(offered: &RwLock<Offered>, change: impl FnOnce(&mut Offered) -> T) -> T {

@@ -60,6 +60,40 @@ fn fixture(name: &str) -> String {
 }
 
 #[test]
+fn the_switch_for_models_is_the_file_that_was_named_and_says_who_looks_at_it() {
+    let place = Place::new();
+    let at = |name: &str| place.directory.path().join(name);
+    std::fs::write(at("d.toml"), "[money]\nswitch_file = \"off-here\"\n").unwrap();
+    let (config, file) = (at("d.toml").display().to_string(), at("off-there").display().to_string());
+    let on = place.run(&["kill-switch", "on", "--models", "--config", &config]);
+    let said = text(&on.stdout);
+    assert!(on.status.success() && at("off-here").exists(), "{said}{}", text(&on.stderr));
+    assert!(said.contains("off-here") && said.contains("daemons of"), "{said}");
+    assert!(place.run(&["kill-switch", "on", "--models", "--file", &file]).status.success());
+    let usual_file = at(".local/state/midwatch/models-off");
+    assert!(at("off-there").exists() && !usual_file.exists());
+    // A file for remediation servers is none for models, whoever set it.
+    let mut usual = place.midwatch(&["kill-switch", "on", "--models"]);
+    let usual = usual.env("MIDWATCH_KILL_SWITCH_FILE", at("stop")).output().unwrap();
+    assert!(usual_file.exists() && !at("stop").exists());
+    assert!(text(&usual.stdout).contains("give its `--config`"), "{}", text(&usual.stdout));
+    let nameless = place.run(&["kill-switch", "on"]);
+    assert!(text(&nameless.stderr).contains("name the file"), "{}", text(&nameless.stderr));
+}
+
+#[test]
+fn a_check_says_what_is_kept_quiet_by_a_name_that_nothing_has() {
+    let place = Place::new();
+    let file = place.directory.path().join("d.toml");
+    let silence = "[[silence]]\nid = \"noisy\"\nreason = \"known\"\nuntil = 2099-01-01T00:00:00Z\nservices = [\"chekout\"]\n";
+    let caller = format!("[[caller]]\nname = \"a\"\nsha256 = \"{}\"\n", "0".repeat(64));
+    std::fs::write(&file, format!("{silence}{caller}")).unwrap();
+    let checked = place.run(&["serve", "--check", "--config", &file.display().to_string()]);
+    let said = text(&checked.stdout);
+    assert!(checked.status.success() && said.contains("silence `noisy` names `chekout`"), "{said}");
+}
+
+#[test]
 fn an_approved_demo_ends_resolved_and_is_kept() {
     let place = Place::new();
     let output = place.run(&["demo", "--approve", "--format", "json"]);

@@ -17,6 +17,7 @@ mod queue;
 use std::{
     collections::BTreeMap,
     io::{BufRead as _, BufReader},
+    os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -271,6 +272,50 @@ async fn a_person_ends_the_work_where_there_is_no_desk_and_the_report_has_the_ot
         assert_eq!(kinds.iter().filter(|kind| *kind == "held").count(), 1, "{kinds:?}");
     }
     assert!(daemon.stop().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_hang_keep_neither_alarms_out_nor_the_end_nor_a_reload() {
+    /// What two of them may take to answer, and the machine.
+    const SOON: Duration = Duration::from_secs(40);
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let (_held, endpoint) = silent();
+    std::fs::write(at.join("token"), TOKEN).unwrap();
+    std::fs::set_permissions(at.join("token"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    configure(at, "");
+    let text = std::fs::read_to_string(at.join("midwatch.toml")).unwrap();
+    let server =
+        |name| format!("[[server]]\nname = '{name}'\nurl = '{endpoint}/mcp'\ntoken_file = 'token'\n");
+    let servers: String = ["logs", "metrics", "deployments", "runbooks", "workflows"].map(server).concat();
+    let text = format!("{text}may = ['alarms', 'reload']\n{servers}");
+    std::fs::write(at.join("midwatch.toml"), &text).unwrap();
+
+    let began = SystemClock.running();
+    let daemon = Daemon::start(at, &endpoint, &[]);
+    let alarm = format!(r#"{{"name":"web-5xx","state":"firing","at":"{}"}}"#, SystemClock.now());
+    opened(daemon.bring(&alarm).await).await;
+    let ready = daemon.get("/ready").await;
+    assert!(ready.contains("\"ready\":true") && ready.contains("server `logs`"), "{ready}");
+    let reload = || async {
+        let answer = daemon.remote.request(Method::POST, "/v1/reload").send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    assert_eq!(reload().await.0, 200);
+    // What is not done is said.
+    for (line, names) in [
+        ("grace = '1s'\naws_calls_per_second = 1", "`work.aws_calls_per_second` changed"),
+        ("grace = '2s'", "`work.grace` changed"),
+    ] {
+        std::fs::write(at.join("midwatch.toml"), text.replace("grace = '1s'", line)).unwrap();
+        let (status, said) = reload().await;
+        assert!(status == 422 && said.contains(names), "{status} {said}");
+    }
+    std::fs::write(at.join("midwatch.toml"), format!("catalog = 'nowhere.toml'\n{text}")).unwrap();
+    let (status, said) = reload().await;
+    assert!(status == 422 && said.contains("nowhere.toml"), "{status} {said}");
+    assert!(daemon.stop().success());
+    assert!(SystemClock.running().saturating_sub(began) < SOON);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,7 @@
 )]
 
 use std::{
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::{
@@ -70,6 +71,18 @@ async fn write(journal: &SqliteJournal, incident: &IncidentId) {
     journal.append(incident, 0, drafts).await.unwrap();
 }
 
+/// Stores with what SQLite puts beside them, copies, exports.
+fn only_its_owner_reads(directory: &Path) {
+    for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
+        let (metadata, path) = (entry.metadata().unwrap(), entry.path());
+        let holds = ["db", "db-wal", "db-shm", "json", "jsonl"];
+        let extension = path.extension().and_then(std::ffi::OsStr::to_str).unwrap_or_default();
+        if metadata.is_file() && holds.contains(&extension) {
+            assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{}", path.display());
+        }
+    }
+}
+
 fn spoil(path: &Path) {
     let mut bytes = std::fs::read(path).unwrap();
     let last = bytes.len() - 1;
@@ -119,6 +132,9 @@ async fn what_is_written_all_the_time_is_copied_whole_and_restored_elsewhere() {
     assert!(listed.contains("inc-0 ") && listed.contains("resolved"), "{listed}");
     let inbox = Inbox::open(&place.at("elsewhere/incidents.inbox.db")).unwrap();
     assert_eq!(inbox.unheard(9).await.unwrap().len(), 1);
+    for directory in [place.at(""), place.at("copy"), place.at("elsewhere")] {
+        only_its_owner_reads(&directory);
+    }
     let twice = place.run(&["store", "restore", "copy", "--store", &restored]);
     assert!(!twice.status.success() && said(&twice).contains("there is a journal at"), "{}", said(&twice));
 
@@ -143,6 +159,7 @@ async fn incidents_are_exported_imported_pruned_and_spoken_of() {
         write(&journal, &id(n)).await;
     }
     place.good(&["incidents", "export", "--output", "all.jsonl"]);
+    only_its_owner_reads(&place.at(""));
     assert!(
         !place.run(&["incidents", "export", "--output", "all.jsonl"]).status.success(),
         "it is there already"
@@ -167,4 +184,8 @@ async fn incidents_are_exported_imported_pruned_and_spoken_of() {
     Inbox::open(&place.at("incidents.inbox.db")).unwrap();
     let unknown = place.run(&note);
     assert!(said(&unknown).contains("no incident `inc-1`"), "{}", said(&unknown));
+    for what in ["take", "stop", "acknowledge"] {
+        let nameless = place.run(&["incidents", what, "inc-1", "--by", " "]);
+        assert!(said(&nameless).contains("say who you are"), "{what}: {}", said(&nameless));
+    }
 }

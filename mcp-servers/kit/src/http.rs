@@ -12,7 +12,6 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
-    serve::ListenerExt,
 };
 use rmcp::{
     ServerHandler,
@@ -26,6 +25,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    connections,
     guard::Guarded,
     principal::{Principals, bearer},
     recall::{Recalls, recallable},
@@ -127,9 +127,6 @@ pub enum HttpError {
         /// Why.
         source: std::io::Error,
     },
-    /// Serving ended with an error.
-    #[error("serving failed")]
-    Serve(#[source] std::io::Error),
 }
 
 /// A server that listens but does not answer yet.
@@ -191,14 +188,9 @@ impl BoundHttp {
     /// it still listens, to say that it takes nothing.
     pub async fn run(self, stop: CancellationToken) -> Result<(), HttpError> {
         let Self { listener, router, shutdown, work, grace, .. } = self;
-        let listener = listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "TCP_NODELAY could not be set");
-            }
-        });
         let drained = CancellationToken::new();
         let last = drained.clone();
-        let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+        let serving = connections::serve(listener, router, async move {
             stop.cancelled().await;
             work.drain(grace).await;
             drained.cancel();
@@ -210,10 +202,8 @@ impl BoundHttp {
             shutdown.cancel();
             tokio::time::sleep(LINGER).await;
         };
-        tokio::select! {
-            served = serving.into_future() => served.map_err(HttpError::Serve),
-            () = lingering => Ok(()),
-        }
+        tokio::select! { () = serving => {}, () = lingering => {} }
+        Ok(())
     }
 }
 

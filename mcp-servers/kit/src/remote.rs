@@ -17,6 +17,9 @@ use crate::connect::{Client, ConnectError, HANDSHAKE};
 
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(3);
+/// How long a connection is kept for the next call. Shorter than any server keeps it: a call that meets the closing
+/// may or may not have been made.
+const KEPT: Duration = Duration::from_secs(20);
 
 /// What lies between here and a place.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -135,7 +138,8 @@ pub fn is_this_machine(url: &Url) -> bool {
 pub fn http_client() -> Result<reqwest::Client, reqwest::Error> {
     // Whoever was first has set the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().redirect(Policy::none()).no_proxy().connect_timeout(CONNECT).build()
+    let builder = reqwest::Client::builder().redirect(Policy::none()).no_proxy();
+    builder.connect_timeout(CONNECT).pool_idle_timeout(KEPT).build()
 }
 
 #[cfg(test)]

@@ -38,7 +38,8 @@ impl Freeze {
             && (self.tiers.is_empty() || self.tiers.contains(&service.tier))
     }
 
-    pub(super) fn services(&self) -> impl Iterator<Item = &ServiceName> {
+    /// Services that are named.
+    pub fn services(&self) -> impl Iterator<Item = &ServiceName> {
         self.services.iter()
     }
 

@@ -58,8 +58,8 @@ Exit status of demo and triage:
   1  a person should look
   2  it could not be done
 
-Midwatch only ever reads, except in the demo's own world: there it acts, on a permit that is
-signed for exactly the action a person approved.";
+Midwatch reads. It changes something only where a desk and a remediation server are set up, or in
+the demo's own world: on a permit that is signed for exactly the action a person approved.";
 
 /// Takes the middle watch: an alarm comes in, the evidence is gathered, what is known and what is
 /// guessed is kept apart, and the one safe action is proposed, where there is one.
@@ -277,7 +277,7 @@ pub enum IncidentsCommand {
         #[arg(value_name = "ID")]
         id: IncidentId,
         /// Who you are
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", value_parser = desk::who)]
         by: String,
     },
     /// Add a note to one's journal
@@ -289,7 +289,7 @@ pub enum IncidentsCommand {
         #[arg(value_name = "TEXT")]
         text: String,
         /// Who you are
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", value_parser = desk::who)]
         by: String,
     },
     /// One of them: what happened when, and the report

@@ -4,26 +4,25 @@
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write as _},
+    path::PathBuf,
     process::ExitCode,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use midwatch_mcp::SystemClock;
 use midwatch_policy::Clock as _;
 use serde_json::json;
 
-use crate::terminal::text::clean;
+use crate::{serve::Config, terminal::text::clean};
 
 use super::{
     args::{Format, KillSwitchArgs, KillSwitchCommand},
-    model::switch_file,
+    model::{config, switch_file},
 };
 
 pub(super) fn run(arguments: &KillSwitchArgs) -> anyhow::Result<ExitCode> {
-    let (file, models) = match &arguments.file {
-        Some(file) if !arguments.models => (file.clone(), false),
-        _ => (switch_file(), true),
-    };
+    let models = arguments.models;
+    let file = file(arguments)?;
     let file = file.as_path();
     if let (KillSwitchCommand::On, Some(directory)) = (arguments.what, file.parent()) {
         // Where it cannot be made, writing the file says so.
@@ -57,10 +56,52 @@ pub(super) fn run(arguments: &KillSwitchArgs) -> anyhow::Result<ExitCode> {
     let mut out = anstream::stdout();
     match arguments.format {
         Format::Json => writeln!(out, "{}", json!({ "on": on, "file": shown }))?,
-        Format::Text if models && on => writeln!(out, "on: no model is asked while {shown} exists")?,
-        Format::Text if models => writeln!(out, "off: models are asked; {shown} would stop that")?,
+        Format::Text if models => {
+            let (is, does) = if on { ("on", "ask no model") } else { ("off", "may ask models") };
+            writeln!(out, "{is}: those who look at {shown} {does}")?;
+            writeln!(out, "{}", lookers(arguments))?;
+            writeln!(out, "A daemon says whether it is stopped: `midwatch_models_off` in its /metrics.")?;
+        }
         Format::Text if on => writeln!(out, "on: nothing is changed by servers that look at {shown}")?,
         Format::Text => writeln!(out, "off: permits count at servers that look at {shown}")?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The file that is meant. Never another than the one that was named.
+fn file(arguments: &KillSwitchArgs) -> anyhow::Result<PathBuf> {
+    match (&arguments.file, &arguments.config) {
+        (Some(file), _) => Ok(file.clone()),
+        (None, Some(daemon)) => {
+            let daemon = Config::read(daemon)?;
+            let money = config(daemon.money.as_ref(), daemon.store.as_deref())?;
+            Ok(money.switch_file.unwrap_or_else(switch_file))
+        }
+        (None, None) if arguments.models => Ok(switch_file()),
+        (None, None) => match std::env::var_os("MIDWATCH_KILL_SWITCH_FILE") {
+            Some(file) => Ok(file.into()),
+            None => bail!("name the file: `--file FILE`, or MIDWATCH_KILL_SWITCH_FILE"),
+        },
+    }
+}
+
+/// Who looks at a file for models.
+fn lookers(arguments: &KillSwitchArgs) -> String {
+    match (&arguments.file, &arguments.config) {
+        (Some(_), _) => {
+            "These are daemons whose `[money]` names it as `switch_file`, and commands and daemons without \
+                         one whose MIDWATCH_MODEL_SWITCH_FILE names it; no others."
+                .to_owned()
+        }
+        (None, Some(config)) => format!(
+            "These are daemons of {}; where it names no `switch_file`, those that run as this user, with this \
+             environment.",
+            clean(&config.display().to_string())
+        ),
+        (None, None) => {
+            "These are commands and daemons of this user and environment whose `[money]` names no other \
+                         `switch_file`; for one that does, give its `--config`."
+                .to_owned()
+        }
+    }
 }

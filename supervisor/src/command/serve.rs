@@ -17,7 +17,7 @@ use crate::{
     journal::{Journal, SqliteJournal},
     ledger::Ledger,
     memory::Memory,
-    serve::{self, Config, Maker, Place, SiteError, Start},
+    serve::{self, Config, Maker, Over, Place, SiteError, Start},
     servers,
     site::{Hands, Minds, Site},
     terminal::style::{STRONG, WARN},
@@ -35,11 +35,12 @@ use super::{
 const REMEDIATION: &str = "remediation";
 
 pub(super) async fn run(arguments: ServeArgs) -> anyhow::Result<ExitCode> {
-    let mut config = match &arguments.config {
+    let over = over(&arguments);
+    let config = match &arguments.config {
         Some(file) => Config::read(file)?,
         None => Config::default(),
     };
-    over(&mut config, &arguments);
+    let config = config.under(&over);
     config.check()?;
     let at = store(config.store.clone());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -56,7 +57,8 @@ pub(super) async fn run(arguments: ServeArgs) -> anyhow::Result<ExitCode> {
     let gates = Arc::new(gates(&money));
     let maker = Product { journal, memory, ledger, gates, clock: Arc::clone(&clock), aws: aws.clone() };
     let outbox = outbox_of(&at);
-    let start = Start { config, file: arguments.config, inbox, maker: Arc::new(maker), clock, aws, outbox };
+    let file = arguments.config;
+    let start = Start { config, file, over, inbox, maker: Arc::new(maker), clock, aws, outbox };
     Box::pin(serve::run(start, |addr| {
         let _ = writeln!(anstream::stdout(), "{STRONG}serve{STRONG:#}  http://{addr}");
     }))
@@ -69,23 +71,15 @@ pub(super) fn inbox_beside(store: &Path) -> std::path::PathBuf {
     store.with_extension("inbox.db")
 }
 
-fn over(config: &mut Config, arguments: &ServeArgs) {
-    if let Some(listen) = arguments.listen {
-        config.listen = listen;
-    }
-    for (said, place) in [
-        (&arguments.catalog, &mut config.catalog),
-        (&arguments.runbooks, &mut config.runbooks),
-        (&arguments.store, &mut config.store),
-        (&arguments.mcp_servers, &mut config.mcp_servers),
-        (&arguments.policy, &mut config.policy),
-    ] {
-        if said.is_some() {
-            place.clone_from(said);
-        }
-    }
-    if let Some(model) = arguments.model {
-        config.model = model;
+fn over(arguments: &ServeArgs) -> Over {
+    Over {
+        listen: arguments.listen,
+        store: arguments.store.clone(),
+        catalog: arguments.catalog.clone(),
+        runbooks: arguments.runbooks.clone(),
+        mcp_servers: arguments.mcp_servers.clone(),
+        policy: arguments.policy.clone(),
+        model: arguments.model,
     }
 }
 
@@ -123,6 +117,11 @@ fn check(config: &Config) -> anyhow::Result<ExitCode> {
         for name in absent {
             writeln!(out, "`{}` depends on `{name}`, which the catalog does not describe", service.name)?;
         }
+    }
+    for (by, name) in config.quiet.named().filter(|(_, name)| catalog.get(name).is_none()) {
+        let text =
+            format!("{by} names `{name}`, which the catalog does not describe: it keeps nothing quiet");
+        writeln!(out, "{WARN}{text}{WARN:#}")?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -176,7 +175,7 @@ impl Product {
             servers::readers_at(&ctx, config.runbooks.clone(), elsewhere?, config.redact.clone()).await;
         tools.attach_guests(guests(config.mcp_servers.as_deref(), config.policy.as_deref())?);
         if let Some(place) = &config.remediation {
-            tools.attach_elsewhere(REMEDIATION, remote(place)?).await;
+            tools.attach_elsewhere(REMEDIATION, remote(place)?);
         } else {
             // It plans and cannot act: it has neither desk nor keys.
             let planning = RemediationConfig::planning_only(SpendStore::in_memory()?);

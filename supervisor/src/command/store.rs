@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use midwatch_agents::budget::Ceilings;
-use midwatch_mcp::SystemClock;
+use midwatch_mcp::{SystemClock, create_private};
 use midwatch_policy::{Clock as _, SignedDuration, Timestamp};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -150,13 +150,15 @@ fn backup(store: &Path, directory: &Path) -> anyhow::Result<Manifest> {
         let connection = Connection::open(&from).with_context(failed)?;
         connection.busy_timeout(BUSY).with_context(failed)?;
         let name = to.to_str().with_context(|| format!("`{}` is not UTF-8", to.display()))?;
+        // SQLite writes into an empty file.
+        create_private(&to).with_context(failed)?;
         // From one moment of it, whoever writes meanwhile.
         connection.execute("VACUUM INTO ?1", [name]).with_context(failed)?;
         File::open(&to)?.sync_all()?;
         files.push(Copied { part: part.to_owned(), sha256: digest(&fs::read(&to)?) });
     }
     let manifest = Manifest { made_at: SystemClock.now(), files };
-    let mut file = File::create(directory.join(MANIFEST))?;
+    let mut file = create_private(&directory.join(MANIFEST))?;
     file.write_all(serde_json::to_string_pretty(&manifest)?.as_bytes())?;
     file.sync_all()?;
     File::open(directory)?.sync_all()?;
@@ -194,7 +196,9 @@ fn restore(directory: &Path, store: &Path) -> anyhow::Result<Manifest> {
     }
     for (to, bytes) in made {
         let partial = to.with_extension("restoring");
-        let mut file = File::create(&partial)?;
+        // Left by one that was cut off.
+        let _ = fs::remove_file(&partial);
+        let mut file = create_private(&partial)?;
         file.write_all(&bytes)?;
         file.sync_all()?;
         fs::rename(&partial, to)?;

@@ -11,6 +11,11 @@ pub(super) fn line(text: &str, most: usize) -> String {
     fit(&clean(&redact(&near).text), most)
 }
 
+/// The same of what was put together from texts without secrets.
+pub(super) fn shown(text: &str, most: usize) -> String {
+    fit(&clean(text), most)
+}
+
 /// At most `most` bytes, cut between characters.
 pub(super) fn bytes(text: &str, most: usize) -> String {
     if text.len() <= most {

@@ -18,9 +18,8 @@ use axum::{
     extract::DefaultBodyLimit,
     middleware,
     routing::{get, post},
-    serve::ListenerExt as _,
 };
-use midwatch_mcp::Network;
+use midwatch_mcp::{Network, serve_connections};
 use midwatch_policy::Clock;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -64,9 +63,6 @@ pub enum ApiError {
         /// Why.
         source: std::io::Error,
     },
-    /// Serving ended.
-    #[error("serving failed")]
-    Serve(#[source] std::io::Error),
 }
 
 /// What every call can reach.
@@ -112,13 +108,8 @@ impl BoundApi {
         let Self { listener, site, .. } = self;
         let sweeping = tokio::spawn(sweep(Arc::clone(&site.office), clock, stop.clone()));
         let waiting = site.stop.clone();
-        let listener = listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "TCP_NODELAY could not be set");
-            }
-        });
         let told = stop.clone();
-        let serving = axum::serve(listener, router(site)).with_graceful_shutdown(async move {
+        let serving = serve_connections(listener, router(site), async move {
             told.cancelled().await;
             // Whoever waits for a change is answered now.
             waiting.cancel();
@@ -127,12 +118,9 @@ impl BoundApi {
             stop.cancelled().await;
             tokio::time::sleep(GRACE).await;
         };
-        let served = tokio::select! {
-            served = serving => served.map_err(ApiError::Serve),
-            () = late => Ok(()),
-        };
+        tokio::select! { () = serving => {}, () = late => {} }
         sweeping.abort();
-        served
+        Ok(())
     }
 }
 

@@ -89,6 +89,7 @@ impl Store {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Held(name.clone()),
             _ => StoreError::Open { path: name.clone(), source },
         };
+        midwatch_mcp::reserve_private(path);
         let connection = Connection::open(path).map_err(open)?;
         connection.busy_timeout(BUSY).map_err(open)?;
         // Before anything else: in WAL mode under this lock the file belongs to one process.

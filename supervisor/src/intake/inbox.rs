@@ -266,6 +266,7 @@ impl Inbox {
             std::fs::create_dir_all(parent)
                 .map_err(|error| failed(format!("its directory cannot be created ({error})")))?;
         }
+        midwatch_mcp::reserve_private(path);
         let connection = Connection::open(path).map_err(|error| failed(error.to_string()))?;
         Self::prepare(connection, Arc::clone(&name))
     }
@@ -316,6 +317,11 @@ impl Inbox {
     /// Shows that it can be written, by writing.
     pub async fn touch(&self, now: Timestamp) -> Result<(), InboxError> {
         self.on_store(move |connection| Ok(rows::touch(connection, now)?)).await
+    }
+
+    /// The time of the last [`Inbox::touch`].
+    pub async fn touched(&self) -> Result<Option<Timestamp>, InboxError> {
+        self.on_store(|connection| rows::touched(connection)).await
     }
 
     /// What the board is made of: everything since then, everything about incidents that have not ended, and

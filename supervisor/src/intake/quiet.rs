@@ -76,6 +76,17 @@ impl Quiet {
         Self { maintenance, silences }
     }
 
+    /// Services that are named, with what names them.
+    pub fn named(&self) -> impl Iterator<Item = (String, &ServiceName)> {
+        let windows = self.maintenance.iter().flat_map(|window| {
+            window.services().map(move |name| (format!("maintenance `{}`", window.id), name))
+        });
+        let silences = self.silences.iter().flat_map(|silence| {
+            silence.services.iter().map(move |name| (format!("silence `{}`", silence.id), name))
+        });
+        windows.chain(silences)
+    }
+
     /// Whether an alarm is quiet now; of several reasons the one that lasts longest.
     pub fn hush(&self, alarm: &Alarm, service: Option<&Service>, now: Timestamp) -> Option<Hush> {
         let windows = self.maintenance.iter().filter(|window| {

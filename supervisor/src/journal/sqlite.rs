@@ -62,6 +62,7 @@ impl SqliteJournal {
                 problem: format!("its directory cannot be created ({e}); give another with --store"),
             })?;
         }
+        midwatch_mcp::reserve_private(path);
         let connect = || Connection::open(path).map_err(|e| explain(&name, &e));
         Self::start(share(connect()?), share(connect()?), name)
     }

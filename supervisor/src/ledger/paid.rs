@@ -376,7 +376,8 @@ mod tests {
         let url = format!("http://{}/mcp", cutting(bound.local_addr()).await);
         let _serving = tokio::spawn(bound.run(CancellationToken::new()));
         let mut toolbox = Toolbox::new();
-        toolbox.attach_elsewhere("logs", Remote::new(&url, TOKEN).unwrap()).await;
+        toolbox.attach_elsewhere("logs", Remote::new(&url, TOKEN).unwrap());
+        toolbox.settled().await;
         let seen = asked(toolbox, &answers, "logs", "log_query", 500_000).await;
         assert_eq!(bytes(&seen), [4_000_000_000, 4_000_000_000]);
         assert_eq!(

@@ -140,11 +140,50 @@ impl Default for Config {
     }
 }
 
+/// What flags and environment say: it goes over the file at the start and at every reload.
+#[derive(Debug, Clone, Default)]
+pub struct Over {
+    /// Where to listen.
+    pub listen: Option<SocketAddr>,
+    /// Where incidents are kept.
+    pub store: Option<PathBuf>,
+    /// The services.
+    pub catalog: Option<PathBuf>,
+    /// The directory of runbooks.
+    pub runbooks: Option<PathBuf>,
+    /// Third-party MCP servers.
+    pub mcp_servers: Option<PathBuf>,
+    /// The policy.
+    pub policy: Option<PathBuf>,
+    /// Which model reasons.
+    pub model: Option<ModelChoice>,
+}
+
 impl Config {
+    /// With what flags and environment say over it.
+    #[must_use]
+    pub fn under(mut self, over: &Over) -> Self {
+        self.listen = over.listen.unwrap_or(self.listen);
+        self.model = over.model.unwrap_or(self.model);
+        for (said, place) in [
+            (&over.store, &mut self.store),
+            (&over.catalog, &mut self.catalog),
+            (&over.runbooks, &mut self.runbooks),
+            (&over.mcp_servers, &mut self.mcp_servers),
+            (&over.policy, &mut self.policy),
+        ] {
+            if said.is_some() {
+                place.clone_from(said);
+            }
+        }
+        self
+    }
+
     /// Settings that are not as they were and that only a start can change, as they are written. Of where
     /// it listens, what the file says: a flag over it stays.
     pub fn needs_a_restart(&self, began: &Self) -> Vec<&'static str> {
         [
+            ("`store`", self.store != began.store),
             ("`http.listen`", self.listen_in_file != began.listen_in_file),
             ("`http.behind_tls`", self.behind_tls != began.behind_tls),
             ("`private_network`", self.network != began.network),
@@ -156,6 +195,7 @@ impl Config {
             ("`work.waiting`", self.waiting != began.waiting),
             ("`keep_days`", self.keep_days != began.keep_days),
             ("`work.grace`", self.grace != began.grace),
+            ("`work.aws_calls_per_second`", self.aws_calls_per_second != began.aws_calls_per_second),
             ("`[notify]` came or went, or", self.notify.is_some() != began.notify.is_some()),
         ]
         .into_iter()

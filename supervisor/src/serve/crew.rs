@@ -189,6 +189,7 @@ impl Crew {
 
     async fn try_one(&self, waiting: &Waiting) -> Result<Box<Run>, Stuck> {
         let (incident, site) = (&waiting.incident, self.sites.now());
+        site.tools.settled().await;
         let later = |error: JournalError| Stuck::Later(error.to_string());
         let begun = site.journal.head(incident).await.map_err(later)?.is_some();
         let view = Box::new(GivesWay {

@@ -30,13 +30,14 @@ use crate::intake::{
 use super::{
     back::Back,
     company::CameIn,
-    config::{Config, QueueSource},
+    config::{Config, Over, QueueSource},
     crew::Crew,
     health::Health,
     http::{self, Desk},
     metrics::Metrics,
     money::Purse,
     outage::Outage,
+    passed::Passed,
     people::People,
     pulse::{Pulse, Telling},
     site::{Maker, SiteError, Sites, orders},
@@ -47,6 +48,9 @@ use super::{
 const EFFECTS: usize = 4096;
 /// How long notices may take to arrive once it is told to stop.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// How long a reload may read; who asks for one over HTTP is answered within half a minute.
+const READING: Duration = Duration::from_secs(20);
 
 /// Somebody asks for a reload, and wants to know what came of it.
 pub(super) type Reload = oneshot::Sender<Result<(), String>>;
@@ -89,7 +93,7 @@ pub enum ServeError {
     },
     /// Serving ended.
     #[error("serving failed")]
-    Serve(#[source] std::io::Error),
+    Serve(#[source] tokio::task::JoinError),
     /// Something of the operating system.
     #[error("{what} cannot be set up")]
     Setup {
@@ -107,6 +111,8 @@ pub struct Start {
     pub config: Config,
     /// The file that a reload reads again.
     pub file: Option<PathBuf>,
+    /// What is over that file.
+    pub over: Over,
     /// What came in, and what was decided.
     pub inbox: Inbox,
     /// Makes what incidents are handled with.
@@ -121,10 +127,14 @@ pub struct Start {
 
 /// Runs until SIGTERM or SIGINT. `listening` is told the address once alarms can come in.
 pub async fn run(start: Start, listening: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
-    let Start { config, file, inbox, maker, clock, aws, outbox } = start;
+    let Start { config, file, over, inbox, maker, clock, aws, outbox } = start;
     let mut signals = Signals::new()?;
     let bound = http::bind(config.listen).await?;
-    let sites = Arc::new(Sites::open(&config, file, maker).await?);
+    // Files are read, and nobody elsewhere is waited for. Even so: who is told to stop stops.
+    let sites = tokio::select! {
+        sites = Sites::open(&config, (file, over), maker) => Arc::new(sites?),
+        () = signals.stop.told() => return Ok(()),
+    };
     let metrics = Arc::new(Metrics::new(clock.now()));
     let minds = Arc::clone(&sites.now().minds);
     metrics.show(Purse::new(Arc::clone(&minds.gates), minds.ledger.clone(), Arc::clone(&clock)));
@@ -135,6 +145,7 @@ pub async fn run(start: Start, listening: impl FnOnce(SocketAddr)) -> Result<(),
     let orders = orders(&config, &sites.now());
     let (door, porter) = Door::build(inbox.clone(), orders, queue, Arc::clone(&clock), effects).await?;
     resume(&inbox, &door, &sites, &people).await?;
+    let passed = Passed::since(inbox.touched().await?, clock.now(), clock.running());
 
     // Alarms are let in until `closed`; what is at work may then take its time.
     let closed = CancellationToken::new();
@@ -155,6 +166,8 @@ pub async fn run(start: Start, listening: impl FnOnce(SocketAddr)) -> Result<(),
         long: Arc::new(Semaphore::new(http::LONG)),
         // What ends TLS in front of it calls from loopback, for anybody.
         open: config.listen.ip().is_loopback() && !config.behind_tls,
+        tools: Arc::clone(&sites) as Arc<_>,
+        strangers: Arc::new(Semaphore::new(http::STRANGERS)),
         reload,
     };
     let crew = Arc::new(Crew {
@@ -193,6 +206,7 @@ pub async fn run(start: Start, listening: impl FnOnce(SocketAddr)) -> Result<(),
         telling: Telling::default(),
         keep_days: config.keep_days,
         pruned: Timestamp::UNIX_EPOCH,
+        passed,
     };
     let state = (pulse, closed.clone());
     reading.spawn(
@@ -226,16 +240,19 @@ pub async fn run(start: Start, listening: impl FnOnce(SocketAddr)) -> Result<(),
 
     let ended = loop {
         let asked = tokio::select! {
-            _ = signals.terminate.recv() => break Ok(()),
-            _ = signals.interrupt.recv() => break Ok(()),
-            served = &mut serving => {
-                let broke = |error| Err(ServeError::Serve(std::io::Error::other(error)));
-                break served.unwrap_or_else(broke);
-            }
+            () = signals.stop.told() => break Ok(()),
+            served = &mut serving => break served.map_err(ServeError::Serve),
             _ = signals.hang_up.recv() => None,
             asked = reloads.recv() => asked,
         };
-        let result = reloaded(&sites, &door, &people, &config).await;
+        // Who asked was told that it took too long, and may have asked again.
+        if asked.as_ref().is_some_and(Reload::is_closed) {
+            continue;
+        }
+        let result = tokio::select! {
+            result = reloaded(&sites, &door, &people, &config) => result,
+            () = signals.stop.told() => break Ok(()),
+        };
         metrics.reloaded(if result.is_ok() { "good" } else { "bad" });
         match &result {
             Ok(()) => tracing::info!("reloaded"),
@@ -275,15 +292,11 @@ async fn resume(inbox: &Inbox, door: &Door, sites: &Sites, people: &People) -> R
 }
 
 async fn reloaded(sites: &Sites, door: &Door, people: &People, began: &Config) -> Result<(), String> {
-    let (config, fresh) = sites.reload(began).await.map_err(|error| error.to_string())?;
+    // Nothing is changed until all of it is there, and then without a pause.
+    let read = tokio::time::timeout(READING, sites.reload(began)).await;
+    let late = |_| format!("it was not read within {} s: nothing was reloaded", READING.as_secs());
+    let (config, fresh) = read.map_err(late)?.map_err(|error| error.to_string())?;
     let calendar = calendar(&config).map_err(|error| error.to_string())?;
-    let changed = config.needs_a_restart(began);
-    if !changed.is_empty() {
-        return Err(format!(
-            "{} changed: that needs a restart, and nothing was reloaded",
-            changed.join(", ")
-        ));
-    }
     door.order(orders(&config, fresh.site())).await.map_err(|error| error.to_string())?;
     if let Some(notify) = config.notify {
         people.reload(notify, Arc::new(calendar));
@@ -357,17 +370,30 @@ fn setup(what: &'static str, error: impl std::error::Error + Send + Sync + 'stat
 }
 
 struct Signals {
+    stop: Stop,
+    hang_up: Signal,
+}
+
+struct Stop {
     terminate: Signal,
     interrupt: Signal,
-    hang_up: Signal,
+}
+
+impl Stop {
+    /// Somebody tells it to stop.
+    async fn told(&mut self) {
+        tokio::select! { _ = self.terminate.recv() => {}, _ = self.interrupt.recv() => {} }
+    }
 }
 
 impl Signals {
     fn new() -> Result<Self, ServeError> {
         let handler = |kind| signal(kind).map_err(|error| setup("a signal handler", error));
         Ok(Self {
-            terminate: handler(SignalKind::terminate())?,
-            interrupt: handler(SignalKind::interrupt())?,
+            stop: Stop {
+                terminate: handler(SignalKind::terminate())?,
+                interrupt: handler(SignalKind::interrupt())?,
+            },
             hang_up: handler(SignalKind::hangup())?,
         })
     }

@@ -12,14 +12,13 @@ mod door;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware,
     routing::{get, post},
-    serve::ListenerExt as _,
 };
 use tokio::{
     net::TcpListener,
@@ -27,6 +26,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use midwatch_mcp::serve_connections;
 use midwatch_policy::Clock;
 
 use crate::intake::{door::Door, inbox::Inbox, sources::sns::Sns};
@@ -45,8 +45,17 @@ const BODY: usize = 256 * 1024;
 const ALARMS: usize = 4 * 1024 * 1024;
 /// Bodies longer than `BODY` that are read at once.
 pub(super) const LONG: usize = 2;
+/// How many calls at once may have their body read before it is known whose they are: fewer than connections, so
+/// that those who are slow with it keep nobody else out.
+pub(super) const STRANGERS: usize = 50;
 /// How long calls in flight may take once it is told to stop.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// Knows which servers an incident that begins now would do without.
+pub(super) trait Absent: fmt::Debug + Send + Sync {
+    /// Each with the reason.
+    fn absent(&self) -> Vec<String>;
+}
 
 /// What every call can reach.
 #[derive(Debug, Clone)]
@@ -64,6 +73,10 @@ pub(super) struct Desk {
     pub(super) long: Arc<Semaphore>,
     /// Metrics need no token.
     pub(super) open: bool,
+    /// Which servers are not there.
+    pub(super) tools: Arc<dyn Absent>,
+    /// Calls at once of whoever is known by the body only.
+    pub(super) strangers: Arc<Semaphore>,
     /// Asks for a reload; answered with what is wrong.
     pub(super) reload: mpsc::Sender<super::daemon::Reload>,
 }
@@ -109,31 +122,23 @@ pub(super) fn hosts(config: &Config, addr: SocketAddr) -> Arc<[String]> {
 
 impl Bound {
     /// Answers until `stop`, then lets calls in flight finish.
-    pub(super) async fn run(self, desk: Desk, stop: CancellationToken) -> Result<(), ServeError> {
-        let listener = self.listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "TCP_NODELAY could not be set");
-            }
-        });
+    pub(super) async fn run(self, desk: Desk, stop: CancellationToken) {
         let told = stop.clone();
-        let serving =
-            axum::serve(listener, router(desk)).with_graceful_shutdown(async move { told.cancelled().await });
+        let serving = serve_connections(self.listener, router(desk), async move { told.cancelled().await });
         let late = async {
             stop.cancelled().await;
             tokio::time::sleep(GRACE).await;
         };
-        tokio::select! {
-            served = serving => served.map_err(ServeError::Serve),
-            () = late => Ok(()),
-        }
+        tokio::select! { () = serving => {}, () = late => {} }
     }
 }
 
 fn router(desk: Desk) -> Router {
+    let few = middleware::from_fn_with_state(desk.clone(), door::few);
     Router::new()
         .route("/v1/alarms", post(calls::alarms).layer(DefaultBodyLimit::max(ALARMS)))
-        .route("/v1/sns", post(calls::sns))
-        .route("/v1/pagerduty", post(calls::pagerduty))
+        .route("/v1/sns", post(calls::sns).layer(few.clone()))
+        .route("/v1/pagerduty", post(calls::pagerduty).layer(few))
         .route("/v1/reload", post(calls::reload))
         .route("/v1/incidents/{id}/note", post(calls::note))
         .route("/v1/incidents/{id}/acknowledge", post(calls::acknowledge))

@@ -18,6 +18,7 @@ mod late;
 mod metrics;
 mod money;
 mod outage;
+mod passed;
 mod people;
 mod pulse;
 mod site;
@@ -26,7 +27,7 @@ mod turns;
 mod upkeep;
 mod waits;
 
-pub use config::{Caller, Config, ConfigError, Place, QueueSource, ReaderPlace, Right};
+pub use config::{Caller, Config, ConfigError, Over, Place, QueueSource, ReaderPlace, Right};
 pub use daemon::{ServeError, Start, aws, run};
 pub use metrics::Metrics;
 pub use money::Purse;

@@ -24,6 +24,7 @@ use super::{
     health::Health,
     metrics::Metrics,
     outage::{Outage, Say},
+    passed::Passed,
     people::People,
     site::Sites,
 };
@@ -55,6 +56,8 @@ pub(super) struct Pulse {
     pub(super) keep_days: Option<u32>,
     /// When old ones were last looked for.
     pub(super) pruned: Timestamp,
+    /// The time that counts for that.
+    pub(super) passed: Passed,
 }
 
 /// What people are being told. Beside the looking: a channel that is slow must not hold it up.
@@ -75,7 +78,8 @@ impl Pulse {
     }
 
     async fn look(&mut self) {
-        let inbox = in_time(self.inbox()).await;
+        let passed = self.passed.now(self.clock.now(), self.clock.running());
+        let inbox = in_time(self.inbox(passed)).await;
         let journal = in_time(self.journal()).await;
         for (organ, part, result) in
             [(Organ::Intake, "the inbox", inbox), (Organ::Journal, "the journal", journal)]
@@ -97,7 +101,7 @@ impl Pulse {
         troubles.extend(self.metrics.broken_queues());
         self.say(&troubles, (now, running)).await;
         self.pass_on(now);
-        if let Err(why) = in_time(self.prune(now).map(Ok)).await {
+        if let Err(why) = in_time(self.prune(passed).map(Ok)).await {
             tracing::warn!(why, "old incidents could not be taken away");
         }
     }
@@ -171,8 +175,8 @@ impl Pulse {
     }
 
     /// The door answers, and what comes through it can be written down.
-    async fn inbox(&self) -> Result<(), String> {
-        let touched = self.inbox.touch(self.clock.now()).await;
+    async fn inbox(&self, passed: Timestamp) -> Result<(), String> {
+        let touched = self.inbox.touch(passed).await;
         self.door.tried(&touched);
         touched.map_err(|error: InboxError| error.to_string())?;
         self.door.bring(Vec::new(), "pulse", None).await.map(drop).map_err(|refusal| refusal.to_string())

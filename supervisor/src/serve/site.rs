@@ -13,7 +13,10 @@ use futures::future::BoxFuture;
 
 use crate::{intake::board::Orders, site::Site};
 
-use super::config::{Config, ConfigError};
+use super::{
+    config::{Config, ConfigError, Over},
+    http::Absent,
+};
 
 /// Why there is no site.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +27,9 @@ pub enum SiteError {
     /// Something that it names.
     #[error("{0}")]
     Made(String),
+    /// A reload found changed what only a start can change.
+    #[error("{} changed: that needs a restart, and nothing was reloaded", .0.join(", "))]
+    Restart(Vec<&'static str>),
 }
 
 /// Makes a site of a configuration; what it names is read anew.
@@ -38,6 +44,8 @@ pub struct Sites {
     maker: Arc<dyn Maker>,
     /// The file that a reload reads again.
     file: Option<PathBuf>,
+    /// What is over that file.
+    over: Over,
     now: RwLock<Arc<Site>>,
 }
 
@@ -50,12 +58,12 @@ impl Sites {
     /// The first one.
     pub async fn open(
         config: &Config,
-        file: Option<PathBuf>,
+        (file, over): (Option<PathBuf>, Over),
         maker: Arc<dyn Maker>,
     ) -> Result<Self, SiteError> {
         let site = maker.make(config).await?;
         site.minds.take_effect();
-        Ok(Self { maker, file, now: RwLock::new(Arc::new(site)) })
+        Ok(Self { maker, file, over, now: RwLock::new(Arc::new(site)) })
     }
 
     /// What an incident that begins now is handled with.
@@ -63,24 +71,16 @@ impl Sites {
         Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads everything anew; `began` is the configuration it was started with, for what flags said.
+    /// Reads everything anew; `began` is the configuration it was started with.
     pub async fn reload(&self, began: &Config) -> Result<(Config, Fresh), SiteError> {
-        let mut config = match &self.file {
+        let config = match &self.file {
             None => began.clone(),
-            Some(file) => Config::read(file)?,
+            Some(file) => Config::read(file)?.under(&self.over),
         };
-        // What the command line said, and what only a restart can change, stays.
-        for (new, old) in [
-            (&mut config.store, &began.store),
-            (&mut config.catalog, &began.catalog),
-            (&mut config.runbooks, &began.runbooks),
-            (&mut config.calendar, &began.calendar),
-            (&mut config.mcp_servers, &began.mcp_servers),
-            (&mut config.policy, &began.policy),
-        ] {
-            new.clone_from(old);
+        let changed = config.needs_a_restart(began);
+        if !changed.is_empty() {
+            return Err(SiteError::Restart(changed));
         }
-        config.model = began.model;
         let site = Arc::new(self.maker.make(&config).await?);
         Ok((config, Fresh(site)))
     }
@@ -89,6 +89,12 @@ impl Sites {
     pub fn replace(&self, fresh: Fresh) {
         fresh.0.minds.take_effect();
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = fresh.0;
+    }
+}
+
+impl Absent for Sites {
+    fn absent(&self) -> Vec<String> {
+        self.now().tools.missing()
     }
 }
 

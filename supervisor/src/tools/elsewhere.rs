@@ -151,7 +151,9 @@ mod tests {
         serving.await.unwrap();
         let mut toolbox = Toolbox::new();
         let remote = Remote::new(&format!("http://{addr}/mcp"), TOKEN).unwrap();
-        toolbox.attach_elsewhere("runbooks", remote).await;
+        toolbox.attach_elsewhere("runbooks", remote);
+        assert!(toolbox.missing()[0].contains("has not answered yet"), "{:?}", toolbox.missing());
+        toolbox.settled().await;
         assert!(toolbox.missing()[0].contains("`runbooks`"), "{:?}", toolbox.missing());
         assert!(toolbox.list().is_empty());
         let limits = CallLimits::within(Duration::from_secs(10));

@@ -180,7 +180,7 @@ pub struct HoldArgs {
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub note: String,
     /// Who you are, where there is no desk: what you say goes to `midwatch serve` by its store
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = who)]
     pub by: Option<String>,
     /// The desk; your token is read from MIDWATCH_APPROVER_TOKEN, or the file that
     /// MIDWATCH_APPROVER_TOKEN_FILE names
@@ -264,18 +264,28 @@ pub enum KeysCommand {
     },
 }
 
+/// Whoever says something has a name, which stands in journals and notices.
+pub(super) fn who(text: &str) -> Result<String, &'static str> {
+    let name = text.trim();
+    if name.is_empty() { Err("say who you are") } else { Ok(name.to_owned()) }
+}
+
 /// Arguments of `kill-switch`.
 #[derive(Debug, Args)]
 pub struct KillSwitchArgs {
     /// What to do.
     #[arg(value_enum)]
     pub what: KillSwitchCommand,
-    /// The file that remediation servers look at (their --kill-switch)
-    #[arg(long, value_name = "FILE", env = "MIDWATCH_KILL_SWITCH_FILE", required_unless_present = "models")]
+    /// The file that remediation servers look at (their --kill-switch) [env: MIDWATCH_KILL_SWITCH_FILE]; with
+    /// --models, the file that those who ask models look at
+    #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Switch the use of models off instead, and nothing else: rules reason meanwhile
     #[arg(long)]
     pub models: bool,
+    /// The configuration of the daemon that is to ask no model: its `[money]` may name another file
+    #[arg(long, value_name = "FILE", requires = "models", conflicts_with = "file")]
+    pub config: Option<PathBuf>,
     /// How to write the result
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,

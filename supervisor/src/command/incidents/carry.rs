@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use midwatch_mcp::create_private;
 use serde_json::json;
 
 use crate::journal::{
@@ -32,7 +33,7 @@ pub(super) async fn export(
     }
     let mut out: Box<dyn Write> = match output {
         None => Box::new(std::io::stdout()),
-        Some(path) => Box::new(File::create_new(path).with_context(|| {
+        Some(path) => Box::new(create_private(path).with_context(|| {
             format!("`{}` cannot be made: name a file that is not there", path.display())
         })?),
     };

@@ -31,6 +31,14 @@ pub(in crate::command) async fn say(
     }
     let inbox = Inbox::open(&inbox)?;
     let (mut ended, is_known) = (0, !inbox.of_incident(incident.clone()).await?.is_empty());
+    if matches!(said, Said::Took { .. } | Said::Stopped { .. })
+        && !inbox.ended_among(vec![incident.clone()]).await?.is_empty()
+    {
+        bail!(
+            "`{incident}` has ended: there is no work to end, and who is being told is told on; `midwatch incidents \
+             acknowledge {incident} --by NAME` says that you look after it"
+        );
+    }
     // People may be told of what has no incident: an alarm that could not be taken, Midwatch itself.
     if let Some(by) = said.holder()
         && outbox.exists()

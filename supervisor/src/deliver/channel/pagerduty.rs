@@ -70,7 +70,7 @@ impl PagerDuty {
         map.insert(
             "payload".to_owned(),
             json!({
-                "summary": text::line(&notice.headline, SUMMARY),
+                "summary": text::shown(&notice.headline, SUMMARY),
                 "source": source,
                 "severity": notice.severity.as_str(),
                 "timestamp": notice.at.to_string(),

@@ -53,7 +53,7 @@ fn message(notice: &Notice, key: &str) -> Value {
         Severity::Warning => "🟡",
         Severity::Info => "⚪",
     };
-    let header = text::line(&format!("{sign} {}", notice.headline), HEADER);
+    let header = text::shown(&format!("{sign} {}", notice.headline), HEADER);
     let mut blocks = vec![json!({ "type": "header", "text": plain(&header) })];
     for line in &notice.lines {
         let said = match line.origin {
@@ -70,7 +70,7 @@ fn message(notice: &Notice, key: &str) -> Value {
     }
     let foot = format!("incident {} · {} · {key}", notice.about.incident, notice.kind.as_str());
     blocks.push(json!({ "type": "context", "elements": [plain(&text::line(&foot, 300))] }));
-    let fallback = text::mrkdwn(&text::line(&header, FALLBACK));
+    let fallback = text::mrkdwn(&text::shown(&header, FALLBACK));
     json!({
         "text": fallback,
         "mrkdwn": false,

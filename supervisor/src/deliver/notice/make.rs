@@ -20,10 +20,11 @@ use crate::{
 const SHOWN: usize = 5;
 
 impl Notice {
+    /// `headline` is ours around what was redacted before it was put in: words of ours beside a name are no secret.
     fn new(about: About, kind: Kind, severity: Severity, at: Timestamp, headline: &str) -> Self {
         let more = about.others.counted().map(|counted| format!(" (and {counted})")).unwrap_or_default();
         let room = HEADLINE.saturating_sub(more.chars().count());
-        let headline = text::line(headline, room) + &more;
+        let headline = text::shown(headline, room) + &more;
         Self {
             about,
             kind,
@@ -116,22 +117,20 @@ impl Notice {
         let id = &shown.request;
         let plan = &shown.plan;
         let whom: Vec<String> = view.wanted.iter().map(ToString::to_string).collect();
-        let mut notice =
-            Self::new(about, Kind::Approval, Severity::Error, at, &format!("asked to {}", plan.action))
-                .with_subject(id.as_str())
-                .ours("who may approve", &whom.join(" and "))
-                .ours(
-                    "until",
-                    &format!("{}; no answer means no", shown.expires_at.strftime("%Y-%m-%d %H:%M:%S UTC")),
-                )
-                .ours(
-                    "to answer",
-                    &format!(
-                        "midwatch approvals show {id}, then midwatch approve {id} or midwatch decline {id}"
-                    ),
-                )
-                .ours("touches", &plan.blast_radius.summary)
-                .ours("undone by", &plan.inverse.summary);
+        let headline = format!("asked to {}", text::line(&plan.action.to_string(), HEADLINE));
+        let mut notice = Self::new(about, Kind::Approval, Severity::Error, at, &headline)
+            .with_subject(id.as_str())
+            .ours("who may approve", &whom.join(" and "))
+            .ours(
+                "until",
+                &format!("{}; no answer means no", shown.expires_at.strftime("%Y-%m-%d %H:%M:%S UTC")),
+            )
+            .ours(
+                "to answer",
+                &format!("midwatch approvals show {id}, then midwatch approve {id} or midwatch decline {id}"),
+            )
+            .ours("touches", &plan.blast_radius.summary)
+            .ours("undone by", &plan.inverse.summary);
         for warning in plan.warnings.iter().take(SHOWN) {
             notice = notice.ours("warning", warning);
         }
@@ -215,7 +214,7 @@ impl Notice {
             region: None,
             others: Others::default(),
         };
-        let headline = format!("Midwatch tries the route {route}: nothing is wrong");
+        let headline = format!("Midwatch tries the route {}: nothing is wrong", text::line(route, 60));
         Self::new(about, Kind::Test, Severity::Info, at, &headline)
             .ours("what to do", "nothing; if you can read this, the channel works")
     }

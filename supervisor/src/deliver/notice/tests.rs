@@ -74,6 +74,15 @@ fn an_incident_of_no_known_service_is_headed_by_its_alarm_as_a_quotation() {
     let notice = Notice::reminder(about, 1, 60_000, "it", clock.now());
     assert!(notice.headline.starts_with("alarm \"basket 'down': @here all clear x"), "{}", notice.headline);
     assert!(notice.headline.ends_with("…\": still open after 1 min 00 s"), "{}", notice.headline);
+    // A name that ends like that of a secret makes none of the words after it; a secret in a name is none either.
+    let named = |name: &str| {
+        let about =
+            About::new(&"inc-1".parse().unwrap(), &Alarm { name: name.to_owned(), ..self::alarm() }, None);
+        let escalation = Escalation { why: "no safe action".to_owned(), to: Vec::new() };
+        Notice::escalation(about, &escalation, clock.now()).headline
+    };
+    assert_eq!(named("Rapi_key"), "alarm \"Rapi_key\": a person has to look");
+    assert!(!named("password=hunter2secret is wrong").contains("hunter2"));
 }
 
 #[test]

@@ -126,6 +126,7 @@ impl Outbox {
     fn with(path: &Path, lock: Option<Arc<File>>) -> Result<Self, OutboxError> {
         let name = path.display().to_string();
         let open = |source| OutboxError::Store { path: name.clone(), source };
+        midwatch_mcp::reserve_private(path);
         let connection = Connection::open(path).map_err(open)?;
         connection.busy_timeout(BUSY).map_err(open)?;
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).map_err(open)?;

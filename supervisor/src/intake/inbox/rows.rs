@@ -1,7 +1,7 @@
 //! Rows of the inbox, as SQLite keeps them.
 
 use midwatch_policy::{IncidentId, Timestamp};
-use rusqlite::{Connection, Row as SqlRow, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, params, params_from_iter};
 
 use crate::intake::board::Decision;
 
@@ -49,6 +49,11 @@ pub(super) fn insert(connection: &Connection, row: &Row) -> Result<(), Failure> 
 pub(super) fn touch(connection: &Connection, now: Timestamp) -> Result<(), rusqlite::Error> {
     let sql = "INSERT INTO pulse VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET at = ?1";
     connection.prepare_cached(sql)?.execute([now.as_millisecond()]).map(drop)
+}
+
+pub(super) fn touched(connection: &Connection) -> Result<Option<Timestamp>, Failure> {
+    let at: Option<i64> = connection.query_row("SELECT at FROM pulse", [], |row| row.get(0)).optional()?;
+    at.map(Timestamp::from_millisecond).transpose().map_err(|error| Failure::Row(0, error.to_string()))
 }
 
 pub(super) fn since(connection: &Connection, since: Timestamp) -> Result<Vec<Row>, Failure> {

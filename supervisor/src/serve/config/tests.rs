@@ -141,11 +141,25 @@ fn what_only_a_start_can_change_is_named() {
     assert!(again(&GOOD.replace("canary-*", "other-*")).is_empty());
     let other = GOOD.replace("at_once = 4", "at_once = 5").replace("\"alarms\", \"metrics\"", "\"alarms\"");
     assert_eq!(again(&other), ["`[[caller]]`", "`work.at_once`"]);
+    let other = GOOD
+        .replace("kept/incidents", "other/incidents")
+        .replace("grace = ", "aws_calls_per_second = 1\ngrace = ");
+    assert_eq!(again(&other), ["`store`", "`work.aws_calls_per_second`"]);
     let moved = GOOD.replace("0.0.0.0:8484", "0.0.0.0:8485");
     assert_eq!(again(&moved), ["`http.listen`"]);
     // What a flag says stays what it is, whatever the file said before and says now.
     let flag = Config { listen: "127.0.0.1:1".parse().unwrap(), ..began.clone() };
     assert!(began.needs_a_restart(&flag).is_empty());
+}
+
+#[test]
+fn flags_go_over_what_the_file_says_whenever_it_is_read() {
+    let over = Over { catalog: Some("flag.toml".into()), ..Over::default() };
+    let read = |text: &str| Config::parse(text, Path::new("/etc/midwatch")).unwrap().under(&over);
+    assert_eq!(read(GOOD).catalog.unwrap(), Path::new("flag.toml"));
+    let again = read(&GOOD.replace("catalog.toml", "other.toml").replace("bedrock", "playbook"));
+    assert_eq!(again.catalog.unwrap(), Path::new("flag.toml"));
+    assert_eq!(again.model, ModelChoice::Playbook, "what no flag says is as the file says it now");
 }
 
 #[test]

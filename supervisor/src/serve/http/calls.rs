@@ -213,6 +213,17 @@ async fn heard(desk: &Desk, id: &str, said: Said) -> Result<Response, Refused> {
     if rows.is_empty() {
         return Err(unknown());
     }
+    if matches!(said, Said::Took { .. } | Said::Stopped { .. }) {
+        let ended = desk.inbox.ended_among(vec![incident.clone()]).await;
+        if !ended.map_err(|error| unwritten(&error.to_string()))?.is_empty() {
+            let message = format!("`{incident}` has ended: there is no work to end");
+            return Err(Refused(
+                StatusCode::CONFLICT,
+                message,
+                "acknowledge it, so that nobody else is woken",
+            ));
+        }
+    }
     let ended = match said.holder() {
         Some(by) => {
             let ended = desk.people.acknowledge(&incident, by).await;
@@ -235,14 +246,14 @@ pub(super) async fn live(State(desk): State<Desk>) -> Result<&'static str, Refus
     Err(Refused(StatusCode::SERVICE_UNAVAILABLE, message, "start it anew; open incidents are gone on with"))
 }
 
-/// Whether alarms can be brought here now.
+/// Whether alarms can be brought here now. A server that is missing keeps no alarm out: reports name it.
 pub(super) async fn ready(State(desk): State<Desk>) -> Response {
     let troubles = desk.troubles().await;
     let status = if troubles.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let (waiting, working, asking) =
         desk.door.queue(|queue| (queue.waiting(), queue.working(), queue.parked()));
     let body = json!({
-        "ready": troubles.is_empty(), "why": troubles,
+        "ready": troubles.is_empty(), "why": troubles, "missing": desk.tools.absent(),
         "incidents": { "waiting": waiting, "working": working, "asking": asking }
     });
     (status, Json(body)).into_response()

@@ -63,6 +63,15 @@ pub(super) async fn guard(State(desk): State<Desk>, request: Request, next: Next
     })
 }
 
+/// Only so many at once.
+pub(super) async fn few(State(desk): State<Desk>, request: Request, next: Next) -> Response {
+    let Ok(_one) = desk.strangers.try_acquire() else {
+        let message = "too many calls are being read".to_owned();
+        return Refused(StatusCode::SERVICE_UNAVAILABLE, message, "send it again").into_response();
+    };
+    next.run(request).await
+}
+
 /// Whoever calls, by their token.
 #[derive(Debug)]
 pub(super) struct Known {

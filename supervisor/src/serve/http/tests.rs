@@ -12,7 +12,7 @@ use crate::{
     deliver::{Deliver, NotifyConfig},
     intake::{
         board::Orders,
-        inbox::{Inbox, Said},
+        inbox::{Inbox, Noted, Row, Said},
         queue::Queue,
         sources::sns::OverHttps,
     },
@@ -20,6 +20,15 @@ use crate::{
 };
 
 const ALARM: &str = r#"{"name":"a","state":"firing","at":"2026-11-21T02:00:00Z"}"#;
+
+#[derive(Debug)]
+struct Away;
+
+impl Absent for Away {
+    fn absent(&self) -> Vec<String> {
+        vec!["server `logs` has not answered yet".to_owned()]
+    }
+}
 
 struct Stage {
     url: String,
@@ -60,6 +69,8 @@ async fn stage(waiting: usize, open: bool) -> Stage {
         hosts: hosts(&Config::default(), bound.addr),
         long: Arc::new(Semaphore::new(LONG)),
         open,
+        tools: Arc::new(Away),
+        strangers: Arc::new(Semaphore::new(1)),
         reload,
     };
     tokio::spawn(bound.run(desk, CancellationToken::new()));
@@ -173,6 +184,18 @@ async fn what_can_be_read_of_a_group_is_taken_and_what_cannot_is_named_and_count
 }
 
 #[tokio::test]
+async fn who_is_slow_with_a_body_keeps_out_only_those_who_are_known_by_one() {
+    use tokio::io::AsyncWriteExt as _;
+    let stage = stage(10, true).await;
+    let mut slow = tokio::net::TcpStream::connect(stage.url.trim_start_matches("http://")).await.unwrap();
+    slow.write_all(b"POST /v1/sns HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(stage.post("/v1/sns", "", ALARM).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(stage.post("/v1/alarms", "alarm-token", ALARM).await.status(), StatusCode::ACCEPTED);
+    drop(slow);
+}
+
+#[tokio::test]
 async fn no_browser_and_no_other_host() {
     let stage = stage(1, true).await;
     for (header, value) in [("origin", "https://example.com"), ("host", "example.com")] {
@@ -186,7 +209,9 @@ async fn no_browser_and_no_other_host() {
 async fn health_and_metrics_say_how_it_goes() {
     let stage = stage(10, true).await;
     stage.post("/v1/alarms", "alarm-token", ALARM).await;
-    assert_eq!(stage.get("/ready").await.0, StatusCode::OK);
+    let (ready, said) = stage.get("/ready").await;
+    assert_eq!(ready, StatusCode::OK, "a server that is away keeps no alarm out");
+    assert!(said.contains("server `logs` has not answered yet"), "{said}");
     let (_, text) = stage.get("/metrics").await;
     for line in [
         "midwatch_alarms_total{source=\"webhook sender\",decision=\"opened\"} 1",
@@ -239,6 +264,12 @@ async fn people_acknowledge_and_add_notes_in_their_own_name() {
     assert_eq!(stage.post(&at("take"), "person-token", "").await.status(), StatusCode::ACCEPTED);
     let why = r#"{"note":"the cache is cold"}"#;
     assert_eq!(stage.post(&at("stop"), "person-token", why).await.status(), StatusCode::ACCEPTED);
+    let noted = Noted::Finished { incident: incident.parse().unwrap(), outcome: None, why: None };
+    let row = Row { at: SystemClock.now(), source: "test".to_owned(), message: None, noted };
+    stage.inbox.append(vec![row]).await.unwrap();
+    for (what, status) in [("take", 409), ("stop", 409), ("acknowledge", 202)] {
+        assert_eq!(stage.post(&at(what), "person-token", "").await.status().as_u16(), status, "{what}");
+    }
     let unknown = stage.post("/v1/incidents/inc-9/note", "person-token", note).await;
     assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
     let said: Vec<Said> = stage.inbox.unheard(9).await.unwrap().into_iter().map(|heard| heard.said).collect();
@@ -250,6 +281,7 @@ async fn people_acknowledge_and_add_notes_in_their_own_name() {
             Said::Acknowledged { by: by() },
             Said::Took { by: by(), note: String::new() },
             Said::Stopped { by: by(), note: "the cache is cold".to_owned() },
+            Said::Acknowledged { by: by() },
         ]
     );
 }
