@@ -12,7 +12,7 @@ use midwatch::{
     intake::inbox::{Inbox, Noted, Row},
     journal::{Draft, Entry, Journal, SqliteJournal},
     run::{Answer, Outcome, Run},
-    serve::{Config, Maker, SiteError, Start, run},
+    serve::{Config, Maker, Over, SiteError, Start, run},
     site::Site,
 };
 use midwatch_mcp::{Aws, AwsSettings, Remote, SystemClock, reqwest::Method};
@@ -75,6 +75,7 @@ impl House {
         let start = Start {
             config: Config::parse(CONFIG, Path::new("/")).unwrap(),
             file: None,
+            over: Over::default(),
             inbox: self.inbox.clone(),
             maker: Arc::new(Same(self.stage.site.clone())),
             clock: Arc::new(SystemClock),
