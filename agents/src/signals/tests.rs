@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn read(pattern: Value) -> PatternSignal {
+fn read(pattern: &Value) -> PatternSignal {
     let scene = Scene {
         service: Some("checkout-api".to_owned()),
         depends_on: vec!["bank-link".to_owned()],
@@ -30,11 +30,11 @@ fn fields_of_examples_and_of_all_lines_say_who_is_called() {
         })
     };
     let shared = |values: u64| json!([{ "name": "peer", "value": "bank-link", "lines": 9, "of": 9, "values": values }]);
-    assert_eq!(read(pattern(json!({ "peer": "bank-link" }), json!([]))).names, ["bank-link"]);
-    assert_eq!(read(pattern(json!({}), shared(1))).names, ["bank-link"]);
+    assert_eq!(read(&pattern(json!({ "peer": "bank-link" }), json!([]))).names, ["bank-link"]);
+    assert_eq!(read(&pattern(json!({}), shared(1))).names, ["bank-link"]);
     // That most lines name one says nothing of these.
-    assert_eq!(read(pattern(json!({}), shared(2))).names, Vec::<String>::new());
-    let found = read(pattern(json!({}), json!([])));
+    assert_eq!(read(&pattern(json!({}), shared(2))).names, Vec::<String>::new());
+    let found = read(&pattern(json!({}), json!([])));
     assert_eq!(found.names, Vec::<String>::new());
     // Its examples stand in the log group of their pattern.
     assert_eq!(found.example, Some(("/ecs/checkout-api".to_owned(), "s/1".to_owned(), at.parse().unwrap())));

@@ -111,7 +111,7 @@ fn object(schema: &JsonObject, side: Side) -> JsonObject {
                 lean.insert(word.clone(), only.unwrap_or(Value::Array(types)));
             }
             ("anyOf" | "oneOf" | "allOf", Value::Array(ways)) => {
-                union(&mut lean, word, ways, side.below(word))
+                union(&mut lean, word, ways, side.below(word));
             }
             _ => {
                 lean.insert(word.clone(), value.clone());

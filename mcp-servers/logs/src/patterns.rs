@@ -301,7 +301,12 @@ pub(crate) fn pattern(
             redacted.add(&told.redacted);
             marks.extend(told.marks.into_iter().chain(text.marks.iter().copied()));
             let reference = event_reference(&found.source, event);
-            let in_fields = told.places.iter().filter(|place| place.starts_with("fields.")).cloned();
+            told.fields.retain(|name, value| !shared.iter().any(|field| field.is_of_all(name, value)));
+            let is_shown = |place: &&String| {
+                let field = place.strip_prefix("fields.").and_then(|rest| rest.rsplitn(3, ' ').nth(2));
+                field.is_some_and(|name| told.fields.contains_key(name))
+            };
+            let in_fields = told.places.iter().filter(is_shown).cloned();
             places.extend(
                 text.places_in("message")
                     .into_iter()
@@ -312,7 +317,6 @@ pub(crate) fn pattern(
             redacted.add(&stream.kinds);
             places.extend(stream.places_in(&format!("{reference} log_stream")));
             marks.extend(stream.marks);
-            told.fields.retain(|name, value| !shared.iter().any(|field| field.is_of_all(name, value)));
             Example {
                 reference,
                 timestamp: event.at.into(),

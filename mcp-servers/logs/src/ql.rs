@@ -234,7 +234,7 @@ fn takes_a_secret(command: &str) -> bool {
         LazyLock::new(|| Regex::new(r"\(\?P?<\w+>(?:[^()\\]|\\.)*\)").ok());
     // What a pattern says of blanks and signs, as those.
     static SIGN: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r#"\\s[*+?]?|\[\^?[^\]\w]+\][*+?]?|\.[*+]\??|\\b|\(\?i\)"#).ok());
+        LazyLock::new(|| Regex::new(r"\\s[*+?]?|\[\^?[^\]\w]+\][*+?]?|\.[*+]\??|\\b|\(\?i\)").ok());
     let (Some(group), Some(sign)) = (GROUP.as_ref(), SIGN.as_ref()) else { return false };
     let shown = group.replace_all(command, LIKELY);
     let shown =

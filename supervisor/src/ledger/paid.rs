@@ -331,6 +331,8 @@ mod tests {
         }
     }
 
+    const TOKEN: &str = "a-token-of-this-test";
+
     /// Hangs up on the first call of a tool that comes through, and on nothing else.
     async fn cutting(server: SocketAddr) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -340,7 +342,7 @@ mod tests {
                 let cut = Arc::clone(&cut);
                 tokio::spawn(async move {
                     let mut far = TcpStream::connect(server).await.unwrap();
-                    let (mut asked, mut answered) = ([0; 65_536], [0; 65_536]);
+                    let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
                     loop {
                         tokio::select! {
                             Ok(read @ 1..) = near.read(&mut asked) => {
@@ -367,7 +369,6 @@ mod tests {
     #[tokio::test]
     async fn a_call_whose_connection_was_lost_is_paid_and_the_one_in_its_place_as_well() {
         let answers = Answers { needs: 2_000_000_000, says: true, allowed: Arc::default() };
-        const TOKEN: &str = "a-token-of-this-test";
         let on = HttpSettings::on("127.0.0.1:0".parse().unwrap());
         let bound =
             bind(answers.clone(), HttpSettings { access: Access::Token(Token::parse(TOKEN).unwrap()), ..on })
