@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     evidence::{EvidenceBook, Origin},
+    json::Json,
     sweep::{Sweep, SweepPart, SweepTag},
     task::{AlarmFacts, Task, TaskTag},
 };
@@ -194,7 +195,7 @@ impl Incident {
                 }
                 let origin =
                     Origin { server: "s".into(), tool: tool.into(), args: args.clone(), at: at("02:12") };
-                let result = self.book.admit(&origin, result).result;
+                let result = Json::of(&self.book.admit(&origin, result).result);
                 SweepPart {
                     server: "s".into(),
                     tool: tool.into(),

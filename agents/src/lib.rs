@@ -13,6 +13,7 @@ pub mod events;
 pub mod evidence;
 pub mod finding;
 pub mod gate;
+pub mod json;
 pub mod model;
 pub mod openai;
 pub mod playbook;

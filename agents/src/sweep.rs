@@ -4,7 +4,7 @@ use midwatch_policy::{IncidentId, ServiceName, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::task::kind;
+use crate::{json::Json, task::kind};
 
 kind!(SweepTag, "sweep");
 
@@ -41,7 +41,7 @@ pub struct SweepPart {
     /// The arguments.
     pub args: Map<String, Value>,
     /// The tool's structured result with evidence ids.
-    pub result: Value,
+    pub result: Json,
 }
 
 /// Something the sweep could not read.

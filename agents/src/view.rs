@@ -9,10 +9,12 @@ mod deployments;
 mod logs;
 mod workflows;
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use crate::sweep::Sweep;
+use crate::{json::Json, sweep::Sweep};
 
 pub use alarms::{Alarm, AlarmHistory, AlarmList, Feed, ListedAlarm, MetricWindow, Point, Stats, Transition};
 pub use deployments::{
@@ -30,18 +32,28 @@ pub struct Observation {
     /// Its arguments.
     pub args: Map<String, Value>,
     /// Its structured result, with evidence ids.
-    pub result: Value,
+    pub result: Json,
+}
+
+/// What a result is about.
+#[derive(Deserialize)]
+struct About {
+    #[serde(default, deserialize_with = "lenient")]
+    service: Option<String>,
 }
 
 impl Observation {
     /// The result as a view.
     pub fn view<T: DeserializeOwned>(&self) -> Option<T> {
-        serde_json::from_value(self.result.clone()).ok()
+        self.result.read().ok()
     }
 
     /// The service it is about: from the arguments, else from the result.
-    pub fn service(&self) -> Option<&str> {
-        self.args.get("service").and_then(Value::as_str).or_else(|| self.result.get("service")?.as_str())
+    pub fn service(&self) -> Option<Cow<'_, str>> {
+        match self.args.get("service").and_then(Value::as_str) {
+            Some(service) => Some(service.into()),
+            None => self.view::<About>()?.service.map(Cow::from),
+        }
     }
 }
 

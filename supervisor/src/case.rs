@@ -10,7 +10,7 @@ use midwatch_agents::{
     budget::Spend,
     evidence::{Admitted, EvidenceBook, Origin},
     model::CallLimits,
-    tools::{FailureKind, ToolCall, ToolFailure, Tools},
+    tools::{FailureKind, ToolCall, ToolFailure},
 };
 use midwatch_policy::{Clock, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
@@ -130,7 +130,7 @@ impl Case {
     ///
     /// The deadline holds in real time, as the call's time-out, and on the incident's clock, where
     /// an answer that comes later is no answer. No timer is set on that clock: a stepped world
-    /// would take our own work beside it for idleness, and jump to it.
+    /// would take our own work beside it for idleness, and jump to it. It begins when the call has its turn.
     pub async fn read(
         &self,
         server: &str,
@@ -153,8 +153,9 @@ impl Case {
     ) -> Result<(Origin, Value), ToolFailure> {
         let call = ToolCall { server: server.to_owned(), tool: tool.to_owned(), args };
         let limits = CallLimits { timeout: deadline, cancel: self.cancel.clone() };
+        let turn = self.tools.turn(&call, &limits).await?;
         let begun = self.now();
-        let result = self.tools.call(&call, &limits).await?;
+        let result = self.tools.take(&call, &limits, turn).await?;
         if millis_between(begun, self.now()) > u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX) {
             let message = format!("no answer within {} s", deadline.as_secs());
             return Err(ToolFailure::new(FailureKind::Timeout, message));

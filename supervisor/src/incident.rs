@@ -313,7 +313,8 @@ impl Incident<'_> {
         let known = self.known_dependencies();
         let swept =
             guarded(&self.case, &mut self.story, Stage::Sweep, sweep::sweep(&self.case, &known)).await?;
-        self.story.swept = Some(swept.clone());
+        let swept = Arc::new(swept);
+        self.story.swept = Some(Arc::clone(&swept));
         self.story.signals = Some(swept.signals.clone());
         self.remember_alarm(&swept.signals);
         if route::is_quiet(&self.case, &swept.signals) {

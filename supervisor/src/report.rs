@@ -5,8 +5,11 @@ mod prose;
 pub mod quote;
 mod timeline;
 
+use std::sync::Arc;
+
 use midwatch_agents::{finding::Finding, signals::Signals, sweep::Sweep};
 use midwatch_policy::{CauseKind, HoldState, Plan, Timestamp, Verdict};
+use serde::Deserialize;
 
 use crate::{
     alarm::AlarmState,
@@ -27,7 +30,7 @@ use quote::Quote;
 #[derive(Debug, Clone, Default)]
 pub struct Story {
     /// First light.
-    pub swept: Option<Swept>,
+    pub swept: Option<Arc<Swept>>,
     /// Everything that was observed, as it was last read.
     pub signals: Option<Signals>,
     /// What the runbook that fits says.
@@ -197,6 +200,13 @@ fn claims(story: &Story, diagnosis: &Diagnosis, outcome: Outcome) -> Vec<RunClai
     all
 }
 
+/// What an answer says of itself.
+#[derive(Default, Deserialize)]
+struct Noted {
+    #[serde(default)]
+    notes: Vec<String>,
+}
+
 fn not_checked(case: &Case, story: &Story) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     if case.opened.service.is_none() {
@@ -212,9 +222,8 @@ fn not_checked(case: &Case, story: &Story) -> Vec<String> {
     // An answer that came can still be without one of its sources; it says so in its notes.
     let parts = story.sweep().map(|s| s.parts.as_slice()).unwrap_or_default();
     for part in parts {
-        let notes = part.result.get("notes").and_then(serde_json::Value::as_array);
-        let gaps = notes.into_iter().flatten().filter_map(serde_json::Value::as_str);
-        let gap = |note: &&str| note.contains(" missing: ") || note.contains("could not be read");
+        let gaps = part.result.read::<Noted>().unwrap_or_default().notes.into_iter();
+        let gap = |note: &String| note.contains(" missing: ") || note.contains("could not be read");
         all.extend(gaps.filter(gap).map(|note| format!("{}: {note}", part.tool)));
     }
     all.extend(case.tools.toolbox().missing());

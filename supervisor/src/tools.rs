@@ -2,7 +2,9 @@
 //!
 //! INVARIANT: what a tool does to the world is read from `CLASSES` and nowhere else. A server's
 //! own hints are not looked at; a tool that is not in the table is `Unknown` and is never shown
-//! to an agent. Every call has a deadline and ends with it: the server is told.
+//! to an agent. Every call has a deadline and ends with it: the server is told. So many calls are under way at each
+//! server at once; more wait their turn before their time begins, in the order they came: a burst of incidents
+//! would otherwise hold the states of ten thousand calls that all give up together.
 //!
 //! A server that runs elsewhere may be away when it is attached: it is looked for until it is there.
 //! Servers that somebody else wrote are [guests](crate::guests), classed by the operator's file and policy.
@@ -18,16 +20,18 @@ use std::{
 
 use futures::future::BoxFuture;
 use midwatch_agents::{
+    json::Json,
     model::{CallLimits, ToolSpec},
     tools::{FailureKind, ToolCall, ToolClass, ToolDef, ToolFailure, Tools},
 };
-use midwatch_mcp::{Client, Remote, Spent, ToolError};
+use midwatch_mcp::{Client, Remote, Spent, ToolError, Turns};
 use rmcp::{
     ServiceError,
     model::{CallToolRequestParams, CallToolResult, Tool},
 };
 use serde_json::Value;
-use tokio_util::task::TaskTracker;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use elsewhere::{Again, Elsewhere, Lost};
 
@@ -72,10 +76,17 @@ const LISTING: Duration = Duration::from_secs(15);
 /// How often a server is looked for that was not there.
 const LOOK: Duration = Duration::from_secs(3);
 
+/// Reads under way at one server: some seconds of work for two cores, so that those under way end in time.
+const UNDER_WAY: usize = 64;
+/// Longest wait for a turn; by then people have been told that there is no outcome.
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
+
 /// The servers of an incident.
 #[derive(Debug, Default)]
 pub struct Toolbox {
-    servers: BTreeMap<&'static str, Line>,
+    servers: BTreeMap<&'static str, Server>,
+    /// How long calls waited for a turn, by server.
+    turns: Turns,
     offered: Arc<RwLock<Offered>>,
     guests: Vec<Guest>,
     patience: Patience,
@@ -92,6 +103,23 @@ impl Default for Patience {
         Self(1)
     }
 }
+
+/// A server of ours.
+#[derive(Debug)]
+struct Server {
+    line: Line,
+    room: Semaphore,
+}
+
+impl Server {
+    const fn new(line: Line) -> Self {
+        Self { line, room: Semaphore::const_new(UNDER_WAY) }
+    }
+}
+
+/// A place among the reads that are under way at a server. Dropping it lets the next one go.
+#[derive(Debug)]
+pub(crate) struct Turn<'a>(#[expect(dead_code, reason = "held for its drop")] Option<SemaphorePermit<'a>>);
 
 /// Where the calls of a server go.
 #[derive(Debug)]
@@ -118,7 +146,7 @@ impl Offered {
                     spec: ToolSpec {
                         name: tool.name.to_string(),
                         description: tool.description.map(|d| d.to_string()).unwrap_or_default(),
-                        input_schema: Value::Object((*tool.input_schema).clone()),
+                        input_schema: Json::of(&Value::Object((*tool.input_schema).clone())),
                     },
                 }));
                 true
@@ -154,7 +182,7 @@ impl Toolbox {
             Err(_) => Err("no answer in time".to_owned()),
         };
         if write(&self.offered, |offered| offered.of(server, listed)) {
-            self.servers.insert(server, Line::Here(client));
+            self.servers.insert(server, Server::new(Line::Here(client)));
         }
     }
 
@@ -165,7 +193,7 @@ impl Toolbox {
         let why = format!("server `{server}` has not answered yet: it is being connected to");
         write(&self.offered, |offered| drop(offered.missing.insert(server.to_owned(), why)));
         let (offered, first) = (Arc::downgrade(&self.offered), self.asking.token());
-        self.servers.insert(server, Line::There(Arc::clone(&there)));
+        self.servers.insert(server, Server::new(Line::There(Arc::clone(&there))));
         tokio::spawn(async move {
             let mut found = look(server, &there, &offered).await;
             if !found {
@@ -200,6 +228,36 @@ impl Toolbox {
         self.offered.read().unwrap_or_else(PoisonError::into_inner).missing.values().cloned().collect()
     }
 
+    /// Counts there how long reads waited for a turn at a server.
+    #[must_use]
+    pub fn counting(mut self, turns: Turns) -> Self {
+        self.turns = turns;
+        self
+    }
+
+    /// Waits for a turn at a server. Third-party servers have bounds of their own.
+    pub(crate) async fn turn(
+        &self,
+        server: &str,
+        cancel: &CancellationToken,
+    ) -> Result<Turn<'_>, ToolFailure> {
+        let Some(Server { room, .. }) = self.servers.get(server) else { return Ok(Turn(None)) };
+        if let Ok(free) = room.try_acquire() {
+            return Ok(Turn(Some(free)));
+        }
+        let begun = tokio::time::Instant::now();
+        let had = tokio::select! {
+            () = cancel.cancelled() => Err("the call was cancelled while it waited for its turn".to_owned()),
+            had = tokio::time::timeout(LONGEST_WAIT, room.acquire()) => match had {
+                Ok(Ok(free)) => Ok(Turn(Some(free))),
+                Ok(Err(closed)) => Err(closed.to_string()),
+                Err(_) => Err(format!("no turn at server `{server}` within {} s", LONGEST_WAIT.as_secs())),
+            },
+        };
+        self.turns.waited(server, begun.elapsed());
+        had.map_err(|why| ToolFailure::new(FailureKind::Timeout, why))
+    }
+
     /// Calls a reading tool that may cost as much as is allowed, and says what it cost where that is
     /// known.
     pub(crate) async fn read(
@@ -230,7 +288,7 @@ impl Toolbox {
         limits: &CallLimits,
         allowance: Option<Spent>,
     ) -> (Result<Value, ToolFailure>, Option<Spent>) {
-        let Some(line) = self.servers.get(call.server.as_str()) else {
+        let Some(Server { line, .. }) = self.servers.get(call.server.as_str()) else {
             let why = format!("server `{}` is not running", call.server);
             return (Err(ToolFailure::new(FailureKind::Unavailable, why)), Some(Spent::default()));
         };
@@ -288,7 +346,10 @@ impl Tools for Toolbox {
         call: &'a ToolCall,
         limits: &'a CallLimits,
     ) -> BoxFuture<'a, Result<Value, ToolFailure>> {
-        Box::pin(async move { self.read(call, limits, None).await.0 })
+        Box::pin(async move {
+            let _turn = self.turn(&call.server, &limits.cancel).await?;
+            self.read(call, limits, None).await.0
+        })
     }
 }
 
@@ -374,6 +435,32 @@ mod tests {
         }
         assert_eq!(class_of("remediation", "plan"), ToolClass::Read);
         assert_eq!(class_of("foreign", "error_patterns"), ToolClass::Unknown);
+    }
+
+    #[tokio::test]
+    async fn so_many_reads_are_under_way_and_the_next_one_waits_and_is_counted() {
+        let turns = Turns::default();
+        let mut toolbox = Toolbox::new().counting(turns.clone());
+        let nowhere = Remote::new("http://127.0.0.1:9/mcp", "a-token-of-this-test").unwrap();
+        toolbox.servers.insert("logs", Server::new(Line::There(Arc::new(Elsewhere::new(nowhere)))));
+        let cancel = CancellationToken::new();
+        let mut held = Vec::new();
+        for _ in 0..UNDER_WAY {
+            held.push(toolbox.turn("logs", &cancel).await.unwrap());
+        }
+        toolbox.turn("metrics", &cancel).await.unwrap();
+        assert!(turns.all().is_empty(), "nobody waited: {:?}", turns.all());
+
+        let (next, ()) = tokio::join!(toolbox.turn("logs", &cancel), async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            held.pop();
+        });
+        assert!(next.is_ok(), "the place that was left is taken");
+        let waited = turns.all();
+        assert_eq!((waited[0].0.as_str(), waited[0].1.calls), ("logs", 1));
+        assert!(waited[0].1.time >= Duration::from_millis(50), "{waited:?}");
+        cancel.cancel();
+        assert!(toolbox.turn("logs", &cancel).await.unwrap_err().message.contains("cancelled"));
     }
 
     #[tokio::test]

@@ -81,7 +81,7 @@ pub(super) fn tools(entries: &[ToolEntry], family: Family) -> Result<Vec<Tool>, 
                 let built = ToolSpecification::builder()
                     .name(&spec.name)
                     .description(description)
-                    .input_schema(ToolInputSchema::Json(document::from_json(&spec.input_schema)))
+                    .input_schema(ToolInputSchema::Json(document::from_json(&spec.input_schema.value())))
                     .build();
                 tools.push(Tool::ToolSpec(built.map_err(why)?));
             }
@@ -145,7 +145,7 @@ fn tool_result(result: &ToolResult) -> Result<ToolResultBlock, Why> {
         }));
     for content in &result.content {
         let text = match content {
-            ToolResultContent::Json(value) => value.to_string(),
+            ToolResultContent::Json(json) => json.as_str().to_owned(),
             ToolResultContent::Text(text) => text.clone(),
         };
         built = built.content(ToolResultContentBlock::Text(text));

@@ -19,6 +19,7 @@ use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
 
 use super::BedrockModel;
+use crate::json::Json;
 use crate::model::{
     CachePoint, CallLimits, Content, Guardrail, Inference, Message, Model, ModelError, ModelErrorKind,
     ModelRequest, ModelResponse, StopReason, SystemBlock, ToolChoice, ToolConfig, ToolEntry, ToolResult,
@@ -97,7 +98,7 @@ fn request() -> ModelRequest {
             })]),
             Message::user(vec![Content::ToolResult(ToolResult {
                 tool_use_id: "t1".into(),
-                content: vec![ToolResultContent::Json(json!({"b": [1, 2.5, null]}))],
+                content: vec![ToolResultContent::Json(Json::of(&json!({"b": [1, 2.5, null]})))],
                 status: Some(ToolStatus::Success),
             })]),
         ],
@@ -107,7 +108,9 @@ fn request() -> ModelRequest {
                 ToolEntry::ToolSpec(ToolSpec {
                     name: "q".into(),
                     description: "d".into(),
-                    input_schema: json!({"type": "object", "properties": {"a": {"type": "integer"}}}),
+                    input_schema: Json::of(
+                        &json!({"type": "object", "properties": {"a": {"type": "integer"}}}),
+                    ),
                 }),
                 ToolEntry::CachePoint(CachePoint::default()),
             ],

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::json::Json;
+
 /// Who said it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -160,7 +162,7 @@ pub struct ToolResult {
 #[serde(rename_all = "camelCase")]
 pub enum ToolResultContent {
     /// Structured.
-    Json(Value),
+    Json(Json),
     /// Text.
     Text(String),
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::message::{CachePoint, Message, SystemBlock};
+use crate::json::Json;
 
 /// Everything a model is asked with. Self-describing: whoever holds the request needs nothing else
 /// to answer it, which is what lets the playbook be a pure function of it.
@@ -100,7 +100,7 @@ pub struct ToolSpec {
     pub description: String,
     /// JSON Schema of its arguments, as `{"json": schema}` on the wire.
     #[serde(with = "schema_as_json")]
-    pub input_schema: Value,
+    pub input_schema: Json,
 }
 
 /// Whether the model must call a tool.
@@ -133,18 +133,19 @@ pub struct Guardrail {
 
 mod schema_as_json {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use serde_json::Value;
+
+    use crate::json::Json;
 
     #[derive(Serialize, Deserialize)]
     struct Wrapped<T> {
         json: T,
     }
 
-    pub(super) fn serialize<S: Serializer>(schema: &Value, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(schema: &Json, serializer: S) -> Result<S::Ok, S::Error> {
         Wrapped { json: schema }.serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Json, D::Error> {
         Wrapped::deserialize(deserializer).map(|wrapped| wrapped.json)
     }
 }

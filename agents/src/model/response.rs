@@ -168,7 +168,10 @@ impl<'de> Deserialize<'de> for StopReason {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Content, ModelRequest, Role, ToolEntry, ToolResultContent};
+    use crate::{
+        json::Json,
+        model::{Content, ModelRequest, Role, ToolEntry, ToolResultContent},
+    };
 
     #[test]
     fn a_converse_request_reads_as_it_is_on_the_wire() {
@@ -191,9 +194,9 @@ mod tests {
         let request: ModelRequest = serde_json::from_value(wire.clone()).unwrap();
         assert_eq!(request.tool_names().collect::<Vec<_>>(), ["q"]);
         assert!(matches!(&request.tools.as_ref().unwrap().tools[0],
-            ToolEntry::ToolSpec(spec) if spec.input_schema == json!({"type": "object"})));
+            ToolEntry::ToolSpec(spec) if spec.input_schema.value() == json!({"type": "object"})));
         let Content::ToolResult(result) = &request.messages[2].content[0] else { panic!("tool result") };
-        assert_eq!(result.content[0], ToolResultContent::Json(json!({"b": 2})));
+        assert_eq!(result.content[0], ToolResultContent::Json(Json::of(&json!({"b": 2}))));
         let mut again = serde_json::to_value(&request).unwrap();
         again.as_object_mut().unwrap().remove("modelId");
         assert_eq!(again, wire);

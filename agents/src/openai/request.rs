@@ -91,7 +91,13 @@ fn described(tools: &[&ToolSpec]) -> String {
         .to_owned();
     for tool in tools {
         // Writing to a String cannot fail.
-        let _ = write!(text, "\n- `{}`: {} Arguments: {}", tool.name, tool.description, tool.input_schema);
+        let _ = write!(
+            text,
+            "\n- `{}`: {} Arguments: {}",
+            tool.name,
+            tool.description,
+            tool.input_schema.as_str()
+        );
     }
     text
 }
@@ -169,7 +175,7 @@ fn answer(result: &ToolResult) -> String {
         .content
         .iter()
         .map(|content| match content {
-            ToolResultContent::Json(value) => value.to_string(),
+            ToolResultContent::Json(json) => json.as_str().to_owned(),
             ToolResultContent::Text(text) => text.clone(),
         })
         .collect();

@@ -9,6 +9,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::json::Json;
 use crate::model::{
     CachePoint, Content, Inference, Message, StopReason, SystemBlock, ToolChoice, ToolConfig, ToolEntry,
     ToolResult, ToolResultContent, ToolSpec, ToolStatus, ToolUse, Usage,
@@ -108,13 +109,13 @@ fn request() -> ModelRequest {
         ToolEntry::ToolSpec(ToolSpec {
             name: name.into(),
             description: "d".into(),
-            input_schema: json!({"type": "object", "properties": {"q": {"type": "string"}}}),
+            input_schema: Json::of(&json!({"type": "object", "properties": {"q": {"type": "string"}}})),
         })
     };
     let call = ToolUse { tool_use_id: "t1".into(), name: "log_query".into(), input: json!({"q": "x"}) };
     let result = ToolResult {
         tool_use_id: "t1".into(),
-        content: vec![ToolResultContent::Json(json!({"rows": 2}))],
+        content: vec![ToolResultContent::Json(Json::of(&json!({"rows": 2})))],
         status: Some(ToolStatus::Success),
     };
     ModelRequest {

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     brief::Brief,
+    json::Json,
     model::{Content, Message, ModelRequest, ToolResult, ToolResultContent, ToolStatus, ToolUse},
     sweep::{MissingPart, Sweep},
     task::Task,
@@ -33,7 +34,9 @@ impl Reading {
 
     /// Whether any result of a tool about a service is there.
     pub(super) fn has(&self, tool: &str, service: Option<&str>) -> bool {
-        self.observations.iter().any(|o| o.tool == tool && (service.is_none() || o.service() == service))
+        self.observations
+            .iter()
+            .any(|o| o.tool == tool && (service.is_none() || o.service().as_deref() == service))
     }
 
     /// The error of the last call of a tool, if it failed.
@@ -81,7 +84,7 @@ fn take_result(reading: &mut Reading, messages: &[Message], result: &ToolResult)
     let call = messages.iter().flat_map(Message::tool_uses).find(|c| c.tool_use_id == result.tool_use_id);
     let Some(call) = call else { return };
     let body = result.content.iter().find_map(|content| match content {
-        ToolResultContent::Json(value) => Some(value.clone()),
+        ToolResultContent::Json(json) => Some(json.value()),
         ToolResultContent::Text(text) => serde_json::from_str(text).ok(),
     });
     let Some(body) = body else { return };
@@ -97,8 +100,12 @@ fn take_result(reading: &mut Reading, messages: &[Message], result: &ToolResult)
     }
     // The loop wraps results with their origin; a bare result is one, too.
     let inner = match body.get("result") {
-        Some(inner) if body.get("origin").is_some() => inner.clone(),
-        _ => body,
+        Some(inner) if body.get("origin").is_some() => inner,
+        _ => &body,
     };
-    reading.observations.push(Observation { tool: call.name.clone(), args: arguments(call), result: inner });
+    reading.observations.push(Observation {
+        tool: call.name.clone(),
+        args: arguments(call),
+        result: Json::of(inner),
+    });
 }

@@ -7,6 +7,7 @@ use crate::{
     causes,
     finding::FindingDraft,
     fixture::{Incident, SERVICE, at},
+    json::Json,
     model::{
         Content, Message, ModelRequest, StopReason, ToolConfig, ToolEntry, ToolResult, ToolResultContent,
         ToolSpec, ToolStatus,
@@ -22,7 +23,7 @@ fn request(documents: Vec<Content>, tools: &[&str]) -> ModelRequest {
         ToolEntry::ToolSpec(ToolSpec {
             name: (*name).to_owned(),
             description: String::new(),
-            input_schema: json!({"type": "object"}),
+            input_schema: Json::of(&json!({"type": "object"})),
         })
     };
     ModelRequest {
@@ -38,7 +39,7 @@ fn answer(request: &mut ModelRequest, message: &Message, body: &Value, status: T
         .map(|call| {
             Content::ToolResult(ToolResult {
                 tool_use_id: call.tool_use_id.clone(),
-                content: vec![ToolResultContent::Json(body.clone())],
+                content: vec![ToolResultContent::Json(Json::of(body))],
                 status: Some(status),
             })
         })

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     events::AgentEvent,
     evidence::Origin,
+    json::Json,
     model::{CallLimits, Content, ToolUse},
     specialist::Specialist,
     sweep::MissingPart,
@@ -31,7 +32,7 @@ pub(super) struct Answerer<'r, 'a> {
     ctx: &'r RunContext<'a>,
     specialist: &'r Specialist,
     tools: HashMap<String, ToolDef>,
-    before: HashMap<String, Result<Value, ToolFailure>>,
+    before: HashMap<String, Result<Json, ToolFailure>>,
     repeats: u32,
     /// Calls made.
     pub(super) made: u32,
@@ -151,7 +152,7 @@ impl<'r, 'a> Answerer<'r, 'a> {
                 "the arguments have to be a JSON object".to_owned(),
             );
         };
-        if let Some(why) = misfit(&def.spec.input_schema, &args) {
+        if let Some(why) = misfit(&def.spec.input_schema.value(), &args) {
             return Plan::Refuse(used, FailureKind::Invalid, why);
         }
         let key = format!("{} {}", used.name, sorted(&args));
@@ -172,7 +173,7 @@ impl<'r, 'a> Answerer<'r, 'a> {
     }
 
     /// One call: made, admitted to the book, told.
-    async fn make(&self, call: &ToolCall, number: u32) -> Result<Value, ToolFailure> {
+    async fn make(&self, call: &ToolCall, number: u32) -> Result<Json, ToolFailure> {
         let ctx = self.ctx;
         let specialist = self.specialist.name.clone();
         ctx.events.event(AgentEvent::ToolStarted {
@@ -201,7 +202,7 @@ impl<'r, 'a> Answerer<'r, 'a> {
             };
             let admitted = ctx.book.admit(&origin, &result);
             evidence = admitted.evidence;
-            admitted.result
+            Json::of(&admitted.result)
         });
         ctx.events.event(AgentEvent::ToolFinished {
             specialist,
@@ -214,7 +215,7 @@ impl<'r, 'a> Answerer<'r, 'a> {
         result
     }
 
-    fn keep(&mut self, call: &ToolCall, result: &Result<Value, ToolFailure>) {
+    fn keep(&mut self, call: &ToolCall, result: &Result<Json, ToolFailure>) {
         match result {
             Ok(result) => self.observations.push(Observation {
                 tool: call.tool.clone(),
@@ -229,9 +230,9 @@ impl<'r, 'a> Answerer<'r, 'a> {
         }
     }
 
-    fn show(used: &ToolUse, call: &ToolCall, result: &Result<Value, ToolFailure>) -> Content {
+    fn show(used: &ToolUse, call: &ToolCall, result: &Result<Json, ToolFailure>) -> Content {
         match result {
-            Ok(result) => outside(&used.tool_use_id, &call.server, &call.tool, result, None),
+            Ok(result) => outside(&used.tool_use_id, &call.server, &call.tool, &result.value(), None),
             Err(failure) => {
                 error(&used.tool_use_id, failure.kind.as_str(), &failure.message, failure.mend.as_deref())
             }
@@ -242,7 +243,7 @@ impl<'r, 'a> Answerer<'r, 'a> {
         let note = "you asked exactly this before; this is the same answer, do not ask again";
         match (self.before.get(key), self.tools.get(&used.name)) {
             (Some(Ok(result)), Some(def)) => {
-                outside(&used.tool_use_id, &def.server, &used.name, result, Some(note))
+                outside(&used.tool_use_id, &def.server, &used.name, &result.value(), Some(note))
             }
             (Some(Err(failure)), _) => {
                 error(&used.tool_use_id, failure.kind.as_str(), &failure.message, Some(note))

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{cap::cap, lean};
 use crate::{
+    json::Json,
     model::{
         CachePoint, Content, Inference, Message, ModelRequest, Role, SystemBlock, ToolChoice, ToolConfig,
         ToolEntry, ToolResult, ToolResultContent, ToolSpec, ToolStatus, json_bytes,
@@ -37,7 +38,7 @@ impl Conversation {
             head.push(Content::CachePoint(CachePoint::default()));
         }
         let entries = tools.into_iter().map(|tool| {
-            let input_schema = lean::schema(&tool.input_schema);
+            let input_schema = Json::of(&lean::schema(&tool.input_schema.value()));
             ToolEntry::ToolSpec(ToolSpec { input_schema, ..tool })
         });
         let request = ModelRequest {
@@ -132,11 +133,11 @@ impl Conversation {
 
 fn left_out(result: &ToolResult) -> ToolResult {
     let evidence = result.content.iter().find_map(|content| match content {
-        ToolResultContent::Json(body) => body.get("result")?.get("evidence").cloned(),
+        ToolResultContent::Json(body) => body.value().get("result")?.get("evidence").cloned(),
         ToolResultContent::Text(_) => None,
     });
     let note = json!({ "left_out": "an older result, left out to save room", "evidence": evidence });
-    ToolResult { content: vec![ToolResultContent::Json(note)], ..result.clone() }
+    ToolResult { content: vec![ToolResultContent::Json(Json::of(&note))], ..result.clone() }
 }
 
 /// A result for the model, marked as what it is: data from outside.
@@ -149,7 +150,7 @@ pub(super) fn outside(id: &str, server: &str, tool: &str, result: &Value, note: 
     if let (Some(note), Some(body)) = (note, body.as_object_mut()) {
         body.insert("note".to_owned(), json!(note));
     }
-    tool_result(id, body, ToolStatus::Success)
+    tool_result(id, &body, ToolStatus::Success)
 }
 
 /// An error for the model.
@@ -158,13 +159,13 @@ pub(super) fn error(id: &str, kind: &str, message: &str, mend: Option<&str>) -> 
     if let (Some(mend), Some(error)) = (mend, error.as_object_mut()) {
         error.insert("mend".to_owned(), json!(mend));
     }
-    tool_result(id, json!({ "error": error }), ToolStatus::Error)
+    tool_result(id, &json!({ "error": error }), ToolStatus::Error)
 }
 
-fn tool_result(id: &str, body: Value, status: ToolStatus) -> Content {
+fn tool_result(id: &str, body: &Value, status: ToolStatus) -> Content {
     Content::ToolResult(ToolResult {
         tool_use_id: id.to_owned(),
-        content: vec![ToolResultContent::Json(body)],
+        content: vec![ToolResultContent::Json(Json::of(body))],
         status: Some(status),
     })
 }

@@ -44,6 +44,9 @@ pub(super) struct Driven<T> {
     pub(super) detail: Option<String>,
 }
 
+/// What a specialist is given: written out when a run begins, and not held through it.
+pub(super) type Documents<'a> = &'a (dyn Fn() -> Vec<Value> + Sync);
+
 /// Takes a conclusion, or says what is wrong with it, in words for the model.
 pub(super) type Accept<'a, T> = &'a (dyn Fn(&Value, &[Observation]) -> Result<T, String> + Sync);
 
@@ -52,7 +55,7 @@ pub(super) async fn drive<T>(
     ctx: &RunContext<'_>,
     model: &dyn Model,
     specialist: &Specialist,
-    documents: &[Value],
+    documents: Documents<'_>,
     accept: Accept<'_, T>,
 ) -> Driven<T> {
     let tools = shown(ctx, specialist);
@@ -64,7 +67,7 @@ pub(super) async fn drive<T>(
         ctx,
         specialist,
         ending: ending.name,
-        conversation: Conversation::new(specialist, documents, specs),
+        conversation: Conversation::new(specialist, &documents(), specs),
         answerer: Answerer::new(ctx, specialist, tools),
         asker: Asker::new(ctx, model, specialist),
         strikes: 0,

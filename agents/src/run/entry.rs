@@ -8,7 +8,7 @@ use super::{
     Ended, Proposal, RunContext, RunOutcome,
     ask::{Stats, since},
     conclude::{decision, finding, parse, proposal},
-    drive::{Accept, Driven, drive},
+    drive::{Accept, Documents, Driven, drive},
 };
 use crate::{
     brief::{Brief, ProposalDraft},
@@ -30,7 +30,7 @@ pub async fn investigate(
     task: &Task,
     sweep: &Sweep,
 ) -> RunOutcome<Finding> {
-    let documents = vec![value(task), value(sweep)];
+    let documents = || vec![value(task), value(sweep)];
     let whole = whole(ctx, specialist, &documents, &|input, _| parse::<FindingDraft>(input)).await;
     let draft = if let Some(draft) = whole.conclusion {
         draft
@@ -51,7 +51,7 @@ pub async fn route(
     task: &Task,
     sweep: &Sweep,
 ) -> RunOutcome<RouteDecision> {
-    let documents = vec![value(task), value(sweep)];
+    let documents = || vec![value(task), value(sweep)];
     let whole = whole(ctx, specialist, &documents, &|input, _| parse::<RouteDraft>(input)).await;
     let draft = whole.conclusion.unwrap_or_else(|| {
         let (seen, missing) = everything(sweep, &whole.observations, &whole.missing);
@@ -64,7 +64,7 @@ pub async fn route(
 /// Proposes at most one action: a specialist with output `proposal`.
 pub async fn remediate(ctx: &RunContext<'_>, specialist: &Specialist, brief: &Brief) -> RunOutcome<Proposal> {
     let accept = |input: &Value, seen: &[Observation]| proposal(brief, &parse::<ProposalDraft>(input)?, seen);
-    let whole = whole(ctx, specialist, &[value(brief)], &accept).await;
+    let whole = whole(ctx, specialist, &|| vec![value(brief)], &accept).await;
     let output = whole.conclusion.unwrap_or_else(|| Proposal {
         action: None,
         reason: format!(
@@ -97,7 +97,7 @@ struct Partial {
 async fn whole<T>(
     ctx: &RunContext<'_>,
     specialist: &Specialist,
-    documents: &[Value],
+    documents: Documents<'_>,
     accept: Accept<'_, T>,
 ) -> Whole<T> {
     let started = ctx.clock.now();

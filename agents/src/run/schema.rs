@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{CONCLUDE, ROUTE};
-use crate::{model::ToolSpec, specialist::Output};
+use crate::{json::Json, model::ToolSpec, specialist::Output};
 
 pub(super) fn ending(output: Output) -> ToolSpec {
     let (name, description, input_schema) = match output {
@@ -12,7 +12,11 @@ pub(super) fn ending(output: Output) -> ToolSpec {
         Output::Route => (ROUTE, "Ends routing with the decision. Call it once.", route()),
         Output::Proposal => (CONCLUDE, "Ends with at most one proposed action. Call it once.", proposal()),
     };
-    ToolSpec { name: name.to_owned(), description: description.to_owned(), input_schema }
+    ToolSpec {
+        name: name.to_owned(),
+        description: description.to_owned(),
+        input_schema: Json::of(&input_schema),
+    }
 }
 
 fn claims() -> Value {

@@ -1,5 +1,7 @@
 //! Observations in, signals out.
 
+use std::borrow::Cow;
+
 use midwatch_policy::Timestamp;
 use serde_json::{Map, Value};
 
@@ -33,7 +35,7 @@ pub(super) fn read(scene: &Scene, observations: &[Observation]) -> Signals {
 }
 
 fn take(signals: &mut Signals, observation: &Observation) {
-    let about = observation.service().map(str::to_owned);
+    let about = observation.service().map(Cow::into_owned);
     let own = match (&about, &signals.scene.service) {
         (Some(about), Some(own)) => about == own,
         _ => true,

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::json::Json;
 
 fn read(pattern: &Value) -> PatternSignal {
     let scene = Scene {
@@ -12,7 +13,7 @@ fn read(pattern: &Value) -> PatternSignal {
     };
     let result = json!({ "patterns": [pattern] });
     let args = json!({ "service": "checkout-api" }).as_object().cloned().unwrap();
-    let observation = Observation { tool: "error_patterns".to_owned(), args, result };
+    let observation = Observation { tool: "error_patterns".to_owned(), args, result: Json::of(&result) };
     Signals::read(&scene, &[observation]).patterns.remove(0)
 }
 

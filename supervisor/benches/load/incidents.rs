@@ -208,7 +208,7 @@ impl Stage {
     }
 
     /// The next incident, from its alarm to its report.
-    fn one(&self) -> impl Future<Output = Run> + Send + use<> {
+    fn one(&self) -> impl Future<Output = Ended> + Send + use<> {
         let number = self.begun.fetch_add(1, Ordering::Relaxed);
         let alarm = Alarm { account: Some(account(number)), ..self.alarm.clone() };
         let site = Arc::clone(&self.site);
@@ -222,7 +222,7 @@ impl Stage {
             peak.fetch_max(Process::own().memory().0 as usize, Ordering::Relaxed);
             active.fetch_sub(1, Ordering::Relaxed);
             done.fetch_add(1, Ordering::Relaxed);
-            run
+            Ended::of(&run)
         }
     }
 
@@ -286,6 +286,27 @@ impl Meter {
     }
 }
 
+/// What became of an incident: a report is not kept here, since the daemon keeps none either.
+struct Ended {
+    summary_ms: u64,
+    report_ms: u64,
+    entries: u32,
+    problems: usize,
+    unread: Vec<String>,
+}
+
+impl Ended {
+    fn of(run: &Run) -> Self {
+        Self {
+            summary_ms: run.timings_ms.first_summary,
+            report_ms: run.timings_ms.report,
+            entries: run.journal_entries,
+            problems: run.problems.len(),
+            unread: run.not_checked.clone(),
+        }
+    }
+}
+
 /// What became of incidents.
 #[derive(Default)]
 struct Played {
@@ -298,12 +319,12 @@ struct Played {
 }
 
 impl Played {
-    fn add(&mut self, run: &Run) {
-        self.summaries.push(run.timings_ms.first_summary as f64);
-        self.reports.push(run.timings_ms.report as f64);
-        self.entries += u64::from(run.journal_entries);
-        self.problems += run.problems.len();
-        for text in &run.not_checked {
+    fn add(&mut self, ended: &Ended) {
+        self.summaries.push(ended.summary_ms as f64);
+        self.reports.push(ended.report_ms as f64);
+        self.entries += u64::from(ended.entries);
+        self.problems += ended.problems;
+        for text in &ended.unread {
             let text: String = text.chars().filter(|c| !c.is_ascii_digit()).take(70).collect();
             *self.unread.entry(text.replace('|', "/")).or_default() += 1;
         }

@@ -17,6 +17,7 @@ use midwatch_agents::{
     budget::Spend,
     events::{AgentEvent, Events},
     evidence::{EvidenceBook, Origin},
+    json::Json,
     model::{
         CallLimits, Content, Message, Model, ModelError, ModelRequest, ModelResponse, Role, StopReason,
         ToolSpec, ToolUse, Usage,
@@ -99,7 +100,9 @@ impl Tools for Doubles {
                 spec: ToolSpec {
                     name: name.to_owned(),
                     description: "Looks at something.".to_owned(),
-                    input_schema: json!({ "type": "object", "properties": { "service": { "type": "string" } } }),
+                    input_schema: Json::of(
+                        &json!({ "type": "object", "properties": { "service": { "type": "string" } } }),
+                    ),
                 },
                 class: ToolClass::Read,
             })
@@ -172,7 +175,7 @@ impl Shape {
                 tool: "error_patterns".into(),
                 service: Some(service.clone()),
                 args: Map::new(),
-                result,
+                result: Json::of(&result),
             }],
             missing: Vec::new(),
         };

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io::Write as _, path::Path, process::ExitCode, 
 use anyhow::Context as _;
 use futures::future::BoxFuture;
 use midwatch_agents::gate::Gates;
-use midwatch_mcp::{Aws, Ctx, Remote, SdkConfig, SystemClock, connect_in_process};
+use midwatch_mcp::{Aws, Ctx, Remote, SdkConfig, SystemClock, Turns, connect_in_process};
 use midwatch_policy::{Clock, ServiceName};
 use midwatch_remediation::{RemediationConfig, RemediationServer, SpendStore};
 
@@ -55,10 +55,19 @@ pub(super) async fn run(arguments: ServeArgs) -> anyhow::Result<ExitCode> {
     let ledger = Ledger::open(&Ledger::beside(&at), money.ceilings)?;
     let memory = Memory::open(&at);
     let gates = Arc::new(gates(&money));
-    let maker = Product { journal, memory, ledger, gates, clock: Arc::clone(&clock), aws: aws.clone() };
+    let turns = Turns::default();
+    let maker = Product {
+        journal,
+        memory,
+        ledger,
+        gates,
+        clock: Arc::clone(&clock),
+        aws: aws.clone(),
+        turns: turns.clone(),
+    };
     let outbox = outbox_of(&at);
     let file = arguments.config;
-    let start = Start { config, file, over, inbox, maker: Arc::new(maker), clock, aws, outbox };
+    let start = Start { config, file, over, inbox, maker: Arc::new(maker), clock, aws, turns, outbox };
     Box::pin(serve::run(start, |addr| {
         let _ = writeln!(anstream::stdout(), "{STRONG}serve{STRONG:#}  http://{addr}");
     }))
@@ -90,7 +99,8 @@ fn check(config: &Config) -> anyhow::Result<ExitCode> {
     let money = money(config.money.as_ref(), config.store.as_deref())?;
     let ledger = Ledger::in_memory(money.ceilings);
     let gates = Arc::new(gates(&money));
-    let product = Product { journal, memory: Memory::default(), ledger, gates, clock, aws };
+    let product =
+        Product { journal, memory: Memory::default(), ledger, gates, clock, aws, turns: Turns::default() };
     // Nothing is called: what it names on this machine is read.
     let catalog = product.files(config)?;
     let mut out = anstream::stdout();
@@ -136,6 +146,8 @@ struct Product {
     gates: Arc<Gates>,
     clock: Arc<dyn Clock>,
     aws: Aws,
+    /// How long reads waited at the servers, counted on whatever is reloaded.
+    turns: Turns,
 }
 
 impl Product {
@@ -173,6 +185,7 @@ impl Product {
             config.readers.iter().map(|there| Ok((there.reader, remote(&there.place)?))).collect();
         let mut tools =
             servers::readers_at(&ctx, config.runbooks.clone(), elsewhere?, config.redact.clone()).await;
+        tools = tools.counting(self.turns.clone());
         tools.attach_guests(guests(config.mcp_servers.as_deref(), config.policy.as_deref())?);
         if let Some(place) = &config.remediation {
             tools.attach_elsewhere(REMEDIATION, remote(place)?);

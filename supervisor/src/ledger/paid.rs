@@ -19,7 +19,7 @@ use midwatch_mcp::Spent;
 use midwatch_policy::Clock;
 use serde_json::Value;
 
-use crate::tools::Toolbox;
+use crate::tools::{Toolbox, Turn};
 
 /// Bytes that a call may scan: most need far less, and many are made at once. One that needs more
 /// says so for nothing, and is made again with the other bound.
@@ -58,6 +58,37 @@ impl Paid {
     /// What is to be said of third-party servers since this was asked last.
     pub fn noted(&self) -> Vec<String> {
         std::mem::take(&mut *self.noted.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect()
+    }
+
+    /// Waits until the call may be made.
+    pub(crate) async fn turn(&self, call: &ToolCall, limits: &CallLimits) -> Result<Turn<'_>, ToolFailure> {
+        self.toolbox.turn(&call.server, &limits.cancel).await
+    }
+
+    /// Makes the call whose turn it is. Its state is made now: those that wait are many.
+    pub(crate) fn take<'a>(
+        &'a self,
+        call: &'a ToolCall,
+        limits: &'a CallLimits,
+        turn: Turn<'a>,
+    ) -> BoxFuture<'a, Result<Value, ToolFailure>> {
+        Box::pin(async move {
+            let _turn = turn;
+            let is_this =
+                |(server, tool, _): &&(&str, &str, &[Charge])| *server == call.server && *tool == call.tool;
+            match DEAR.iter().find(is_this) {
+                None => {
+                    let answer = self.toolbox.read(call, limits, None).await.0;
+                    self.note(call, &answer);
+                    answer
+                }
+                Some((.., [Charge::LogsInsights])) => self.scan(call, limits).await,
+                Some((.., charges)) => {
+                    let one_each: Vec<_> = charges.iter().map(|what| (*what, 1)).collect();
+                    self.pay(call, limits, &one_each).await.0
+                }
+            }
+        })
     }
 
     /// Notes what a third-party server did not answer, and what of its words gives orders.
@@ -196,20 +227,8 @@ impl Tools for Paid {
         limits: &'a CallLimits,
     ) -> BoxFuture<'a, Result<Value, ToolFailure>> {
         Box::pin(async move {
-            let is_this =
-                |(server, tool, _): &&(&str, &str, &[Charge])| *server == call.server && *tool == call.tool;
-            match DEAR.iter().find(is_this) {
-                None => {
-                    let answer = self.toolbox.read(call, limits, None).await.0;
-                    self.note(call, &answer);
-                    answer
-                }
-                Some((.., [Charge::LogsInsights])) => self.scan(call, limits).await,
-                Some((.., charges)) => {
-                    let one_each: Vec<_> = charges.iter().map(|what| (*what, 1)).collect();
-                    self.pay(call, limits, &one_each).await.0
-                }
-            }
+            let turn = self.turn(call, limits).await?;
+            self.take(call, limits, turn).await
         })
     }
 }

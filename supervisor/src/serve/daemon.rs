@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use midwatch_mcp::{Aws, AwsSettings};
+use midwatch_mcp::{Aws, AwsSettings, Turns};
 use midwatch_policy::{Calendar, Clock, Service, Timestamp};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -121,13 +121,15 @@ pub struct Start {
     pub clock: Arc<dyn Clock>,
     /// AWS, for the queues.
     pub aws: Aws,
+    /// How long reads waited for a turn at a server.
+    pub turns: Turns,
     /// What leaves, until it has arrived.
     pub outbox: PathBuf,
 }
 
 /// Runs until SIGTERM or SIGINT. `listening` is told the address once alarms can come in.
 pub async fn run(start: Start, listening: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
-    let Start { config, file, over, inbox, maker, clock, aws, outbox } = start;
+    let Start { config, file, over, inbox, maker, clock, aws, turns, outbox } = start;
     let mut signals = Signals::new()?;
     let bound = http::bind(config.listen).await?;
     // Files are read, and nobody elsewhere is waited for. Even so: who is told to stop stops.
@@ -138,7 +140,7 @@ pub async fn run(start: Start, listening: impl FnOnce(SocketAddr)) -> Result<(),
     let metrics = Arc::new(Metrics::new(clock.now()));
     let minds = Arc::clone(&sites.now().minds);
     metrics.show(Purse::new(Arc::clone(&minds.gates), minds.ledger.clone(), Arc::clone(&clock)));
-    metrics.show(super::turns::Waits(aws.turns()));
+    metrics.show(super::turns::Waits { aws: aws.turns(), servers: turns });
     let people = people(&config, &outbox, &clock, (&inbox, &sites)).await?;
     let queue = Queue::new(config.at_once, config.waiting);
     let (effects, told) = mpsc::channel(EFFECTS);

@@ -243,7 +243,9 @@ mod tests {
         let turns = Turns::default();
         turns.waited("logs:StartQuery", Duration::from_millis(1_500));
         turns.waited("logs:StartQuery", Duration::from_millis(750));
-        metrics.show(Waits(turns));
+        let servers = Turns::default();
+        servers.waited("logs", Duration::from_millis(500));
+        metrics.show(Waits { aws: turns, servers });
         metrics.brought("t", &Err(Refusal::Full));
         metrics.alarms.get_or_create(&[("source", "t".to_owned()), ("decision", "opened".to_owned())]).inc();
         metrics.ended("resolved", 1.0);
@@ -255,6 +257,7 @@ mod tests {
         for line in [
             "midwatch_quota_wait_seconds_total{api=\"logs:StartQuery\"} 2.25",
             "midwatch_quota_waits_total{api=\"logs:StartQuery\"} 2",
+            "midwatch_server_wait_seconds_total{server=\"logs\"} 0.5",
             "midwatch_notices{state=\"waiting\"} 2",
         ] {
             assert!(text.contains(line), "{line}\n{text}");

@@ -31,7 +31,7 @@ pub(crate) fn of(part: &SweepPart) -> String {
 }
 
 fn read<T: DeserializeOwned>(part: &SweepPart, line: impl Fn(&T) -> String) -> String {
-    serde_json::from_value(part.result.clone()).map_or_else(|_| "read".to_owned(), |view| line(&view))
+    part.result.read().map_or_else(|_| "read".to_owned(), |view| line(&view))
 }
 
 /// `02:04:10`, in UTC.

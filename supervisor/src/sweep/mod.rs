@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, future::join_all, stream::FuturesUnordered};
 use midwatch_agents::{
+    json::Json,
     signals::{Scene, Signals},
     sweep::{MissingPart, Sweep, SweepPart},
     tools::FailureKind,
@@ -159,7 +160,7 @@ fn take(case: &Case, sweep: &mut Sweep, arrived: Arrived) {
         Ok((origin, result)) => {
             let admitted = case.book.admit(&origin, &result);
             let (server, tool) = (server.to_owned(), tool.to_owned());
-            let sweep_part = SweepPart { server, tool, service, args, result: admitted.result };
+            let sweep_part = SweepPart { server, tool, service, args, result: Json::of(&admitted.result) };
             let line = line::of(&sweep_part);
             case.recorder.note(Event::PartRead { part, line, evidence: admitted.evidence, ms });
             sweep.parts.push(sweep_part);

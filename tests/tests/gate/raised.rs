@@ -15,7 +15,7 @@ use midwatch::{
     serve::{Config, Maker, Over, SiteError, Start, run},
     site::Site,
 };
-use midwatch_mcp::{Aws, AwsSettings, Remote, SystemClock, reqwest::Method};
+use midwatch_mcp::{Aws, AwsSettings, Remote, SystemClock, Turns, reqwest::Method};
 use midwatch_policy::{Clock as _, IncidentId, RequestId, RequestView};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -80,6 +80,7 @@ impl House {
             maker: Arc::new(Same(self.stage.site.clone())),
             clock: Arc::new(SystemClock),
             aws: Aws::new(AwsSettings::local(self.stage.world.endpoint(), "us-east-1")),
+            turns: Turns::default(),
             outbox: self.directory.path().join("outbox.db"),
         };
         let task = tokio::spawn(async move {

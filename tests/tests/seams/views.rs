@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use midwatch_agents::{
     brief::DeploymentStatus,
+    json::Json,
     model::CallLimits,
     signals::{Scene, Signals},
     tools::{ToolCall, Tools},
@@ -57,7 +58,7 @@ impl Reader {
         let result = self.tools.call(&call, &limits).await.unwrap_or_else(|e| panic!("{tool}: {e}"));
         // As evidence does it: everything that can be cited has an id.
         let result = cited(result);
-        self.seen.push(Observation { tool: tool.into(), args: call.args, result: result.clone() });
+        self.seen.push(Observation { tool: tool.into(), args: call.args, result: Json::of(&result) });
         result
     }
 }

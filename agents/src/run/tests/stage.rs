@@ -20,6 +20,7 @@ use crate::{
     events::{AgentEvent, Events},
     evidence::EvidenceBook,
     fixture::{Incident, SERVICE, at},
+    json::Json,
     model::{
         CallLimits, Content, Message, Model, ModelError, ModelErrorKind, ModelRequest, ModelResponse,
         StopReason, ToolSpec, ToolUse, Usage,
@@ -74,7 +75,7 @@ impl Tools for Doubles {
             spec: ToolSpec {
                 name: name.into(),
                 description: "d".into(),
-                input_schema: json!({"type": "object", "required": []}),
+                input_schema: Json::of(&json!({"type": "object", "required": []})),
             },
             class,
         };

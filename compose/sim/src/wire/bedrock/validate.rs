@@ -91,7 +91,7 @@ fn tools(request: &ModelRequest) -> Checked {
                 tool.name
             )));
         }
-        if tool.input_schema.get("type").and_then(serde_json::Value::as_str) != Some("object") {
+        if tool.input_schema.value().get("type").and_then(serde_json::Value::as_str) != Some("object") {
             return Err(WireError::invalid(format!(
                 "The value at toolConfig.tools `{}` inputSchema.json.type must be one of the following: object.",
                 tool.name
