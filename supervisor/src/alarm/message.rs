@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{
     Alarm, foreign,
     raw::{Raw, shorten},
-    wire,
+    sns, wire,
 };
 
 /// Envelopes within envelopes that are opened before giving up.
@@ -161,7 +161,7 @@ impl Found {
         } else if has("alarmData") {
             self.one("Lambda", value, wire::from_lambda);
         } else if has("AlarmName") || has("NewStateValue") {
-            self.one("SNS", value, wire::from_message);
+            self.one("SNS", value, sns::from_message);
         } else if let Some(envelopes) = list("Messages").or_else(|| list("Records")) {
             if envelopes.is_empty() {
                 self.none(|| no_alarm("an answer of the queue without a message"));

@@ -2,13 +2,14 @@
 //!
 //! INVARIANT: an `Alarm` has a name, a state and the time of its state change; everything else may
 //! be missing. Every text in it came from outside: bounded in length, free of control characters
-//! and of secrets, and never to be put into a system prompt. The wire shapes stay in `wire` and `foreign`; nothing else in the
+//! and of secrets, and never to be put into a system prompt. The wire shapes stay in `wire`, `sns` and `foreign`; nothing else in the
 //! supervisor knows that EventBridge and SNS disagree about dimensions.
 
 mod foreign;
 mod mark;
 mod message;
 mod raw;
+mod sns;
 mod wire;
 
 use std::{collections::BTreeMap, fmt};

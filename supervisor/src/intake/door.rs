@@ -6,6 +6,7 @@
 //! - when the inbox cannot be written, nothing has happened: the board is made anew from it;
 //! - nothing is buffered without end: a door that is full says so, and the sender comes again.
 
+mod message;
 mod porter;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,7 @@ use std::{
 };
 
 use midwatch_policy::{Clock, IncidentId, Timestamp};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 use crate::{
     alarm::{Alarm, MOST},
@@ -28,12 +29,14 @@ use crate::{
 };
 
 use super::{
-    board::{Board, How, News, Orders, Ruling},
+    board::{Board, Orders, Ruling},
     inbox::{Inbox, InboxError},
     queue::Queue,
     refused::Refused,
 };
 
+use message::{Arrival, Message};
+pub use message::{Begun, Effect, Onward, Refusal};
 pub use porter::Porter;
 
 /// Messages that may wait to be decided about.
@@ -45,90 +48,6 @@ const PLACES: usize = 2 * MOST;
 const HELD_UP: Duration = Duration::from_secs(3);
 /// How long a sender should wait that was turned away.
 pub const AGAIN: Duration = Duration::from_secs(5);
-
-/// Why an alarm was not taken. The sender keeps it and comes again.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// Too much waits already.
-    #[error("too many alarms or incidents are waiting: send it again in {} s", AGAIN.as_secs())]
-    Full,
-    /// The inbox cannot be written.
-    #[error("it cannot be written down: send it again in {} s", AGAIN.as_secs())]
-    Unwritten,
-    /// Midwatch is being stopped.
-    #[error("midwatch is being stopped: send it again in {} s", AGAIN.as_secs())]
-    Stopping,
-}
-
-/// Something that has to happen now that it is written down.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Effect {
-    /// An incident was opened, and waits for work.
-    Opened {
-        /// The incident.
-        incident: IncidentId,
-        /// The alarm it was opened for.
-        alarm: Box<Alarm>,
-        /// When it came in.
-        at: Timestamp,
-    },
-    /// An incident has a new alarm, or one of its alarms changed its state.
-    Tell {
-        /// The incident.
-        incident: IncidentId,
-        /// The alarm.
-        alarm: Box<Alarm>,
-        /// What was decided about it.
-        ruling: Ruling,
-    },
-    /// A person has the incident, and one more alarm came in for it: they are told.
-    More {
-        /// The incident.
-        incident: IncidentId,
-        /// The alarm.
-        alarm: Box<Alarm>,
-        /// Why it belongs to it.
-        how: How,
-        /// What is new about it.
-        news: News,
-    },
-    /// An incident that has ended has no alarm any more that fires: whoever was told of it hears that.
-    Over {
-        /// The incident.
-        incident: IncidentId,
-        /// The alarm that went last.
-        alarm: Box<Alarm>,
-    },
-    /// An incident is part of another one.
-    Absorbed {
-        /// Which.
-        incident: IncidentId,
-        /// Part of which.
-        into: IncidentId,
-        /// Whether it had been begun.
-        begun: Begun,
-    },
-}
-
-/// Whether an incident that turns out to be part of another one had been begun.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Begun {
-    /// It goes on by itself, to its own end.
-    Yes,
-    /// It has ended with this.
-    No,
-}
-
-/// How it goes on with an incident that has ended and was handed back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Onward {
-    /// What fires on has a new incident.
-    Opened(IncidentId),
-    /// What fires belongs to this incident by now.
-    In(IncidentId),
-    /// Nothing of it fires any more.
-    Nothing,
-}
 
 /// How the door stands: what those before it and behind it both know.
 #[derive(Debug)]
@@ -143,43 +62,6 @@ struct Standing {
 /// How many places alarms take at the door; never more than there are.
 fn places(alarms: &[Alarm]) -> u32 {
     u32::try_from(alarms.len().min(PLACES)).unwrap_or(u32::MAX)
-}
-
-/// What came in.
-struct Arrival {
-    alarms: Vec<Alarm>,
-    source: String,
-    message: Option<String>,
-    done: oneshot::Sender<Result<Vec<Ruling>, Refusal>>,
-    /// Those of its alarms, while they wait; what the porter brings itself needs none.
-    place: Option<OwnedSemaphorePermit>,
-}
-
-enum Message {
-    Arrival(Arrival),
-    Finished {
-        incident: IncidentId,
-        outcome: Option<Outcome>,
-        why: Option<String>,
-        done: oneshot::Sender<Result<(), Refusal>>,
-    },
-    HandedBack {
-        incident: IncidentId,
-        by: String,
-        done: oneshot::Sender<Result<Onward, Refusal>>,
-    },
-    Orders(Box<Orders>, oneshot::Sender<()>),
-}
-
-impl std::fmt::Debug for Message {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Arrival(_) => "Arrival",
-            Self::Finished { .. } => "Finished",
-            Self::HandedBack { .. } => "HandedBack",
-            Self::Orders(..) => "Orders",
-        })
-    }
 }
 
 /// The senders' side of the door. Cheap to clone.

@@ -9,6 +9,7 @@
 
 mod calls;
 mod door;
+mod people;
 #[cfg(test)]
 mod tests;
 
@@ -138,12 +139,12 @@ fn router(desk: Desk) -> Router {
     Router::new()
         .route("/v1/alarms", post(calls::alarms).layer(DefaultBodyLimit::max(ALARMS)))
         .route("/v1/sns", post(calls::sns).layer(few.clone()))
-        .route("/v1/pagerduty", post(calls::pagerduty).layer(few))
+        .route("/v1/pagerduty", post(people::pagerduty).layer(few))
         .route("/v1/reload", post(calls::reload))
-        .route("/v1/incidents/{id}/note", post(calls::note))
-        .route("/v1/incidents/{id}/acknowledge", post(calls::acknowledge))
-        .route("/v1/incidents/{id}/take", post(calls::take))
-        .route("/v1/incidents/{id}/stop", post(calls::stop))
+        .route("/v1/incidents/{id}/note", post(people::note))
+        .route("/v1/incidents/{id}/acknowledge", post(people::acknowledge))
+        .route("/v1/incidents/{id}/take", post(people::take))
+        .route("/v1/incidents/{id}/stop", post(people::stop))
         .route("/live", get(calls::live))
         .route("/ready", get(calls::ready))
         .route("/metrics", get(calls::metrics))
