@@ -9,145 +9,26 @@
     reason = "a test"
 )]
 
+mod fixture;
+mod recall;
+mod stdio;
+
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use midwatch_mcp::{
-    Guarded, Time, ToolError, Work, connect_in_process,
+    Guarded, ToolError, Work, connect_in_process,
     http::{self, Access, HttpSettings, Token},
     serve_over,
 };
-use rmcp::{
-    Json, ServerHandler,
-    handler::server::{router::tool::ToolRouter, wrapper::Parameters},
-    model::{CallToolRequestParams, CallToolResult, ServerConfig},
-    tool, tool_handler, tool_router,
-};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Args {
-    /// What is said back, such as `a`.
-    text: String,
-    /// How often.
-    #[serde(default)]
-    times: Option<u32>,
-    /// How loud.
-    #[serde(default)]
-    voice: Option<Voice>,
-    /// When.
-    #[serde(default)]
-    at: Option<Time>,
-    /// Where.
-    #[serde(default)]
-    place: Option<Place>,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Voice {
-    /// Hardly.
-    Quiet,
-    /// Very.
-    Loud,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Place {
-    /// Its name.
-    name: String,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-struct Echo {
-    text: String,
-}
-
-#[derive(Debug, Clone)]
-struct Fixture {
-    done: Arc<AtomicUsize>,
-    tool_router: ToolRouter<Self>,
-}
-
-#[tool_router]
-impl Fixture {
-    fn new() -> Self {
-        Self { done: Arc::default(), tool_router: Self::tool_router() }
-    }
-
-    #[tool(description = "Says it back.", annotations(read_only_hint = true))]
-    async fn echo(&self, Parameters(args): Parameters<Args>) -> Result<Json<Echo>, ToolError> {
-        match args.text.as_str() {
-            "panic" => panic!("a defect with a `secret`"),
-            "missing" => Err(ToolError::not_found("no such thing", "try another")),
-            _ => {
-                let at = args.at.map(|at| at.to_string()).unwrap_or_default();
-                let place = args.place.map(|place| place.name).unwrap_or_default();
-                let times = usize::try_from(args.times.unwrap_or(1)).unwrap();
-                let text = if matches!(args.voice, Some(Voice::Loud)) {
-                    args.text.to_uppercase()
-                } else {
-                    args.text
-                };
-                Ok(Json(Echo { text: text.repeat(times) + &at + &place }))
-            }
-        }
-    }
-
-    #[tool(description = "Reads for long.", annotations(read_only_hint = true))]
-    async fn read_long(&self) -> String {
-        tokio::time::sleep(Duration::from_millis(150)).await;
-        self.done.fetch_add(1, Ordering::SeqCst);
-        "read".to_owned()
-    }
-
-    #[tool(description = "Reads without end.", annotations(read_only_hint = true))]
-    async fn read_endless(&self) -> String {
-        std::future::pending().await
-    }
-
-    #[tool(description = "Writes for longer.", annotations(read_only_hint = false))]
-    async fn write_longest(&self) -> String {
-        tokio::time::sleep(Duration::from_millis(900)).await;
-        self.done.fetch_add(1, Ordering::SeqCst);
-        "written".to_owned()
-    }
-
-    #[tool(description = "Writes for long.", annotations(read_only_hint = false))]
-    async fn write_long(&self) -> String {
-        tokio::time::sleep(Duration::from_millis(150)).await;
-        self.done.fetch_add(1, Ordering::SeqCst);
-        "written".to_owned()
-    }
-}
-
-#[tool_handler(router = self.tool_router)]
-impl ServerHandler for Fixture {
-    fn get_info(&self) -> ServerConfig {
-        midwatch_mcp::server_info("fixture", "1.2.3", "For tests.")
-    }
-}
-
-fn call(tool: &'static str, arguments: Value) -> CallToolRequestParams {
-    CallToolRequestParams::new(tool).with_arguments(arguments.as_object().cloned().unwrap())
-}
-
-fn kind(result: &CallToolResult) -> Value {
-    assert_eq!(result.is_error, Some(true), "{result:?}");
-    result.structured_content.as_ref().unwrap()["error"]["kind"].clone()
-}
+use fixture::{Fixture, call, kind, texts};
 
 #[tokio::test]
 async fn every_failure_is_an_answer() {
@@ -167,10 +48,6 @@ async fn every_failure_is_an_answer() {
     // The panic did not take the connection with it.
     assert!(client.call_tool(call("echo", json!({"text": "b"}))).await.is_ok());
     assert!(client.list_all_tools().await.unwrap().iter().any(|tool| tool.output_schema.is_some()));
-}
-
-fn texts(result: &CallToolResult) -> Vec<&str> {
-    result.content.iter().filter_map(|block| block.as_text()).map(|text| text.text.as_str()).collect()
 }
 
 #[tokio::test]
@@ -369,105 +246,6 @@ async fn asked_to_end_on_stdio_it_answers_what_it_has_begun_and_takes_nothing_ne
     assert_eq!(fixture.done.load(Ordering::SeqCst), 1);
     assert_eq!(texts(&write.await.unwrap().unwrap()), ["written"]);
     serving.await.unwrap().unwrap();
-}
-
-/// A server on stdio that has shaken hands, in the era that is named.
-struct Stdio {
-    writer: tokio::io::WriteHalf<tokio::io::DuplexStream>,
-    answers: tokio::io::Lines<tokio::io::BufReader<tokio::io::ReadHalf<tokio::io::DuplexStream>>>,
-    meta: Option<Value>,
-}
-
-const ERAS: [&str; 2] = ["2025-11-25", "2026-07-28"];
-
-impl Stdio {
-    async fn of(era: &str) -> Self {
-        let (theirs, ours) = tokio::io::duplex(64 * 1024);
-        let ends = tokio::io::split(theirs);
-        let (work, stop) = (Work::default(), CancellationToken::new());
-        tokio::spawn(serve_over(Fixture::new(), ends, work, Duration::from_secs(5), stop));
-        let (reader, writer) = tokio::io::split(ours);
-        let answers = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(reader));
-        let info = json!({"name": "t", "version": "1"});
-        if era == ERAS[1] {
-            let meta = json!({"io.modelcontextprotocol/protocolVersion": era, "io.modelcontextprotocol/clientInfo": info,
-                "io.modelcontextprotocol/clientCapabilities": {}});
-            let mut stdio = Self { writer, answers, meta: Some(meta) };
-            assert!(stdio.ask("server/discover", json!({})).await["result"].is_object());
-            return stdio;
-        }
-        let mut stdio = Self { writer, answers, meta: None };
-        let hello = json!({"protocolVersion": era, "capabilities": {}, "clientInfo": info});
-        assert!(stdio.ask("initialize", hello).await["result"].is_object());
-        stdio.line(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
-        stdio
-    }
-
-    async fn line(&mut self, message: &Value) {
-        self.writer.write_all(format!("{message}\n").as_bytes()).await.unwrap();
-    }
-
-    async fn ask(&mut self, method: &str, mut params: Value) -> Value {
-        if let (Some(meta), Some(params)) = (&self.meta, params.as_object_mut()) {
-            params.insert("_meta".to_owned(), meta.clone());
-        }
-        self.line(&json!({"jsonrpc": "2.0", "id": "q", "method": method, "params": params})).await;
-        let line = tokio::time::timeout(Duration::from_secs(30), self.answers.next_line()).await;
-        let line = line.unwrap().unwrap().unwrap();
-        let answer: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(answer["id"], "q", "{answer}");
-        answer
-    }
-}
-
-#[tokio::test]
-async fn a_call_whose_arguments_are_no_object_is_told_so() {
-    for era in ERAS {
-        let mut stdio = Stdio::of(era).await;
-        for (params, says) in [
-            (
-                json!({"name": "echo", "arguments": "{\"text\":\"a\"}"}),
-                "`arguments` is an object, such as {\"service\": \"checkout-api\"}, and not a string: give the object itself",
-            ),
-            (json!({"name": "echo", "arguments": ["a"]}), "and not a list"),
-            (json!({"name": 5, "arguments": {}}), "`name` is a string, and not a number"),
-            (json!({"arguments": {}}), "`name` is missing"),
-        ] {
-            let error = stdio.ask("tools/call", params).await["error"].clone();
-            assert_eq!(error["code"], -32602, "{era} {error}");
-            assert!(error["message"].as_str().unwrap().contains(says), "{era} {error}");
-        }
-        let error = stdio.ask("resources/read", json!({"uri": 5})).await["error"].clone();
-        assert_eq!(error["code"], -32602, "{era} {error}");
-        // What the newer era has no more is no method there, whatever its parameters.
-        let gone = stdio.ask("logging/setLevel", json!({})).await["error"].clone();
-        assert_eq!(gone["code"], -32601, "{era} {gone}");
-        let fine = stdio.ask("tools/call", json!({"name": "echo", "arguments": {"text": "a"}})).await;
-        assert_eq!(fine["result"]["structuredContent"]["text"], "a", "{era} {fine}");
-    }
-}
-
-#[tokio::test]
-async fn the_name_of_an_unknown_method_is_said_back_in_part() {
-    for era in ERAS {
-        let mut stdio = Stdio::of(era).await;
-        let answer = stdio.ask(&"m".repeat(900_000), json!({})).await;
-        assert_eq!(answer["error"]["code"], -32601, "{era}");
-        assert!(answer.to_string().len() < 400, "{era} {}", answer.to_string().len());
-    }
-}
-
-#[tokio::test]
-async fn a_line_that_is_too_long_is_answered_and_the_next_one_too() {
-    for era in ERAS {
-        let mut stdio = Stdio::of(era).await;
-        let text = "x".repeat(17 * 1024 * 1024);
-        let refused = stdio.ask("tools/call", json!({"name": "echo", "arguments": {"text": text}})).await;
-        assert_eq!(refused["error"]["code"], -32600, "{era}");
-        assert!(refused["error"]["message"].as_str().unwrap().contains("at most 16 MiB"), "{era} {refused}");
-        let fine = stdio.ask("tools/call", json!({"name": "echo", "arguments": {"text": "a"}})).await;
-        assert_eq!(fine["result"]["structuredContent"]["text"], "a", "{era} {fine}");
-    }
 }
 
 #[tokio::test]

@@ -1,62 +1,16 @@
 //! Cancelling over HTTP in the 2025-11-25 era: by a notification in the session of the call.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test")]
-
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use midwatch_mcp::{
-    Progress,
     http::{self, HttpSettings},
     http_client,
     reqwest::Response,
 };
-use rmcp::{
-    ServerHandler, handler::server::router::tool::ToolRouter, model::ServerConfig, tool, tool_handler,
-    tool_router,
-};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-#[derive(Debug, Clone)]
-struct Fixture {
-    done: Arc<AtomicUsize>,
-    tool_router: ToolRouter<Self>,
-}
-
-#[tool_router]
-impl Fixture {
-    #[tool(description = "Reads for long.", annotations(read_only_hint = true))]
-    async fn read(&self) -> String {
-        self.long().await
-    }
-
-    #[tool(description = "Writes for long.", annotations(read_only_hint = false))]
-    async fn write(&self) -> String {
-        self.long().await
-    }
-}
-
-impl Fixture {
-    async fn long(&self) -> String {
-        Progress::current().step(|| "half".to_owned()).await;
-        tokio::time::sleep(Duration::from_millis(400)).await;
-        self.done.fetch_add(1, Ordering::SeqCst);
-        "done".to_owned()
-    }
-}
-
-#[tool_handler(router = self.tool_router)]
-impl ServerHandler for Fixture {
-    fn get_info(&self) -> ServerConfig {
-        midwatch_mcp::server_info("fixture", "1", "For tests.")
-    }
-}
+use crate::fixture::Fixture;
 
 /// A caller of the older era.
 #[derive(Clone)]
@@ -100,7 +54,7 @@ impl Caller {
 
 #[tokio::test]
 async fn a_notification_ends_the_call_of_its_session_and_no_other() {
-    let fixture = Fixture { done: Arc::default(), tool_router: Fixture::tool_router() };
+    let fixture = Fixture::with(Duration::from_millis(400));
     let bound = http::bind(fixture.clone(), HttpSettings::on("127.0.0.1:0".parse().unwrap())).await.unwrap();
     let url = format!("http://{}{}", bound.local_addr(), http::PATH);
     let stop = CancellationToken::new();
@@ -111,11 +65,11 @@ async fn a_notification_ends_the_call_of_its_session_and_no_other() {
 
     // Who cancels what, and whether the tool is done all the same.
     for (tool, by, id, done) in [
-        ("read", &mine, 7, false),
-        ("read", &mine, 8, true),
-        ("read", &other, 7, true),
-        ("read", &nothing, 7, true),
-        ("write", &mine, 7, true),
+        ("read_long", &mine, 7, false),
+        ("read_long", &mine, 8, true),
+        ("read_long", &other, 7, true),
+        ("read_long", &nothing, 7, true),
+        ("write_long", &mine, 7, true),
     ] {
         let before = fixture.done.load(Ordering::SeqCst);
         let caller = mine.clone();
@@ -128,18 +82,18 @@ async fn a_notification_ends_the_call_of_its_session_and_no_other() {
         assert_eq!(fixture.done.load(Ordering::SeqCst) > before, done, "{case}");
         let cancelled = answer["error"]["code"] == -32800;
         // A write is not broken off; who cancelled it does not wait for it.
-        assert_eq!(cancelled, !done || tool == "write", "{case}");
+        assert_eq!(cancelled, !done || tool == "write_long", "{case}");
         assert_eq!(answer["id"], 7, "{case}");
     }
 
     // One whose progress is told is being answered already.
     let before = fixture.done.load(Ordering::SeqCst);
     let caller = mine.clone();
-    let calling = tokio::spawn(async move { caller.call("read", json!({ "progressToken": 1 })).await });
+    let calling = tokio::spawn(async move { caller.call("read_long", json!({ "progressToken": 1 })).await });
     tokio::time::sleep(Duration::from_millis(100)).await;
     mine.cancel(7).await;
     let answer = calling.await.unwrap();
-    assert!(answer.contains("half") && !answer.contains("done"), "{answer}");
+    assert!(answer.contains("half") && !answer.contains("\"text\""), "{answer}");
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(fixture.done.load(Ordering::SeqCst), before, "it was ended");
 
