@@ -191,8 +191,8 @@ impl OpenAiModel {
     }
 }
 
-/// The address of chat completions below a base URL.
-fn endpoint(base: &str, plain: PlainHttp) -> Result<Url, OpenAiError> {
+/// The address of chat completions below a base URL, or why there is none.
+pub fn endpoint(base: &str, plain: PlainHttp) -> Result<Url, OpenAiError> {
     let wrong =
         |url: &str, problem: &str| OpenAiError::Url { url: url.to_owned(), problem: problem.to_owned() };
     let mut url: Url = base.trim().parse().map_err(|_| wrong("…", "it cannot be read as a URL"))?;

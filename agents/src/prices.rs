@@ -207,7 +207,8 @@ impl Price {
         regional_percent: 0,
     };
 
-    fn problem(&self) -> Option<&'static str> {
+    /// What is wrong with it, if anything.
+    pub fn problem(&self) -> Option<&'static str> {
         let is_half = self.long_above.is_some() && (self.long_input.is_none() || self.long_output.is_none());
         is_half.then_some("`long_above` needs `long_input` and `long_output`")
     }

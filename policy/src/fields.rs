@@ -90,12 +90,13 @@ impl<'t> Fields<'t> {
         let Some(value) = self.table.remove(key) else { return Vec::new() };
         let line = line_at(self.text, value.span().start);
         let text = self.text;
+        let called = format!("[{}]", self.within(key));
         let mut found = Vec::new();
         let mut no_table = |line, name: &str| {
             problems.push(Problem::new(
                 Some(line),
                 format!("{name} is no table"),
-                format!("write `[[{key}]]` on a line of its own"),
+                format!("write `{called}` on a line of its own"),
             ));
         };
         let DeValue::Array(items) = value.into_inner() else {
@@ -104,7 +105,7 @@ impl<'t> Fields<'t> {
         };
         for (n, item) in items.into_iter().enumerate() {
             let line = line_at(text, item.span().start);
-            let name = format!("[[{key}]] {}", n + 1);
+            let name = format!("{called} {}", n + 1);
             if let DeValue::Table(table) = item.into_inner() {
                 found.push(Self { text, name, line, table });
             } else {
@@ -114,20 +115,30 @@ impl<'t> Fields<'t> {
         found
     }
 
+    /// How a table within this one is called.
+    fn within(&self, key: &str) -> String {
+        match self.name.strip_suffix(']') {
+            Some(name) => format!("{name}.{key}]"),
+            None if self.name.is_empty() => format!("[{key}]"),
+            // One of several has no name to write it below.
+            None => format!("{}, `{key}`", self.name),
+        }
+    }
+
     /// A table within this one.
     pub fn table(&mut self, key: &str, problems: &mut Vec<Problem>) -> Option<Self> {
         let value = self.table.remove(key)?;
         let line = line_at(self.text, value.span().start);
-        let within = self.name.trim_matches(['[', ']']);
-        let name = if within.is_empty() { format!("[{key}]") } else { format!("[{within}.{key}]") };
+        let name = self.within(key);
         if let DeValue::Table(table) = value.into_inner() {
             Some(Self { text: self.text, name, line, table })
         } else {
-            problems.push(Problem::new(
-                Some(line),
-                format!("{}`{key}` is no table", self.prefix()),
-                format!("write `{name}` on a line of its own"),
-            ));
+            let remedy = if name.ends_with(']') {
+                format!("write `{name}` on a line of its own")
+            } else {
+                format!("write it like `{key} = {{ … }}`")
+            };
+            problems.push(Problem::new(Some(line), format!("{}`{key}` is no table", self.prefix()), remedy));
             None
         }
     }

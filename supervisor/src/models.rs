@@ -2,6 +2,7 @@
 //! configuration, and what is built from it.
 
 mod choice;
+mod read;
 #[cfg(test)]
 mod tests;
 
@@ -25,13 +26,11 @@ use midwatch_agents::{
     prices::{Price, Prices},
     switch::ModelSwitch,
 };
-use serde::Deserialize;
 
 pub use choice::ModelChoice;
 
 /// Money and models, as they are configured. Everything has a default but the chains.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, Default)]
 pub struct MoneyConfig {
     /// What may be spent at most.
     pub ceilings: Ceilings,
@@ -50,8 +49,7 @@ pub struct MoneyConfig {
 }
 
 /// One model of a chain. After the last one come the rules of the playbook.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(tag = "provider", rename_all = "lowercase", deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub enum Rung {
     /// Amazon Bedrock.
     Bedrock {
@@ -75,10 +73,8 @@ pub enum Rung {
         /// The file that holds the key.
         key_file: Option<PathBuf>,
         /// How tool calls are asked for.
-        #[serde(default)]
         calling: Calling,
         /// Whether plain HTTP may leave this machine.
-        #[serde(default)]
         plain_http: PlainHttp,
         /// What the endpoint allows.
         limits: Option<Limits>,

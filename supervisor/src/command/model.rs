@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use midwatch_agents::{
     bedrock::BedrockModel,
     gate::Gates,
@@ -14,6 +14,7 @@ use midwatch_agents::{
     prices::{Price, Prices},
 };
 use midwatch_mcp::SdkConfig;
+use midwatch_policy::Problem;
 
 use crate::{
     ledger::Ledger,
@@ -137,7 +138,9 @@ pub(super) fn config(own: Option<&MoneyConfig>, store: Option<&Path>) -> anyhow:
             let path = PathBuf::from(path);
             let text = std::fs::read_to_string(&path)
                 .with_context(|| format!("cannot read the money settings `{}`", path.display()))?;
-            toml::from_str(&text).with_context(|| format!("in `{}`", path.display()))?
+            MoneyConfig::parse(&text).map_err(|problems| {
+                anyhow!("`{}` is wrong:\n  {}", path.display(), Problem::lines(&problems))
+            })?
         }
     };
     if let Ok(text) = std::env::var("MIDWATCH_MODEL_RPM") {

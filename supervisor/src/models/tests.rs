@@ -30,7 +30,7 @@ const CONFIG: &str = r#"
 
 #[test]
 fn chains_are_built_in_order_with_one_gate_for_each_place() {
-    let config: MoneyConfig = toml::from_str(CONFIG).unwrap();
+    let config = MoneyConfig::parse(CONFIG).unwrap();
     assert_eq!((config.ceilings.hour_micro_usd, config.ceilings.incident_micro_usd), (1_000_000, 500_000));
     let aws = SdkConfig::builder().behavior_version(aws_config::BehaviorVersion::latest()).build();
     let models = config.build(Some(&aws), Prices::embedded().unwrap(), &Gates::default()).unwrap();
@@ -54,27 +54,53 @@ fn chains_are_built_in_order_with_one_gate_for_each_place() {
 
 #[test]
 fn what_cannot_work_is_said_before_the_first_alarm() {
-    let parse = |text: &str| toml::from_str::<MoneyConfig>(text);
-    for wrong in [
-        "[ceilings]\nyear_micro_usd = 1\n",
-        "[limits]\nrequests_per_minute = 0\n",
-        "[[small]]\nprovider = \"other\"\nmodel = \"m\"\n",
-        "[[small]]\nprovider = \"bedrock\"\nmodel = \"m\"\ntypo = 1\n",
-    ] {
-        assert!(parse(wrong).is_err(), "{wrong}");
-    }
     let gates = Gates::default();
-    let build = |text: &str| parse(text).unwrap().build(None, Prices::default(), &gates).unwrap_err();
+    let build =
+        |text: &str| MoneyConfig::parse(text).unwrap().build(None, Prices::default(), &gates).unwrap_err();
     let bedrock = build("[[small]]\nprovider = \"bedrock\"\nmodel = \"m\"\n");
     assert!(matches!(bedrock, ModelsError::NoAws(_)));
     let openai = "[[small]]\nprovider = \"openai\"\nmodel = \"m\"\n";
-    let far = build(&format!("{openai}base_url = \"http://models.internal/v1\"\n"));
-    assert!(matches!(far, ModelsError::OpenAi { .. }));
     let no_key = build(&format!("{openai}base_url = \"https://h/v1\"\nkey_env = \"MIDWATCH_NO_SUCH_KEY\"\n"));
     assert_eq!(
         no_key.to_string(),
         "the key of model `m` cannot be read from `MIDWATCH_NO_SUCH_KEY`: it is not set"
     );
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once_with_its_line_and_its_remedy() {
+    let text = r#"
+switch = "off"
+[ceilings]
+year_micro_usd = 1
+hour_micro_usd = -1
+[breaker]
+probes = "two"
+[limits]
+requests_per_minute = 0
+[[small]]
+provider = "other"
+model = "m"
+[[small]]
+model = "m"
+[[small]]
+provider = "bedrock"
+typo = 1
+limits = { requests_per_minute = 0, tokens_per_minute = 0 }
+[[large]]
+provider = "openai"
+model = "near"
+base_url = "http://models.internal/v1"
+calling = "shouting"
+price = { input = 1, cached = 2 }
+[[large]]
+provider = "openai"
+model = "near"
+base_url = "https://h/v1"
+"#;
+    let problems: Vec<String> =
+        MoneyConfig::parse(text).unwrap_err().iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(problems.join("\n"));
 }
 
 #[test]
@@ -93,7 +119,7 @@ provider = "bedrock"
 model = "m"
 region = "us-west-2"
 "#;
-    let mut config: MoneyConfig = toml::from_str(text).unwrap();
+    let mut config = MoneyConfig::parse(text).unwrap();
     let names: Vec<String> = config.names().into_iter().collect();
     assert_eq!(names, ["bedrock m", "https://h/v1 coder", "us-west-2 m"]);
     // The gates of whoever has the keys, wherever it is, are called the same.

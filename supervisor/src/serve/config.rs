@@ -253,9 +253,7 @@ impl Config {
             config.readers = parts::readers(file.tables("server", p), base, p);
             let logs_elsewhere = config.readers.iter().any(|reader| reader.reader == Reader::Logs);
             config.redact = parts::redact(&mut file, logs_elsewhere, p);
-            if file.raw("money").is_some() {
-                config.money = parts::money(text, base, p);
-            }
+            config.money = file.table("money", p).map(|table| MoneyConfig::read(table, p).under(base));
             config.desk = file.table("desk", p).and_then(|table| Place::read(table, base, p));
             config.remediation = file.table("remediation", p).and_then(|table| Place::read(table, base, p));
             if config.desk.is_some() && config.remediation.is_none() {

@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq as _;
 use crate::{
     deliver::NotifyConfig,
     intake::{board::Grouping, sources::sns::Topic},
-    models::{ModelChoice, MoneyConfig},
+    models::ModelChoice,
     servers::Reader,
 };
 
@@ -231,24 +231,6 @@ pub(super) fn notify(text: &str, p: &mut Vec<Problem>) -> Option<NotifyConfig> {
     NotifyConfig::parse(text, &AwsSettings::default(), &variable)
         .map_err(|error| p.push(Problem::new(None, error.to_string(), "see docs/notify.md")))
         .ok()
-}
-
-/// What models may cost, from the same text.
-pub(super) fn money(text: &str, base: &Path, p: &mut Vec<Problem>) -> Option<MoneyConfig> {
-    #[derive(serde::Deserialize)]
-    struct Whole {
-        money: MoneyConfig,
-    }
-    match toml::from_str::<Whole>(text) {
-        Ok(whole) => Some(whole.money.under(base)),
-        Err(error) => {
-            let before = error.span().and_then(|span| text.get(..span.start));
-            let line = before.map(|before| before.matches('\n').count() + 1);
-            let what = format!("`[money]`: {}", error.message());
-            p.push(Problem::new(line, what, "see docs/money.md"));
-            None
-        }
-    }
 }
 
 pub(super) fn http(mut table: Fields<'_>, config: &mut Config, p: &mut Vec<Problem>) {

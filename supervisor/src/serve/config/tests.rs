@@ -76,6 +76,12 @@ id = "all"
 reason = "?"
 until = "tomorrow"
 alarms = ["*"]
+[money]
+ceiling = 1
+[money.ceilings]
+hour_micro_usd = "much"
+[[money.large]]
+provider = "bedrock"
 [desk]
 url = "https://desk.example.com"
 "#;
@@ -91,6 +97,9 @@ url = "https://desk.example.com"
         "`grace` is `soon`",
         "`until` is `tomorrow`",
         "`*` would silence everything",
+        "line 22: [money]: there is no field `ceiling`; known are ceilings",
+        "line 24: [money.ceilings]: `hour_micro_usd`: invalid type: string \"much\", expected u64; write it like",
+        "line 25: [[money.large]] 1: there is no `model`; say which",
         "there is no `token_file`",
     ] {
         assert!(error.contains(said), "{said}\n{error}");
