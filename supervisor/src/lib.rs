@@ -22,6 +22,7 @@ pub mod ledger;
 pub mod memory;
 pub mod models;
 pub mod others;
+mod passed;
 pub mod record;
 pub mod replay;
 pub mod report;

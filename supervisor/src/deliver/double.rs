@@ -4,7 +4,10 @@ use std::{
     collections::{BTreeMap, VecDeque},
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -149,26 +152,41 @@ async fn read(stream: &mut TcpStream) -> Option<Came> {
 
 /// A clock that stands still until a test moves it.
 #[derive(Debug, Clone)]
-pub(super) struct TestClock(watch::Sender<Timestamp>);
+pub(crate) struct TestClock {
+    wall: watch::Sender<Timestamp>,
+    /// By how much it was set, and not gone, in seconds.
+    set: Arc<AtomicI64>,
+}
 
 impl TestClock {
-    pub(super) fn at(text: &str) -> Self {
-        Self(watch::Sender::new(text.parse().unwrap()))
+    pub(crate) fn at(text: &str) -> Self {
+        Self { wall: watch::Sender::new(text.parse().unwrap()), set: Arc::default() }
+    }
+
+    /// Somebody sets it, and no time passes.
+    pub(crate) fn set_forward(&self, seconds: i64) {
+        self.set.fetch_add(seconds, Ordering::SeqCst);
+        self.step(seconds);
     }
 
     /// Forwards, or backwards.
-    pub(super) fn step(&self, seconds: i64) {
-        self.0.send_modify(|now| *now += SignedDuration::from_secs(seconds));
+    pub(crate) fn step(&self, seconds: i64) {
+        self.wall.send_modify(|now| *now += SignedDuration::from_secs(seconds));
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        *self.0.borrow()
+        *self.wall.borrow()
+    }
+
+    fn running(&self) -> Duration {
+        let went = self.now().as_millisecond() - 1000 * self.set.load(Ordering::SeqCst);
+        Duration::from_millis(went.unsigned_abs())
     }
 
     fn sleep<'a>(&'a self, span: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
-        let mut seen = self.0.subscribe();
+        let mut seen = self.wall.subscribe();
         let until = self.now() + SignedDuration::try_from(span).unwrap();
         Box::pin(async move {
             // Any step wakes a sleeper, as a real timer would not let it oversleep for ever.

@@ -19,7 +19,7 @@ mod chain;
 mod channel;
 mod config;
 #[cfg(test)]
-mod double;
+pub(crate) mod double;
 mod heartbeat;
 mod notice;
 mod outbox;

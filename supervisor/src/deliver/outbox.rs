@@ -23,7 +23,7 @@ use std::{
 };
 
 use midwatch_policy::{IncidentId, Timestamp};
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use file::Failure;
 pub use file::{OutboxError, hold_outbox, outbox_of};
@@ -55,11 +55,9 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// After a start: what was on its way is sent again. Old ends are forgotten.
+    /// After a start: what was on its way is sent again.
     pub(super) async fn restart(&self, now: Timestamp) -> Result<(), OutboxError> {
         self.write(move |tx| {
-            let old = now.as_millisecond().saturating_sub(KEPT_MS);
-            forget(tx, old)?;
             for mut row in rows::select(tx, "flight IS NOT NULL OR phase = 'sending'", [])? {
                 row.flight = None;
                 rows::step(tx, row, Input::Restarted, now)?;
@@ -69,9 +67,9 @@ impl Outbox {
         .await
     }
 
-    /// Takes away what ended long ago.
-    pub(super) async fn prune(&self, now: Timestamp) -> Result<(), OutboxError> {
-        let old = now.as_millisecond().saturating_sub(KEPT_MS);
+    /// Takes away what ended long ago, by the time that has passed in fact.
+    pub(super) async fn prune(&self, passed: Timestamp) -> Result<(), OutboxError> {
+        let old = passed.as_millisecond().saturating_sub(KEPT_MS);
         self.write(move |tx| Ok(forget(tx, old)?)).await
     }
 
@@ -215,12 +213,21 @@ impl Outbox {
         self.write(watch::all).await
     }
 
-    /// Shows that it can be written, by writing.
-    pub(super) async fn touch(&self, now: Timestamp) -> Result<(), OutboxError> {
+    /// Shows that it can be written, by writing the time that has passed in fact.
+    pub(super) async fn touch(&self, passed: Timestamp) -> Result<(), OutboxError> {
         self.write(move |tx| {
             let sql = "INSERT INTO pulse VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET at_ms = ?1";
-            tx.execute(sql, [now.as_millisecond()])?;
+            tx.execute(sql, [passed.as_millisecond()])?;
             Ok(())
+        })
+        .await
+    }
+
+    /// The time of the last [`Outbox::touch`].
+    pub(super) async fn touched(&self) -> Result<Option<Timestamp>, OutboxError> {
+        self.write(|tx| {
+            let at: Option<i64> = tx.query_row("SELECT at_ms FROM pulse", [], |row| row.get(0)).optional()?;
+            Ok(at.and_then(|ms| Timestamp::from_millisecond(ms).ok()))
         })
         .await
     }

@@ -17,6 +17,7 @@ use super::{
     heartbeat::Organ,
     outbox::Claimed,
 };
+use crate::passed::Passed;
 
 /// Longest sleep: in this time what another process did (an acknowledgement) is seen.
 const LONGEST: Duration = Duration::from_secs(2);
@@ -32,14 +33,17 @@ const PRUNE: SignedDuration = SignedDuration::from_hours(1);
 const LAST_RESORT: Duration = DEADLINE.saturating_mul(3);
 
 /// When something was done that is done from time to time.
+#[derive(Default)]
 struct Did {
     touched: Timestamp,
     pruned: Timestamp,
+    /// The time by which something is old; known once the outbox could be read.
+    passed: Option<Passed>,
 }
 
 /// Pumps until it is told to stop.
 pub(super) async fn run(inner: Arc<Inner>) {
-    let mut did = Did { touched: Timestamp::UNIX_EPOCH, pruned: inner.clock.now() };
+    let mut did = Did::default();
     while !inner.stop.is_cancelled() {
         let sleep = match AssertUnwindSafe(turn(&inner, &mut did)).catch_unwind().await {
             Ok(Ok(sleep)) => {
@@ -65,15 +69,21 @@ pub(super) async fn run(inner: Arc<Inner>) {
 }
 
 /// One turn; says how long to sleep after it.
-async fn turn(inner: &Arc<Inner>, Did { touched, pruned }: &mut Did) -> Result<Duration, OutboxError> {
-    let now = inner.clock.now();
+async fn turn(inner: &Arc<Inner>, did: &mut Did) -> Result<Duration, OutboxError> {
+    let Did { touched, pruned, passed } = did;
+    let (now, running) = (inner.clock.now(), inner.clock.running());
+    let passed = match passed {
+        Some(passed) => passed,
+        None => passed.insert(Passed::since(inner.outbox.touched().await?, now, running)),
+    };
+    let passed = passed.now(now, running);
     // A turn may find nothing to write; that there is room for what comes is shown all the same.
     if now.duration_since(*touched).abs() >= TOUCH {
-        inner.outbox.touch(now).await?;
+        inner.outbox.touch(passed).await?;
         *touched = now;
     }
     if now.duration_since(*pruned).abs() >= PRUNE {
-        inner.outbox.prune(now).await?;
+        inner.outbox.prune(passed).await?;
         *pruned = now;
     }
     inner.outbox.pass(inner.clock.now()).await?;

@@ -465,3 +465,37 @@ async fn what_is_passed_on_names_the_other_alarms_and_who_does_not_answer_holds_
         deliver.drain(Duration::from_secs(5)).await;
     }
 }
+
+#[tokio::test]
+async fn a_clock_that_is_set_forward_takes_no_notice_away() {
+    let pager = Double::that(ok()).await;
+    let route = "[[notify.route]]\nname='all'\nsteps=[{channel='pager'}]";
+    let place = Place::new();
+    let deliver = place.start(config(&[("pager", &pager)], route)).await;
+    deliver.notify(escalation("inc-1", &place.clock)).await.unwrap();
+    place
+        .until(&deliver, "delivered", |views| phase(views, "escalation").as_deref() == Some("delivered"))
+        .await;
+    place.clock.set_forward(366 * 86_400);
+    // Hours pass in fact, and it is looked each hour.
+    for _ in 0..3 {
+        place.clock.step(3_601);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert_eq!(deliver.notices(&id("inc-1")).await.unwrap().len(), 1);
+    // Nor does a start believe it.
+    deliver.drain(Duration::from_secs(5)).await;
+    drop(deliver);
+    let deliver = place.start(config(&[("pager", &pager)], route)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(deliver.notices(&id("inc-1")).await.unwrap().len(), 1);
+    // A month that passes in fact does.
+    place.clock.step(31 * 86_400);
+    for _ in 0..300 {
+        if deliver.notices(&id("inc-1")).await.unwrap().is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it is kept for ever");
+}

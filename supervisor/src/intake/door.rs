@@ -25,6 +25,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 use crate::{
     alarm::{Alarm, MOST},
+    passed::Passed,
     run::Outcome,
 };
 
@@ -90,6 +91,8 @@ impl Door {
             writable: AtomicBool::new(true),
             refused: Mutex::default(),
         });
+        let (now, running) = (clock.now(), clock.running());
+        let passed = Passed::since(inbox.touched().await?, now, running);
         let places = Arc::new(Semaphore::new(PLACES));
         let door = Self { sender, places, standing: Arc::clone(&standing), clock: Arc::clone(&clock) };
         let mut porter = Porter {
@@ -99,6 +102,8 @@ impl Door {
             clock,
             receiver,
             standing,
+            passed,
+            lived: Passed::since(None, now, running),
             effects,
             stale: false,
             busy: false,

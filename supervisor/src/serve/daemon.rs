@@ -26,6 +26,7 @@ use crate::intake::{
         sqs,
     },
 };
+use crate::passed::Passed;
 
 use super::{
     back::Back,
@@ -37,7 +38,6 @@ use super::{
     metrics::Metrics,
     money::Purse,
     outage::Outage,
-    passed::Passed,
     people::People,
     pulse::{Pulse, Telling},
     site::{Maker, SiteError, Sites, orders},

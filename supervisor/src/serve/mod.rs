@@ -18,7 +18,6 @@ mod late;
 mod metrics;
 mod money;
 mod outage;
-mod passed;
 mod people;
 mod pulse;
 mod site;

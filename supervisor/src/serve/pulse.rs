@@ -18,13 +18,13 @@ use crate::{
         door::Door,
         inbox::{Inbox, InboxError},
     },
+    passed::Passed,
 };
 
 use super::{
     health::Health,
     metrics::Metrics,
     outage::{Outage, Say},
-    passed::Passed,
     people::People,
     site::Sites,
 };

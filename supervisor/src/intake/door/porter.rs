@@ -17,6 +17,7 @@ use crate::{
         queue::{Queue, Waiting},
         refused::Refused,
     },
+    passed::Passed,
 };
 
 use super::{Arrival, Begun, Effect, Message, Onward, Refusal, Standing};
@@ -47,6 +48,11 @@ pub struct Porter {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) receiver: mpsc::Receiver<Message>,
     pub(super) standing: Arc<Standing>,
+    /// The time by which rows are taken away.
+    pub(super) passed: Passed,
+    /// The time by which the board forgets. Begun with the process: who was down for a month must not hold what comes
+    /// in now for part of what was there before.
+    pub(super) lived: Passed,
     pub(super) effects: mpsc::Sender<Effect>,
     /// The board may have what the inbox does not.
     pub(super) stale: bool,
@@ -75,7 +81,7 @@ enum Answer {
 impl Porter {
     /// Makes the board what the inbox says.
     pub(super) async fn remember(&mut self) -> Result<(), InboxError> {
-        let now = self.clock.now();
+        let now = self.lived.now(self.clock.now(), self.clock.running());
         let since = now.saturating_sub(MEMORY).unwrap_or(Timestamp::UNIX_EPOCH);
         let mut board = Board::default();
         for row in self.inbox.since(since).await? {
@@ -118,7 +124,7 @@ impl Porter {
                     self.put_off().await;
                     self.calmed().await;
                     let now = clock.now();
-                    if now.duration_since(swept) > SWEEP {
+                    if now.duration_since(swept).abs() > SWEEP {
                         swept = now;
                         self.sweep(now).await;
                     }
@@ -152,10 +158,13 @@ impl Porter {
         }
     }
 
-    async fn sweep(&mut self, now: Timestamp) {
-        self.board.prune(now);
-        let Ok(before) = now.checked_sub(KEPT) else { return };
-        if let Err(error) = self.inbox.forget(before, now).await {
+    /// A clock that is set forward makes nothing old: neither here nor on the board.
+    async fn sweep(&mut self, wall: Timestamp) {
+        let running = self.clock.running();
+        self.board.prune(self.lived.now(wall, running));
+        let passed = self.passed.now(wall, running);
+        let Ok(before) = passed.checked_sub(KEPT) else { return };
+        if let Err(error) = self.inbox.forget(before, passed).await {
             tracing::warn!(%error, "old rows of the inbox could not be taken away");
         }
     }

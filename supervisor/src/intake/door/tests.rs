@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::{
     alarm,
+    deliver::double::TestClock,
     intake::{
         board::{Decision, Grouping, How, News},
         inbox::{Noted, Row, Said},
@@ -459,4 +460,46 @@ async fn what_is_silenced_for_weeks_is_looked_at_after_a_restart() {
     let due: Vec<String> =
         porter.board.due(&porter.orders, until).into_iter().map(|alarm| alarm.name).collect();
     assert_eq!(due, ["old"]);
+}
+
+/// Behind the door, with an incident that a person has and a clock that was set forward by a year since.
+async fn a_year_ahead(clock: &TestClock) -> (Door, Inbox, IncidentId) {
+    let inbox = Inbox::in_memory().unwrap();
+    let (sender, mut effects) = mpsc::channel(64);
+    let queue = Queue::new(1, 10);
+    let built = Door::build(inbox.clone(), Orders::default(), queue, Arc::new(clock.clone()), sender).await;
+    let (door, mut porter) = built.unwrap();
+    tokio::spawn(async move { porter.run(&CancellationToken::new()).await });
+    tokio::spawn(async move { while effects.recv().await.is_some() {} });
+    let incident = opened(&door.bring(vec![alarm("a", "firing", 0)], "t", None).await.unwrap());
+    door.finished(incident.clone(), Some(Outcome::Escalated), None).await.unwrap();
+    clock.set_forward(366 * 86_400);
+    // It is looked every five seconds whether an hour has gone.
+    clock.step(6);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    (door, inbox, incident)
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_forward_takes_no_row_away_and_a_month_that_passes_does() {
+    let clock = TestClock::at("2026-11-21T02:00:00Z");
+    let (_door, inbox, incident) = a_year_ahead(&clock).await;
+    let rows = || async { inbox.of_incident(incident.clone()).await.unwrap().len() };
+    assert_eq!(rows().await, 2);
+    clock.step(31 * 86_400);
+    for _ in 0..300 {
+        if rows().await == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("rows are kept for ever");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_forward_keeps_no_end_from_the_person_who_has_it() {
+    let clock = TestClock::at("2026-11-21T02:00:00Z");
+    let (door, _, _) = a_year_ahead(&clock).await;
+    let over = door.bring(vec![alarm("a", "ok", 9)], "t", None).await.unwrap();
+    assert!(matches!(over[0].decision, Decision::Updated { all_clear: true, .. }), "{over:?}");
 }

@@ -1,8 +1,8 @@
-//! What time it is for taking old incidents away: a wall clock that is set forward must not delete history.
+//! What time it is for taking away what is old: a wall clock that is set forward must not delete history.
 //!
 //! INVARIANT: this time is never later than the wall says, and while the process runs it goes at most twice as fast
-//! as time does. It is kept in the inbox, so a clock that was set while nothing ran is not believed at once either:
-//! what the process was down for is made up for in as long again.
+//! as time does. Who takes something away keeps it in the store that it goes from, so a clock that was set while nothing
+//! ran is not believed at once either: what the process was down for is made up for in as long again.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use midwatch_policy::Timestamp;
 
 /// The time that has passed in fact, as far as is known.
 #[derive(Debug)]
-pub(super) struct Passed {
+pub(crate) struct Passed {
     at: Timestamp,
     /// How long the clock had been running when that was so.
     seen: Duration,
@@ -18,12 +18,12 @@ pub(super) struct Passed {
 
 impl Passed {
     /// It was `kept` when it was last written down.
-    pub(super) fn since(kept: Option<Timestamp>, now: Timestamp, running: Duration) -> Self {
+    pub(crate) fn since(kept: Option<Timestamp>, now: Timestamp, running: Duration) -> Self {
         Self { at: kept.unwrap_or(now), seen: running }
     }
 
     /// What time it is.
-    pub(super) fn now(&mut self, wall: Timestamp, running: Duration) -> Timestamp {
+    pub(crate) fn now(&mut self, wall: Timestamp, running: Duration) -> Timestamp {
         let went = running.saturating_sub(self.seen).saturating_mul(2);
         self.seen = running;
         self.at = self.at.saturating_add(went).unwrap_or(wall).min(wall);
