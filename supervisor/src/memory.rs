@@ -102,7 +102,10 @@ impl Memory {
 
     /// Beside the journal, in the same file.
     pub fn open(store: &Path) -> Self {
-        midwatch_mcp::reserve_private(store);
+        if let Err(error) = midwatch_mcp::private_store(store) {
+            tracing::warn!(%error, "outcomes cannot be remembered");
+            return Self(None);
+        }
         let opened = Connection::open(store).and_then(|connection| {
             connection.busy_timeout(Duration::from_secs(5))?;
             Self::prepare(&connection)?;

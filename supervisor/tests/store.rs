@@ -71,11 +71,11 @@ async fn write(journal: &SqliteJournal, incident: &IncidentId) {
     journal.append(incident, 0, drafts).await.unwrap();
 }
 
-/// Stores with what SQLite puts beside them, copies, exports.
+/// Stores with what SQLite puts beside them, copies, exports, locks.
 fn only_its_owner_reads(directory: &Path) {
     for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
         let (metadata, path) = (entry.metadata().unwrap(), entry.path());
-        let holds = ["db", "db-wal", "db-shm", "json", "jsonl"];
+        let holds = ["db", "db-wal", "db-shm", "json", "jsonl", "lock"];
         let extension = path.extension().and_then(std::ffi::OsStr::to_str).unwrap_or_default();
         if metadata.is_file() && holds.contains(&extension) {
             assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{}", path.display());
@@ -188,4 +188,26 @@ async fn incidents_are_exported_imported_pruned_and_spoken_of() {
         let nameless = place.run(&["incidents", what, "inc-1", "--by", " "]);
         assert!(said(&nameless).contains("say who you are"), "{what}: {}", said(&nameless));
     }
+}
+
+#[tokio::test]
+async fn a_store_that_others_could_read_is_closed_to_them_and_one_that_everybody_could_write_is_not_opened() {
+    let place = Place::new();
+    let at = place.at("incidents.db");
+    let journal = SqliteJournal::open(&at).unwrap();
+    write(&journal, &id(1)).await;
+    let set = |mode| {
+        for name in ["incidents.db", "incidents.db-wal", "incidents.db-shm"] {
+            std::fs::set_permissions(place.at(name), std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    set(0o644);
+    // Beside the one that has it open, whose locks it keeps.
+    let beside = SqliteJournal::open(&at).unwrap();
+    only_its_owner_reads(place.at("").as_path());
+    write(&journal, &id(2)).await;
+    write(&beside, &id(3)).await;
+    set(0o646);
+    let said = SqliteJournal::open(&at).unwrap_err().to_string();
+    assert!(said.contains("incidents.db` can be written by everybody"), "{said}");
 }

@@ -62,7 +62,7 @@ pub use guard::Guarded;
 pub use keyfile::{KeyEntry, KeyFile, KeyFileError, KeyState};
 pub use output::{MAX_RESULT_BYTES, clip, fit, limit, named, nearest, no_arn, reference, rounded, within};
 pub use principal::{NewPrincipal, Principal, PrincipalError, PrincipalKind, Principals};
-pub use private::{create_private, reserve_private};
+pub use private::{Exposed, create_private, open_lock, private_store};
 pub use progress::Progress;
 pub use remote::{Network, Remote, RemoteError, http_client, is_this_machine};
 pub use reqwest;

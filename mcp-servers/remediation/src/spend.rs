@@ -104,7 +104,7 @@ impl SpendStore {
     /// Opens the store in a file and keeps it to itself.
     pub fn open(path: &Path) -> Result<Self, SpendError> {
         let place = Place::take(path)?;
-        midwatch_mcp::reserve_private(path);
+        midwatch_mcp::private_store(path)?;
         let connection = Connection::open(path)?;
         // Set before anything else: a store in WAL mode under this lock belongs to one process.
         connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;

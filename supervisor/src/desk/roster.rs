@@ -5,9 +5,8 @@
 //! read lets nobody in.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io,
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -205,8 +204,7 @@ impl Roster {
         if let Some(parent) = self.0.parent() {
             make_private_dir(parent).map_err(file)?;
         }
-        let lock = self.0.with_extension("lock");
-        let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(lock).map_err(file)?;
+        let lock = midwatch_mcp::open_lock(&self.0.with_extension("lock")).map_err(file)?;
         lock.lock().map_err(file)?;
         Ok(lock)
     }

@@ -71,6 +71,9 @@ pub enum StoreError {
         /// Its version.
         found: i64,
     },
+    /// Everybody can write it.
+    #[error(transparent)]
+    Exposed(#[from] midwatch_mcp::Exposed),
     /// It does not open.
     #[error("the desk's store `{path}` cannot be opened: make its directory writable for this user only")]
     Open {
@@ -89,7 +92,7 @@ impl Store {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Held(name.clone()),
             _ => StoreError::Open { path: name.clone(), source },
         };
-        midwatch_mcp::reserve_private(path);
+        midwatch_mcp::private_store(path)?;
         let connection = Connection::open(path).map_err(open)?;
         connection.busy_timeout(BUSY).map_err(open)?;
         // Before anything else: in WAL mode under this lock the file belongs to one process.

@@ -266,7 +266,7 @@ impl Inbox {
             std::fs::create_dir_all(parent)
                 .map_err(|error| failed(format!("its directory cannot be created ({error})")))?;
         }
-        midwatch_mcp::reserve_private(path);
+        midwatch_mcp::private_store(path).map_err(|error| failed(error.to_string()))?;
         let connection = Connection::open(path).map_err(|error| failed(error.to_string()))?;
         Self::prepare(connection, Arc::clone(&name))
     }

@@ -62,7 +62,8 @@ impl SqliteJournal {
                 problem: format!("its directory cannot be created ({e}); give another with --store"),
             })?;
         }
-        midwatch_mcp::reserve_private(path);
+        midwatch_mcp::private_store(path)
+            .map_err(|e| JournalError::Store { path: name.to_string(), problem: e.to_string() })?;
         let connect = || Connection::open(path).map_err(|e| explain(&name, &e));
         Self::start(share(connect()?), share(connect()?), name)
     }

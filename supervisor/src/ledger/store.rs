@@ -61,7 +61,10 @@ pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> LedgerError {
 
 /// Opens for writing, and creates what is not there.
 pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
-    midwatch_mcp::reserve_private(path);
+    midwatch_mcp::private_store(path).map_err(|error| LedgerError::Store {
+        path: path.display().to_string(),
+        problem: error.to_string(),
+    })?;
     let set_up = || -> Result<(Connection, i64), rusqlite::Error> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;

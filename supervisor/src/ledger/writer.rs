@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashSet,
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
@@ -189,8 +189,9 @@ fn alone(path: &Path) -> Result<File, LedgerError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let shown = || path.display().to_string();
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&name).map_err(|error| {
-        LedgerError::Store { path: shown(), problem: format!("no lock beside it: {error}") }
+    let file = midwatch_mcp::open_lock(Path::new(&name)).map_err(|error| LedgerError::Store {
+        path: shown(),
+        problem: format!("no lock beside it: {error}"),
     })?;
     match file.try_lock() {
         Ok(()) => Ok(file),

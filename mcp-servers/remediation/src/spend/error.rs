@@ -38,6 +38,9 @@ pub enum SpendError {
          revoke every permit, and start with a new one"
     )]
     Altered(i64),
+    /// Everybody can write it.
+    #[error("the store of spent permits: {0}")]
+    Exposed(#[from] midwatch_mcp::Exposed),
     /// The file cannot be locked.
     #[error("the store of spent permits cannot be locked: {0}")]
     Lock(std::io::Error),

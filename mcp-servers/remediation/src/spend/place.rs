@@ -6,7 +6,7 @@
 //! it trusts clocks of several hosts.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     io::{Read as _, Write as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
@@ -29,13 +29,7 @@ impl Place {
     pub(super) fn take(path: &Path) -> Result<Self, SpendError> {
         let mut beside = path.as_os_str().to_owned();
         beside.push(".lock");
-        let mut lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(PathBuf::from(beside))
-            .map_err(SpendError::Lock)?;
+        let mut lock = midwatch_mcp::open_lock(Path::new(&beside)).map_err(SpendError::Lock)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

@@ -1,7 +1,7 @@
 //! The outbox's file: its schema, its lock, its transactions.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -46,6 +46,9 @@ pub enum OutboxError {
         /// Its version.
         found: i64,
     },
+    /// Everybody can write it.
+    #[error(transparent)]
+    Exposed(#[from] midwatch_mcp::Exposed),
     /// The directory or the lock.
     #[error("`{path}` cannot be opened: make its directory writable for this user")]
     File {
@@ -102,8 +105,7 @@ pub fn hold_outbox(path: &Path) -> Result<File, OutboxError> {
     if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
         std::fs::create_dir_all(parent).map_err(file)?;
     }
-    let lock = path.with_extension("lock");
-    let lock = OpenOptions::new().create(true).write(true).truncate(false).open(lock).map_err(file)?;
+    let lock = midwatch_mcp::open_lock(&path.with_extension("lock")).map_err(file)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(std::fs::TryLockError::WouldBlock) => Err(OutboxError::Held(name)),
@@ -126,7 +128,7 @@ impl Outbox {
     fn with(path: &Path, lock: Option<Arc<File>>) -> Result<Self, OutboxError> {
         let name = path.display().to_string();
         let open = |source| OutboxError::Store { path: name.clone(), source };
-        midwatch_mcp::reserve_private(path);
+        midwatch_mcp::private_store(path)?;
         let connection = Connection::open(path).map_err(open)?;
         connection.busy_timeout(BUSY).map_err(open)?;
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).map_err(open)?;
