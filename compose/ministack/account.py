@@ -52,7 +52,8 @@ def furnish():
     for name in QUEUES:
         call("sqs", "AmazonSQS.CreateQueue", QueueName=name)
     # The event of CloudWatch travels inside one of ours: see compose/sim/src/standing/bus.rs.
-    pattern = json.dumps({"source": ["midwatch.sim"], "detail-type": ["CloudWatch Alarm State Change"]})
+    kinds = ["CloudWatch Alarm State Change", "CloudWatch Alarm Configuration Change"]
+    pattern = json.dumps({"source": ["midwatch.sim"], "detail-type": kinds})
     call("events", "AWSEvents.PutRule", Name="alarms", EventPattern=pattern, State="ENABLED")
     target = {"Id": "queue", "Arn": arn("sqs", "alarms"), "InputPath": "$.detail"}
     call("events", "AWSEvents.PutTargets", Rule="alarms", Targets=[target])

@@ -44,15 +44,15 @@ pub(super) fn from_alert(value: &Value) -> Result<Raw, AlarmError> {
     let account = take(["account", "aws_account_id"]);
     let region = take(["region", "aws_region"]);
     let (state, at) = match raw.status {
-        RawStatus::Firing => (AlarmState::Alarm, raw.starts_at),
-        RawStatus::Resolved => (AlarmState::Ok, raw.ends_at.unwrap_or(raw.starts_at)),
+        RawStatus::Firing => (RawState::Firing, raw.starts_at),
+        RawStatus::Resolved => (RawState::Ok, raw.ends_at.unwrap_or(raw.starts_at)),
     };
     let said = |key: &str| raw.annotations.get(key).cloned();
     plain(
         shape,
         RawPlain {
             name: called,
-            state: RawState::from(state),
+            state,
             at,
             service: labels.remove("service"),
             account,
@@ -95,16 +95,6 @@ enum RawState {
     Firing,
     Ok,
     NoData,
-}
-
-impl From<AlarmState> for RawState {
-    fn from(state: AlarmState) -> Self {
-        match state {
-            AlarmState::Ok => Self::Ok,
-            AlarmState::Alarm => Self::Firing,
-            AlarmState::InsufficientData => Self::NoData,
-        }
-    }
 }
 
 /// An alarm in the plain shape.

@@ -27,7 +27,7 @@ pub enum AlarmError {
     /// JSON, but of something else.
     #[error(
         "not a known alarm ({found}); known shapes: EventBridge `CloudWatch Alarm State Change`, \
-         SNS notification or its `Message`, Lambda `alarmData`, Alertmanager's webhook, and the shape of docs/serve.md"
+         and `CloudWatch Alarm Configuration Change` where it is a `delete`, SNS notification or its `Message`, Lambda `alarmData`, Alertmanager's webhook, and the shape of docs/serve.md"
     )]
     Foreign {
         /// What it looks like.

@@ -34,7 +34,7 @@ pub enum Severity {
     Info,
 }
 
-/// State of a CloudWatch alarm.
+/// State of a CloudWatch alarm, as far as it has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum AlarmState {
@@ -44,6 +44,8 @@ pub enum AlarmState {
     Alarm,
     /// CloudWatch cannot say. Never to be read as OK.
     InsufficientData,
+    /// There is no such alarm any more, and nothing will ever come in for it. Never to be read as OK either.
+    Deleted,
 }
 
 impl AlarmState {
@@ -53,6 +55,15 @@ impl AlarmState {
             Self::Ok => "OK",
             Self::Alarm => "ALARM",
             Self::InsufficientData => "INSUFFICIENT_DATA",
+            Self::Deleted => "DELETED",
+        }
+    }
+
+    /// Whether nothing of an incident is all clear while an alarm of it is in this state.
+    pub const fn holds_back(self) -> bool {
+        match self {
+            Self::Alarm | Self::InsufficientData => true,
+            Self::Ok | Self::Deleted => false,
         }
     }
 }

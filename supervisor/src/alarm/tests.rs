@@ -30,6 +30,36 @@ fn event_bridge_composite_names_its_children_and_its_mute() {
 }
 
 #[test]
+fn event_bridge_says_that_an_alarm_was_deleted() {
+    let path = format!("{}/tests/fixtures/alarms/eventbridge-metric.json", env!("CARGO_MANIFEST_DIR"));
+    let fired = fixture("eventbridge-metric");
+    let mut event: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    event["detail-type"] = "CloudWatch Alarm Configuration Change".into();
+    event["time"] = "2019-10-02T17:20:48Z".into();
+    event["detail"]["operation"] = "delete".into();
+    event["detail"]["state"] =
+        serde_json::json!({ "value": "INSUFFICIENT_DATA", "timestamp": "2019-10-02T17:10:00.100+0000" });
+    let gone = parse(&event.to_string()).unwrap();
+    assert_eq!((gone.state, gone.previous), (AlarmState::Deleted, Some(AlarmState::InsufficientData)));
+    assert_eq!(gone.at.to_string(), "2019-10-02T17:20:48Z");
+    assert!(gone.reason.contains("was deleted"), "{}", gone.reason);
+    assert_eq!(
+        (gone.fingerprint(), gone.thing()),
+        (fired.fingerprint(), fired.thing()),
+        "it is the same alarm"
+    );
+    // Only the second is said: it is never before the last state.
+    event["time"] = "2019-10-02T17:10:00Z".into();
+    assert_eq!(parse(&event.to_string()).unwrap().at.to_string(), "2019-10-02T17:10:00.1Z");
+    // What was made or altered says nothing of a state.
+    for operation in ["create", "update"] {
+        event["detail"]["operation"] = operation.into();
+        let refused = parse(&event.to_string()).unwrap_err().to_string();
+        assert!(refused.contains(operation) && refused.contains("only `delete`"), "{refused}");
+    }
+}
+
+#[test]
 fn sns_takes_its_region_from_the_arn_and_its_dimensions_from_a_list() {
     let alarm = fixture("sns-metric");
     assert_eq!(alarm.name, "tim-cpu-alarm-test");

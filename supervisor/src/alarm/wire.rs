@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use midwatch_policy::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -12,8 +13,12 @@ use super::{
     raw::{Raw, shorten},
 };
 
+/// The event for an alarm that was made, altered or deleted.
+const CONFIGURED: &str = "CloudWatch Alarm Configuration Change";
+
 #[derive(Deserialize)]
 struct RawEvent {
+    time: Option<String>,
     account: Option<String>,
     region: Option<String>,
     #[serde(default)]
@@ -108,16 +113,56 @@ struct RawTriggering {
     arn: String,
 }
 
-pub(super) fn from_event_bridge(value: &Value) -> Result<Raw, AlarmError> {
-    if let Some(kind) = value.get("detail-type").and_then(Value::as_str)
-        && kind != "CloudWatch Alarm State Change"
-    {
-        return Err(AlarmError::Foreign { found: format!("an EventBridge event `{}`", shorten(kind, 60)) });
+/// The events of CloudWatch that say something of an alarm's state.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Changed,
+    Deleted,
+}
+
+impl Kind {
+    fn of(value: &Value) -> Result<Self, AlarmError> {
+        let text = |at: &str| value.pointer(at).and_then(Value::as_str);
+        let found = match (text("/detail-type"), text("/detail/operation")) {
+            (None | Some("CloudWatch Alarm State Change"), _) => return Ok(Self::Changed),
+            (Some(CONFIGURED), Some("delete")) => return Ok(Self::Deleted),
+            (Some(CONFIGURED), other) => format!(
+                "an EventBridge event `{CONFIGURED}` of the operation `{}`, of which only `delete` says something of a \
+                 state: docs/serve.md has the rule",
+                shorten(other.unwrap_or("none"), 20)
+            ),
+            (Some(other), _) => format!("an EventBridge event `{}`", shorten(other, 60)),
+        };
+        Err(AlarmError::Foreign { found })
     }
+}
+
+pub(super) fn from_event_bridge(value: &Value) -> Result<Raw, AlarmError> {
     let shape = "EventBridge";
+    let kind = Kind::of(value)?;
     let raw = RawEvent::deserialize(value).map_err(|e| malformed(shape, &e))?;
     let arn = raw.resources.into_iter().find(|r| r.contains(":alarm:"));
-    from_detail(shape, arn, raw.account, raw.region, raw.detail)
+    let said = raw.time.filter(|_| kind == Kind::Deleted).map(|text| time(shape, &text)).transpose()?;
+    let Raw(alarm) = from_detail(shape, arn, raw.account, raw.region, raw.detail)?;
+    Ok(Raw(match kind {
+        Kind::Changed => alarm,
+        Kind::Deleted => deleted(alarm, said),
+    }))
+}
+
+/// Of the alarm with the last state that it had. Of when it was deleted only the second is known, so that it may seem to
+/// lie before that state.
+fn deleted(alarm: Alarm, said: Option<Timestamp>) -> Alarm {
+    let reason = format!("the alarm was deleted; it was in {} since {}", alarm.state, alarm.at);
+    Alarm {
+        previous: Some(alarm.state),
+        state: AlarmState::Deleted,
+        at: said.map_or(alarm.at, |said| said.max(alarm.at)),
+        reason,
+        suppressed: None,
+        suppressed_until: None,
+        ..alarm
+    }
 }
 
 pub(super) fn from_lambda(value: &Value) -> Result<Raw, AlarmError> {

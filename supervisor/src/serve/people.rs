@@ -169,9 +169,7 @@ impl People {
 
     /// No alarm of an incident that has ended fires any more.
     pub(super) fn over(&self, incident: &IncidentId, alarm: &Alarm, catalog: &Catalog) {
-        let why = "no alarm of it fires any more; whether somebody mended it, Midwatch does not know";
-        let notice = Notice::all_clear(about(incident, alarm, catalog), why, self.clock.now());
-        self.say_soon(notice.of(&alarm.at.to_string()));
+        self.say_soon(Notice::quiet(about(incident, alarm, catalog), alarm, self.clock.now()));
     }
 
     fn say_soon(&self, notice: Notice) {

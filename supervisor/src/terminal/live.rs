@@ -242,9 +242,13 @@ impl View for Live {
             Event::Joined { alarm, why } => {
                 self.page.item("+", &format!("{} ({}) belongs to it: {why}", alarm.name, alarm.state));
             }
-            Event::StateChanged { alarm, state, all_clear, .. } => {
+            Event::StateChanged { alarm, state, since, all_clear } => {
                 let clear = if *all_clear { "; nothing of this incident fires any more" } else { "" };
-                self.page.item("·", &format!("{alarm} is in {state} now{clear}"));
+                let now = match state {
+                    AlarmState::Deleted => format!("was deleted at {since}"),
+                    _ => format!("is in {state} now"),
+                };
+                self.page.item("·", &format!("{alarm} {now}{clear}"));
             }
             Event::Acknowledged { by } => self.page.item("·", &format!("{by} looks after it")),
             Event::Remarked { by, text } => self.page.item("·", &format!("{by}: {text}")),

@@ -4,7 +4,7 @@ use midwatch_policy::{IncidentId, RequestView, Timestamp};
 
 use super::{About, HEADLINE, Kind, LINE, LINES, Line, Notice, Origin, Over, Severity};
 use crate::{
-    alarm::Alarm,
+    alarm::{Alarm, AlarmState},
     deliver::text,
     event::Event,
     intake::{
@@ -197,6 +197,20 @@ impl Notice {
             Self::new(about, Kind::AllClear, Severity::Info, at, &headline).ours("why", why).named();
         notice.over = Over::Yes;
         notice
+    }
+
+    /// No alarm of an incident that has ended fires any more; `alarm` is the one that went last.
+    pub fn quiet(about: About, alarm: &Alarm, at: Timestamp) -> Self {
+        let why = match alarm.state {
+            AlarmState::Deleted => &format!(
+                "this alarm was deleted at {}, and no other one of it fires; whether the trouble is over, no alarm says",
+                alarm.at
+            ),
+            AlarmState::Ok | AlarmState::Alarm | AlarmState::InsufficientData => {
+                "no alarm of it fires any more; whether somebody mended it, Midwatch does not know"
+            }
+        };
+        Self::all_clear(about, why, at).of(&alarm.at.to_string())
     }
 
     /// Somebody has it; goes to those who were told.

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
+    alarm::{Alarm, AlarmState},
     deliver::double::{TestClock, about, alarm, escalation},
     event::Event,
     others::{Other, Others},
@@ -176,4 +177,17 @@ proptest! {
         let json = serde_json::to_string(&notice).unwrap();
         prop_assert_eq!(serde_json::from_str::<Notice>(&json).unwrap(), notice);
     }
+}
+
+#[test]
+fn an_end_that_is_only_an_alarms_end_says_so() {
+    let clock = TestClock::at("2026-11-21T03:00:00Z");
+    let said = |state| {
+        let last = Alarm { state, ..alarm() };
+        Notice::quiet(about("inc-1"), &last, clock.now()).plain(2_000)
+    };
+    assert!(said(AlarmState::Ok).contains("no alarm of it fires any more"), "{}", said(AlarmState::Ok));
+    let gone = said(AlarmState::Deleted);
+    assert!(gone.contains(&format!("this alarm was deleted at {}", alarm().at)), "{gone}");
+    assert!(gone.contains("whether the trouble is over, no alarm says"), "{gone}");
 }

@@ -200,7 +200,7 @@ impl Board {
         let Some(group) = self.groups.get_mut(incident) else { return };
         group.members.insert(key.clone());
         group.turns(key, state);
-        if state != AlarmState::Ok {
+        if state.holds_back() {
             self.calm.remove(incident);
         }
         group.span.reach(alarm.at);

@@ -45,10 +45,9 @@ impl Board {
         {
             return ruled(update);
         }
-        if alarm.state == AlarmState::Ok {
-            return ruled(Decision::Noted {
-                why: "it went to OK, and no incident is open for it".to_owned(),
-            });
+        if !alarm.state.holds_back() {
+            let what = if alarm.state == AlarmState::Deleted { "was deleted" } else { "went to OK" };
+            return ruled(Decision::Noted { why: format!("it {what}, and no incident is open for it") });
         }
         if !due && let Some(hush) = Hush::of_cloudwatch(alarm, now) {
             return ruled(Decision::Suppressed { hush });
@@ -103,8 +102,8 @@ impl Board {
         let key = AlarmKey::of(alarm);
         // A state from before the one that is known changes nothing.
         let state = if alarm.at < track.at { track.state } else { alarm.state };
-        // Insufficient data is never OK.
-        let all_clear = state == AlarmState::Ok && !group.has_others(&key);
+        // Insufficient data is never OK; for what was deleted nothing ever comes in that could be.
+        let all_clear = !state.holds_back() && !group.has_others(&key);
         // What flaps would wake people each time, and so would the end of it.
         let flapped = all_clear && (self.calm.contains_key(&incident) || has_flapped(alarm, track, grouping));
         let told_at = flapped.then(|| now.saturating_add(grouping.flap_hold).unwrap_or(now));
@@ -136,7 +135,7 @@ impl Board {
         let group = self.groups.get(incident)?;
         // It never stopped, or nobody knows that it did: what fires is what the incident is about, however long ago it
         // began.
-        let still = track.is_some_and(|track| track.state != AlarmState::Ok);
+        let still = track.is_some_and(|track| track.state.holds_back());
         let window = if still || !group.is_finished() { STILL } else { orders.grouping.same_service };
         let near = group.span.distance(alarm.at) <= window;
         (group.takes(incoming) && near).then(|| joined(incident, How::Repeat))

@@ -116,7 +116,7 @@ impl Group {
         match state {
             AlarmState::Alarm => drop(self.firing.insert(key.clone())),
             AlarmState::InsufficientData => drop(self.without_data.insert(key.clone())),
-            AlarmState::Ok => {}
+            AlarmState::Ok | AlarmState::Deleted => {}
         }
         if let Some(finished) = &mut self.finished {
             finished.is_quiet = self.firing.is_empty();

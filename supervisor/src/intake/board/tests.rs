@@ -220,6 +220,42 @@ fn nothing_is_clear_while_an_alarm_has_no_data() {
 }
 
 #[test]
+fn an_alarm_that_was_deleted_holds_nothing_back() {
+    let mut stage = Stage::new();
+    let of = |state| move |family: &str, second| alarm("mail", family, state, second);
+    let (no_data, deleted) = (of(AlarmState::InsufficientData), of(AlarmState::Deleted));
+    let incident = stage.opens(fires("mail", "latency", 0));
+    stage.comes(fires("mail", "errors", 10));
+    stage.comes(fires("mail", "depth", 20));
+    stage.board.finish(&incident, true, at(60));
+    stage.comes(no_data("latency", 100));
+    let still = stage.comes(deleted("depth", 105));
+    assert!(
+        matches!(still, Decision::Updated { all_clear: false, state: AlarmState::Deleted, .. }),
+        "{still:?}"
+    );
+    let still = stage.comes(ok("mail", "errors", 110));
+    assert!(matches!(still, Decision::Updated { all_clear: false, .. }), "{still:?}");
+    let over = stage.comes(deleted("latency", 120));
+    assert!(
+        matches!(over, Decision::Updated { all_clear: true, state: AlarmState::Deleted, .. }),
+        "{over:?}"
+    );
+    assert!(stage.board.group(&incident).unwrap().is_clear());
+    // What happened before and comes late does not bring it back.
+    let late = stage.comes_at(no_data("latency", 115), at(130));
+    assert!(
+        matches!(late, Decision::Updated { all_clear: true, state: AlarmState::Deleted, .. }),
+        "{late:?}"
+    );
+    // One of the same name that is made anew and fires is another trouble.
+    assert_ne!(stage.opens(fires("mail", "latency", 5_000)), incident);
+    // Nothing is opened for one that belongs to nothing.
+    let nothing = stage.comes(alarm("auth", "errors", AlarmState::Deleted, 6_000));
+    assert!(matches!(&nothing, Decision::Noted { why } if why.contains("was deleted")), "{nothing:?}");
+}
+
+#[test]
 fn what_opens_without_data_is_not_clear_either() {
     let mut stage = Stage::new();
     let no_data = |service: &str, second| alarm(service, "errors", AlarmState::InsufficientData, second);

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{
-    alarm,
+    alarm::{self, AlarmState},
     deliver::double::TestClock,
     intake::{
         board::{Decision, Grouping, How, News},
@@ -419,6 +419,28 @@ async fn what_flaps_is_told_once_it_stays_and_its_end_once_it_has_been_quiet() {
     );
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(effects(&mut stage), [], "once");
+}
+
+#[tokio::test]
+async fn the_end_is_told_when_what_is_left_was_deleted() {
+    let directory = tempfile::tempdir().unwrap();
+    let inbox = || Inbox::open(&directory.path().join("inbox.db")).unwrap();
+    let mut first = stage(inbox(), 10).await;
+    let incident = opened(&first.door.bring(vec![alarm("a", "firing", 0)], "t", None).await.unwrap());
+    first.door.finished(incident.clone(), Some(Outcome::Escalated), None).await.unwrap();
+    assert!(matches!(next(&mut first).await, Effect::Opened { .. }));
+    first.door.bring(vec![alarm("a", "no_data", 5)], "t", None).await.unwrap();
+    assert_eq!(effects(&mut first), []);
+    // Whoever is started meanwhile knows it as well.
+    first.porter.abort();
+    let mut second = stage(inbox(), 10).await;
+    let gone = Alarm { state: AlarmState::Deleted, ..alarm("a", "no_data", 9) };
+    second.door.bring(vec![gone.clone()], "t", None).await.unwrap();
+    let told = next(&mut second).await;
+    assert!(
+        matches!(&told, Effect::Over { incident: of, alarm } if *of == incident && **alarm == gone),
+        "{told:?}"
+    );
 }
 
 #[tokio::test]
