@@ -208,6 +208,12 @@ async fn a_failure_stands_beside_the_last_good_run() {
         (Some(1), Some(true))
     );
     assert!(found["states"][2]["failed"].is_null());
+    // What a comparison is cited by names both of its executions.
+    let cited = json!({"service": "shop-api", "execution": found["ref"], "good": found["ref"]});
+    assert_eq!(call(&client, "compare_executions", cited).await, found);
+    let explained =
+        call(&client, "explain_failure", json!({"service": "shop-api", "execution": found["ref"]})).await;
+    assert_eq!(explained["execution"], found["failed"]["execution"]);
     // The last good one is after the change, so the definition is innocent; one from before it differs.
     assert_eq!((found["same_definition"].as_bool(), &found["definition_changes"]), (Some(true), &json!([])));
     let earlier = json!({"service": "shop-api", "from": then(&world, -30), "to": then(&world, -20), "show": "succeeded", "limit": 1});
@@ -256,11 +262,42 @@ async fn what_is_not_there_is_an_answer_that_says_how_to_mend_it() {
         let future = error(tool, future).await;
         assert!(future.message.contains("after the present"), "{tool} {future:?}");
     }
+    let cited =
+        json!({"state_machine": "executions:orders", "from": then(&world, -10), "to": then(&world, 0)});
+    let cited = error("list_executions", cited).await;
+    assert!(cited.mend.contains("as `state_machine`"), "{cited:?}");
     let itself = json!({"baseline_from": then(&world, -10), "baseline_to": then(&world, 0)});
     let itself = error("list_executions", with(window(&world), &itself)).await;
     assert!(itself.message.contains("overlaps the window"), "{itself:?}");
     let machine = json!({"state_machine": "arn:aws:states:us-east-1:123456789012:stateMachine:none"});
     assert_eq!(error("compare_executions", machine).await.kind, ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn a_window_that_ends_in_the_future_is_cut_to_the_present() {
+    let world = world("").await;
+    let client = connect(&world).await;
+    let ahead = json!({"to": then(&world, 50)});
+    let list = call(&client, "list_executions", with(window(&world), &ahead)).await;
+    let cut = |answer: &Value| {
+        answer["notes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|note| note.to_string().contains("was cut at the present"))
+    };
+    assert!(cut(&list), "{list}");
+    let asked = call(&client, "list_executions", window(&world)).await;
+    assert!(!cut(&asked), "{asked}");
+    // The world's clock moves on: the end is the present to the minute, and the baseline as long as what is left.
+    let at = |side: &str, end: &str| list[side][end].as_str().unwrap().parse::<Timestamp>().unwrap();
+    assert!(at("window", "to") < then(&world, 1).parse::<Timestamp>().unwrap(), "{list}");
+    let spans = ["window", "baseline"].map(|side| at(side, "to").duration_since(at(side, "from")));
+    assert_eq!(spans[0], spans[1], "{list}");
+    assert_eq!(list["change"], asked["change"]);
+    for tool in ["explain_failure", "compare_executions"] {
+        assert!(cut(&call(&client, tool, with(window(&world), &ahead)).await), "{tool}");
+    }
 }
 
 #[tokio::test]

@@ -100,6 +100,13 @@ pub(crate) async fn log_context(server: &LogsServer, args: LogContextArgs) -> Re
 async fn place(server: &LogsServer, args: &LogContextArgs) -> Result<Place, ToolError> {
     match (&args.reference, &args.log_group, &args.log_stream, args.at) {
         (Some(reference), None, None, None) if args.service.is_none() => {
+            let other = reference.trim();
+            if other.contains(':') && !other.starts_with("log:") {
+                return Err(ToolError::invalid(
+                    format!("`{}` is no event's ref", midwatch_mcp::clip(other, 120)),
+                    "give the ref of an event, `log:…`: the examples of a pattern and the lines around an event have one",
+                ));
+            }
             server.seen().place(reference).ok_or_else(|| {
                 ToolError::not_found(
                     format!("`{}` is not known here, or no longer", midwatch_mcp::clip(reference, 120)),

@@ -128,6 +128,8 @@ async fn a_service_decides_where_a_group_is_read() {
         assert_eq!(regions, [region], "{found}");
         assert_eq!(&found["events"][0]["ref"], event, "{found}");
     }
+    let (error, _) = stage.call("log_context", json!({ "ref": us[1] })).await;
+    assert!(error["error"]["mend"].to_string().contains("examples of a pattern"), "{error}");
     let event = json!({ "log_group": "/ecs/checkout", "log_stream": "s", "at": "2025-11-21T02:01:40Z",
         "service": "checkout-us" });
     assert_eq!(stage.call("log_context", event).await.1, ["us-west-2"]);

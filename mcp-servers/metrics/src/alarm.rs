@@ -49,6 +49,14 @@ pub(crate) async fn get_alarm(server: &MetricsServer, args: GetAlarmArgs) -> Res
 /// The name that an argument means.
 pub(crate) fn name(given: &str) -> Result<&str, ToolError> {
     no_arn("alarm_name", given, ":alarm:")?;
+    // `transition:NAME/TIME`, where a name may have a `/` itself.
+    let transition = given.trim().strip_prefix("transition:").and_then(|given| given.rsplit_once('/'));
+    if let Some((name, at)) = transition
+        && !name.is_empty()
+        && Time::parse(at).is_ok()
+    {
+        return Ok(name);
+    }
     Ok(named(given, &["alarm", "history"]))
 }
 

@@ -101,3 +101,20 @@ fn a_long_reason_keeps_what_it_was_compared_with() {
     assert!(text.contains("the threshold (5.0)") && text.len() < 340, "{text}");
     assert_eq!(told("short", 300), "short");
 }
+
+#[test]
+fn an_alarm_is_named_by_what_a_result_calls_it() {
+    for (given, meant) in [
+        ("a", "a"),
+        ("alarm:a", "a"),
+        ("history:a", "a"),
+        ("transition:a/2026-11-21T15:52:00Z", "a"),
+        (" transition:team/a: 5xx/2026-11-21T15:52:00.25Z", "team/a: 5xx"),
+        // An alarm may be called so.
+        ("transition:team/a", "transition:team/a"),
+        ("transition:/2026-11-21T15:52:00Z", "transition:/2026-11-21T15:52:00Z"),
+        ("team/2026-11-21T15:52:00Z", "team/2026-11-21T15:52:00Z"),
+    ] {
+        assert_eq!(name(given).unwrap(), meant);
+    }
+}

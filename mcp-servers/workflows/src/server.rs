@@ -88,7 +88,12 @@ impl WorkflowsServer {
             }
             (None, Some(other)) => Err(ToolError::invalid(
                 format!("`{}` is not the ARN of a state machine", midwatch_mcp::clip(other, NAME)),
-                "write arn:aws:states:REGION:ACCOUNT:stateMachine:NAME, without a version or an alias",
+                if other.trim().starts_with("executions:") {
+                    // A name may be one of several accounts and regions.
+                    "that is a result's `ref`: give what stands there as `state_machine`"
+                } else {
+                    "write arn:aws:states:REGION:ACCOUNT:stateMachine:NAME, without a version or an alias"
+                },
             )),
             _ => Err(ToolError::invalid(
                 "a state machine is named by `service` or by `state_machine`",
@@ -98,23 +103,53 @@ impl WorkflowsServer {
     }
 
     /// The window in which failures are looked for: the hour before now, unless it is given.
-    fn window(&self, from: Option<Time>, to: Option<Time>) -> Result<Window, ToolError> {
+    fn hour_or(
+        &self,
+        from: Option<Time>,
+        to: Option<Time>,
+        notes: &mut Vec<String>,
+    ) -> Result<Window, ToolError> {
         let to = to.unwrap_or_else(|| Time(self.ctx.clock.now()));
         let hour = SignedDuration::from_hours(1);
         let from = from.unwrap_or_else(|| Time(to.0.checked_sub(hour).unwrap_or(to.0)));
-        Window::new(from, to, WIDEST)
+        self.window(from, to, notes)
+    }
+
+    /// A window that ends in the future is cut to the present: what has not come is no time in which nothing began. One
+    /// that has not even begun stays as it was asked for, until it is known whether something is in it.
+    fn window(&self, from: Time, to: Time, notes: &mut Vec<String>) -> Result<Window, ToolError> {
+        let present = self.ctx.clock.now();
+        if from.0 >= present {
+            return Window::new(from, to, WIDEST);
+        }
+        Window::begun(from, to, WIDEST, present, notes)
     }
 
     /// Refuses a window that has not begun, where nothing is in it. Executions that are there are told, whatever our
     /// clock says.
     fn has_begun(&self, window: Window) -> Result<(), ToolError> {
-        Time(window.from).has_come("from", self.ctx.clock.now())
+        Window::begun(Time(window.from), Time(window.to), WIDEST, self.ctx.clock.now(), &mut Vec::new())
+            .map(drop)
     }
 }
 
-/// The ARN of an execution, from what it is called.
-fn execution_arn(machine: &str, execution: &str) -> Result<String, ToolError> {
-    let execution = named(execution, &["execution", "failure"]);
+/// Which of the two of a comparison an argument means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    Failed,
+    Good,
+}
+
+/// The ARN of an execution, from what it is called; a comparison calls two of them.
+fn execution_arn(machine: &str, execution: &str, which: Which) -> Result<String, ToolError> {
+    let both = execution.trim().strip_prefix("comparison:").and_then(|both| both.split_once(':'));
+    let execution = match both {
+        Some((failed, good)) => match which {
+            Which::Failed => failed,
+            Which::Good => good,
+        },
+        None => named(execution, &["execution", "failure"]),
+    };
     let prefix = format!("{}:", machine.replacen(":stateMachine:", ":execution:", 1));
     let name = if execution.starts_with("arn:") { execution.strip_prefix(&prefix) } else { Some(execution) };
     let fits = |c: char| !c.is_control() && !c.is_whitespace() && !"<>{}[]?*\"#%\\^|~`$&,;:/".contains(c);
@@ -152,7 +187,7 @@ async fn meant(
     window: Window,
 ) -> Result<Described, ToolError> {
     let arn = match (named, failed.first()) {
-        (Some(named), _) => execution_arn(&api.machine, named)?,
+        (Some(named), _) => execution_arn(&api.machine, named, Which::Failed)?,
         (None, Some(newest)) => newest.arn.clone(),
         (None, None) => {
             return Err(ToolError::not_found(
@@ -238,7 +273,7 @@ impl WorkflowsServer {
         Parameters(args): Parameters<ListArgs>,
     ) -> Result<Json<ExecutionList>, ToolError> {
         let mut notes = Vec::new();
-        let window = Window::new(args.from, args.to, WIDEST)?;
+        let window = self.window(args.from, args.to, &mut notes)?;
         let limit = limit(args.limit, 10, 50)?;
         let before = window.baseline(args.baseline_from, args.baseline_to, WIDEST)?;
         let api = self.api(args.service.as_deref(), args.state_machine.as_deref()).await?;
@@ -302,7 +337,7 @@ impl WorkflowsServer {
         Parameters(args): Parameters<ExplainArgs>,
     ) -> Result<Json<Explanation>, ToolError> {
         let mut notes = Vec::new();
-        let window = self.window(args.from, args.to)?;
+        let window = self.hour_or(args.from, args.to, &mut notes)?;
         let api = self.api(args.service.as_deref(), args.state_machine.as_deref()).await?;
         let failed = failures(&api, window, &mut notes).await?;
         if failed.is_empty() && args.execution.is_none() {
@@ -382,7 +417,7 @@ impl WorkflowsServer {
         Parameters(args): Parameters<CompareArgs>,
     ) -> Result<Json<Comparison>, ToolError> {
         let mut notes = Vec::new();
-        let window = self.window(args.from, args.to)?;
+        let window = self.hour_or(args.from, args.to, &mut notes)?;
         let api = self.api(args.service.as_deref(), args.state_machine.as_deref()).await?;
         let failed = match args.execution {
             Some(_) => Vec::new(),
@@ -393,7 +428,7 @@ impl WorkflowsServer {
         }
         let failed = meant(&api, args.execution.as_deref(), &failed, window).await?;
         let good = if let Some(named) = &args.good {
-            execution_arn(&api.machine, named)?
+            execution_arn(&api.machine, named, Which::Good)?
         } else {
             let none = || {
                 ToolError::not_found(
@@ -479,12 +514,22 @@ mod tests {
     #[test]
     fn an_execution_is_named_by_its_arn_or_its_name() {
         let arn = "arn:aws:states:us-east-1:123456789012:execution:orders:run-1";
-        assert_eq!(execution_arn(MACHINE, arn).unwrap(), arn);
-        for name in ["run-1", "execution:run-1", "failure:run-1"] {
-            assert_eq!(execution_arn(MACHINE, name).unwrap(), arn);
+        assert_eq!(execution_arn(MACHINE, arn, Which::Failed).unwrap(), arn);
+        for name in ["run-1", "execution:run-1", "failure:run-1", "comparison:run-1:run-0"] {
+            assert_eq!(execution_arn(MACHINE, name, Which::Failed).unwrap(), arn);
         }
-        for wrong in ["", "a b", "a/b", "x:y", &arn.replace("orders", "others"), &"x".repeat(81)] {
-            assert!(execution_arn(MACHINE, wrong).is_err(), "{wrong:?}");
+        assert_eq!(execution_arn(MACHINE, " comparison:run-0:run-1 ", Which::Good).unwrap(), arn);
+        for wrong in [
+            "",
+            "a b",
+            "a/b",
+            "x:y",
+            "comparison:run-1",
+            "comparison::",
+            &arn.replace("orders", "others"),
+            &"x".repeat(81),
+        ] {
+            assert!(execution_arn(MACHINE, wrong, Which::Failed).is_err(), "{wrong:?}");
         }
     }
 
