@@ -7,7 +7,7 @@ use midwatch_mcp::{ToolError, Window};
 use regex::Regex;
 
 use crate::{
-    counting::{ENDLESS, add_names, bounded_groups},
+    counting::{ENDLESS, add_names, add_parsed, bounded_groups},
     lex::{Kind, Lexed, Token, lex, without_comments},
 };
 
@@ -107,13 +107,14 @@ pub(crate) fn lint(query: &str, window: Window) -> Result<Linted, ToolError> {
             }
             "diff" => linted.passes = 2,
             "stats" => bounded_groups(query, command, window, &endless)?,
-            "fields" | "display" => add_names(query, command, &mut endless),
+            "fields" | "display" => add_names(query, command, window, &mut endless),
             "parse" if takes_a_secret(text) => {
                 return Err(ToolError::refused(
                     "this `parse` takes a secret out of its line, where nobody could tell any more what it is",
                     "take @message as a whole: in it secrets are redacted",
                 ));
             }
+            "parse" => add_parsed(query, command, window, &mut endless),
             known if COMMANDS.contains(&known) => {}
             other => {
                 return Err(ToolError::invalid(

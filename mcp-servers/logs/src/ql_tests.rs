@@ -49,6 +49,16 @@ fn what_aws_takes_is_taken() {
         "stats count(*) by @message like /timeout/ as timed_out, datefloor(@timestamp, 1h)",
         "fields @timestamp, strlen(@message) as n | stats count(*) by n",
         "stats count(*) by concat(host, '@message')",
+        "stats count(*) by substr(@message, 0, 40), strcontains(@message, 'timeout') as timed_out",
+        "stats count(*) by substr(concat(host, @message), 0, 12)",
+        "stats count(*) by dateceil(@timestamp, 1mo), floor(strlen(@message) / 100)",
+        "stats count(*) by concat(status, @message like /slow/)",
+        "parse @message '[*] *' as level, text | stats count(*) by level, text",
+        "parse @message '* * * *' as day, time, level, rest | stats count(*) by level",
+        "parse level '*' as l | stats count(*) by l",
+        "parse @message '*' as m | filter m like /x/ | dedup m",
+        "fields @message as m | pattern m",
+        "fields @message as m | stats count(*) by host as m2, strlen(m)",
         "parse @message 'Failed password for * from * port *' as user, ip, port | stats count(*) by ip",
         "parse @message /status=(?<status>\\d+) took (?<ms>\\d+) ms/ | stats avg(ms) by status",
         "parse @message 'token expired for session *' as session",
@@ -84,6 +94,17 @@ fn what_reads_more_than_was_named_is_refused() {
         "stats count(*) by concat(@message, '')",
         "stats count(*) by tolower(concat('a', `@message`))",
         "fields @message as m | stats count(*) by m",
+        "filter @message like /x/ | stats count(*) by substr(@message, 0)",
+        "stats count(*) by substr(@message, 0, 1000)",
+        "stats count(*) by concat('x', substr(`@message`, 3))",
+        "fields substr(@message, 2) as m | stats count(*) by m",
+        "stats count(*) by floor(@timestamp)",
+        "stats count(*) by concat(@message, strlen(host) > 3)",
+        "parse @message '*' as m | stats count(*) by m",
+        "parse @message /(?<m>.*)/ | stats count(*) by m",
+        "parse @message /(?<m>.+)/ | fields tolower(m) as n | stats count(*) by host, n",
+        "fields trim(@message) as t | parse t '*' as m | stats count(*) by m",
+        "parse concat(@message, '') '*' as m | stats count(*) by `m`",
         "fields level, trim(@message) as m | display m as n | stats count(*) by level, n",
         "parse @message /password=(?<x>\\S+)/ | fields x",
         "parse @message /\"api_key\"\\s*:\\s*\"(?<x>[^\"]+)\"/ | fields x",
@@ -120,10 +141,31 @@ fn mistakes_are_caught_before_they_run() {
 #[test]
 fn bins_are_bounded_and_the_shortest_that_works_is_named() {
     assert!(lint("stats count(*) by bin(1s)", window(2)).is_ok());
-    for query in ["stats count(*) by bin(1s)", "stats count(*) by host, bin( 1 s ) as t"] {
+    for query in [
+        "stats count(*) by bin(1s)",
+        "stats count(*) by host, bin( 1 s ) as t",
+        "stats count(*) by datefloor(@timestamp, 1s)",
+        "stats count(*) by dateceil(@ingestionTime, 500 ms)",
+        "stats count(*) by concat(host, bin(30s))",
+        "stats count(*) by floor(bin(1msec))",
+    ] {
         let error = lint(query, window(24 * 7)).unwrap_err();
-        assert!(error.mend.contains("bin(2m)"), "{}", error.mend);
+        assert_eq!(error.kind, ErrorKind::Refused, "{query}");
+        assert!(error.mend.contains("bin(2m)"), "{query}: {}", error.mend);
     }
+    let error = lint("stats count(*) by datefloor(@timestamp, 1ms)", window(1)).unwrap_err();
+    assert!(
+        error.message.starts_with("`datefloor(@timestamp,1ms)` cuts the window into 3600000 bins"),
+        "{error}"
+    );
+    for query in [
+        "fields bin(1s) as t | stats count(*) by t",
+        "fields datefloor(@timestamp, 1s) as t | stats count(*) by t",
+    ] {
+        assert_eq!(lint(query, window(24 * 7)).unwrap_err().kind, ErrorKind::Refused, "{query}");
+        assert!(lint(query, window(2)).is_ok(), "{query}");
+    }
+    assert!(lint("stats count(*) by datefloor(@timestamp, 1m)", window(24)).is_ok());
     assert_eq!(lint("stats count(*) by bin(1h) | diff", window(24)).unwrap().passes, 2);
 }
 
