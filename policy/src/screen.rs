@@ -16,11 +16,13 @@ mod fold;
 mod patterns;
 #[cfg(test)]
 mod tests;
+mod tongues;
 
 use std::fmt;
 
 pub use colour::without_colours;
 pub(crate) use encoded::base64;
+pub(crate) use fold::{look_alike, written};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

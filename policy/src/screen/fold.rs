@@ -36,8 +36,11 @@ impl View {
 /// space except line ends, which stay.
 pub(super) fn fold(text: &str) -> View {
     let mut view = View { len: text.len(), ..View::default() };
-    let mut space = false;
-    for (place, c) in text.char_indices() {
+    let (mut space, mut place) = (false, 0);
+    while let Some(rest) = text.get(place..)
+        && let Some(c) = rest.chars().next()
+    {
+        let (c, len) = if c == '\\' { written(rest).unwrap_or((c, 1)) } else { (c, c.len_utf8()) };
         match plain(c) {
             Some(' ') if space => {}
             Some(plain) => {
@@ -46,8 +49,37 @@ pub(super) fn fold(text: &str) -> View {
             }
             None => {}
         }
+        place += len;
     }
     view
+}
+
+/// A character that JSON wrote as an escape, however often, and how long that is: `\n` before a word hides where the
+/// word begins, and whoever writes ASCII only writes every other alphabet so.
+pub(crate) fn written(text: &str) -> Option<(char, usize)> {
+    // A text within a text within a text; more of them are no escape, and are not counted again from each on.
+    let backslashes = text.bytes().take(9).take_while(|byte| *byte == b'\\').count();
+    let sign = text.get(backslashes..)?;
+    match sign.chars().next().filter(|_| backslashes > 0)? {
+        'n' => Some(('\n', backslashes + 1)),
+        'r' | 't' => Some((' ', backslashes + 1)),
+        'u' => {
+            let unit = |text: &str| u16::from_str_radix(text.strip_prefix('u')?.get(..4)?, 16).ok();
+            let first = unit(sign)?;
+            let second = sign.get(5..).and_then(|rest| unit(rest.strip_prefix(text.get(..backslashes)?)?));
+            let mut pair = char::decode_utf16([first].into_iter().chain(second));
+            let c = pair.next()?.ok()?;
+            // Two units are one sign where the first is half of one.
+            let units = c.len_utf16();
+            Some((c, units * (backslashes + 5)))
+        }
+        _ => None,
+    }
+}
+
+/// A pattern whose words are written as one writes them, as they stand in a folded text.
+pub(super) fn as_read(pattern: &str) -> String {
+    pattern.chars().filter_map(|c| if c.is_ascii() { Some(c) } else { plain(c) }).collect()
 }
 
 /// The other readings of a folded text: digits as letters, rot13, backwards.
@@ -122,6 +154,20 @@ fn spaced_out(folded: &View) -> Option<View> {
     (longest >= 5).then_some(view)
 }
 
+/// A character beyond ASCII as the one of ASCII that it looks like; `None` for what a reader does not see.
+pub(crate) fn look_alike(c: char) -> Option<char> {
+    match c {
+        // These have capitals of their own, which tell keys of one kind from others.
+        '\u{ff01}'..='\u{ff5e}' => Some(u8::try_from(u32::from(c) - 0xfee0).map_or(c, char::from)),
+        c => plain(c),
+    }
+}
+
+/// The letter of a run of the alphabet that begins with `a` at this place.
+fn nth(c: char, a: u32) -> char {
+    u8::try_from((u32::from(c) - a) % 26).map_or(c, |n| char::from(b'a' + n))
+}
+
 /// One character, folded; `None` for what a reader does not see.
 fn plain(c: char) -> Option<char> {
     Some(match c {
@@ -149,31 +195,73 @@ fn plain(c: char) -> Option<char> {
         '\u{ff01}'..='\u{ff5e}' => {
             char::from(u8::try_from(u32::from(c) - 0xfee0).unwrap_or(b' ')).to_ascii_lowercase()
         }
-        'À'..='Å' | 'à'..='å' | 'ā' | 'ă' | 'ą' | 'а' | 'А' | 'α' | 'Α' => 'a',
-        'Ç' | 'ç' | 'ć' | 'č' | 'с' | 'С' => 'c',
-        'È'..='Ë' | 'è'..='ë' | 'ē' | 'ę' | 'ě' | 'е' | 'Е' | 'ё' | 'ε' | 'Ε' => 'e',
-        'Ì'..='Ï' | 'ì'..='ï' | 'ī' | 'ı' | 'і' | 'І' | 'ї' | 'ι' | 'Ι' => 'i',
-        'Ñ' | 'ñ' | 'ń' | 'ň' => 'n',
-        'Ò'..='Ö' | 'Ø' | 'ò'..='ö' | 'ø' | 'ō' | 'ő' | 'о' | 'О' | 'ο' | 'Ο' => 'o',
-        'Ù'..='Ü' | 'ù'..='ü' | 'ū' | 'ů' | 'ű' | 'υ' => 'u',
-        'Ý' | 'ý' | 'ÿ' | 'у' | 'У' => 'y',
-        'ß' | 'ś' | 'š' | 'ѕ' | 'Ѕ' => 's',
-        'р' | 'Р' | 'ρ' | 'Ρ' => 'p',
-        'х' | 'Х' | 'χ' | 'Χ' => 'x',
-        'В' | 'β' | 'Β' => 'b',
-        'К' | 'κ' | 'Κ' | 'к' => 'k',
-        'М' | 'м' | 'Μ' => 'm',
-        'Н' | 'н' | 'Η' => 'h',
-        'Т' | 'т' | 'Τ' | 'τ' => 't',
-        'ν' => 'v',
-        'ј' | 'Ј' => 'j',
-        'ԁ' => 'd',
-        'ɡ' => 'g',
-        'ӏ' | 'ł' => 'l',
-        'ź' | 'ž' | 'ż' => 'z',
+        // The alphabets of mathematics (capitals and small letters by turns), and letters in circles and squares.
+        '\u{1d400}'..='\u{1d6a3}' => nth(c, 0x1d400),
+        '\u{1d7ce}'..='\u{1d7ff}' => {
+            u8::try_from((u32::from(c) - 0x1d7ce) % 10).map_or(c, |n| char::from(b'0' + n))
+        }
+        '\u{24b6}'..='\u{24e9}' => nth(c, 0x24b6),
+        '\u{1f130}'..='\u{1f149}' => nth(c, 0x1f130),
+        '\u{1f150}'..='\u{1f169}' => nth(c, 0x1f150),
+        '\u{1f170}'..='\u{1f189}' => nth(c, 0x1f170),
+        'À'..='Å' | 'à'..='å' | 'ā' | 'ă' | 'ą' | 'ǎ' | 'а' | 'А' | 'α' | 'Α' | 'ɑ' | 'ᴀ' | 'Ꭺ' => {
+            'a'
+        }
+        'Ç' | 'ç' | 'ć' | 'č' | 'с' | 'С' | 'ϲ' | 'Ϲ' | 'ᴄ' | 'ⅽ' | 'Ꮯ' => 'c',
+        'È'..='Ë'
+        | 'è'..='ë'
+        | 'ē'
+        | 'ę'
+        | 'ě'
+        | 'ė'
+        | 'е'
+        | 'Е'
+        | 'ё'
+        | 'Ё'
+        | 'ε'
+        | 'Ε'
+        | 'ҽ'
+        | 'ᴇ'
+        | 'Ꭼ' => 'e',
+        'Ì'..='Ï' | 'ì'..='ï' | 'ī' | 'ı' | 'і' | 'І' | 'ї' | 'ι' | 'Ι' | 'ɩ' | 'ɪ' | 'ⅰ' | 'Ꭵ' => {
+            'i'
+        }
+        'Ñ' | 'ñ' | 'ń' | 'ň' | 'η' | 'Ν' | 'ո' | 'ɴ' => 'n',
+        'Ò'..='Ö' | 'Ø' | 'ò'..='ö' | 'ø' | 'ō' | 'ő' | 'о' | 'О' | 'ο' | 'Ο' | 'σ' | 'օ' | 'ᴏ' => {
+            'o'
+        }
+        'Ù'..='Ü' | 'ù'..='ü' | 'ū' | 'ů' | 'ű' | 'υ' | 'ս' | 'ᴜ' => 'u',
+        'Ý' | 'ý' | 'ÿ' | 'у' | 'У' | 'ү' | 'Ү' | 'γ' | 'Υ' | 'ʏ' | 'Ꮍ' => 'y',
+        'ß' | 'ś' | 'š' | 'ş' | 'ѕ' | 'Ѕ' | 'ꜱ' | 'Ꮪ' => 's',
+        'р' | 'Р' | 'ρ' | 'Ρ' | 'ᴘ' | 'Ꮲ' => 'p',
+        'х' | 'Х' | 'χ' | 'Χ' | 'ⅹ' => 'x',
+        'В' | 'β' | 'Β' | 'ʙ' | 'Ᏼ' => 'b',
+        'К' | 'κ' | 'Κ' | 'к' | 'ᴋ' | 'Ꮶ' => 'k',
+        'М' | 'м' | 'Μ' | 'ᴍ' | 'ⅿ' | 'Ꮇ' => 'm',
+        'Н' | 'н' | 'Η' | 'һ' | 'Һ' | 'հ' | 'ʜ' | 'Ꮋ' => 'h',
+        'Т' | 'т' | 'Τ' | 'τ' | 'ᴛ' | 'Ꭲ' => 't',
+        'ν' | 'ѵ' | 'ᴠ' | 'ⅴ' | 'Ꮩ' => 'v',
+        'ј' | 'Ј' | 'ᴊ' | 'Ꭻ' => 'j',
+        'ԁ' | 'ď' | 'đ' | 'ᴅ' | 'ⅾ' | 'Ꭰ' => 'd',
+        'ɡ' | 'ğ' | 'ց' | 'ɢ' | 'Ꮐ' => 'g',
+        'ӏ' | 'Ӏ' | 'ł' | 'ʟ' | 'ⅼ' | 'Ꮮ' => 'l',
+        'ź' | 'ž' | 'ż' | 'Ζ' | 'ᴢ' | 'Ꮓ' => 'z',
+        'ř' | 'ʀ' | 'Ꮢ' => 'r',
+        'ť' => 't',
+        'ԛ' => 'q',
+        'ԝ' | 'ω' | 'ᴡ' | 'Ꮃ' => 'w',
+        'ꜰ' => 'f',
+        // Vietnamese, whose vowels bear two marks.
+        '\u{1ea0}'..='\u{1eb7}' => 'a',
+        '\u{1eb8}'..='\u{1ec7}' => 'e',
+        '\u{1ec8}'..='\u{1ecb}' => 'i',
+        'ơ' | 'Ơ' | '\u{1ecc}'..='\u{1ee3}' => 'o',
+        'ư' | 'Ư' | '\u{1ee4}'..='\u{1ef1}' => 'u',
+        '\u{1ef2}'..='\u{1ef9}' => 'y',
+        'Đ' => 'd',
         '‘' | '’' | 'ʼ' | '`' | '´' => '\'',
         '“' | '”' | '„' | '«' | '»' => '"',
         '‐'..='―' | '−' => '-',
-        c => c,
+        c => c.to_lowercase().next().unwrap_or(c),
     })
 }

@@ -10,16 +10,25 @@ use std::{
 
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
-use super::{Mark, MarkKind, fold::View};
+use super::{
+    Mark, MarkKind,
+    fold::{self, View},
+    tongues,
+};
 
 /// Imperatives to drop something, in the languages the corpora use. Not `ignoring` or `ignored`.
 const DROP: &str = r"\b(?:ignore[rz]?|disregard|forget|override|bypass|discard|neglect|overlook|supersedes?|stop following|do not follow|don't follow|ignora(?:te|r|d)?|ignoriere?n?|ignorier|vergiss|vergesst|missachte|olvida(?:te)?|olvide|oubliez?|dimentica(?:te)?|esque[cz]a|negeer|vergeet|ignorera|zignoruj|forgeting)\b";
 /// What a reader was told: instructions, rules, a prompt.
 const ORDERS: &str = r"\b(?:instructions?|instruction sets?|directions|directives?|prompts?|guidelines|guardrails|programming|safety|restrictions|istruzion[ie]|instruccion(?:es)?|instruc(?:oes|ao)|anweisung(?:en)?|vorgaben|consignes?|regeln|reglas|regole|regles|regras|instructies|instrukcje|indicaciones|directivas|direttive|(?:your|the|all|any|previous|prior|my|these|safety|system)\s(?:[a-z]+\s)?(?:rules|orders|policy|policies|polic(?:y|ies)|constraints|training|task))\b";
 
+/// Names that assistants bear, of which some are people's, too: they count only with a demand.
+const NAMED: &str = r"claude(?: code)?|chat ?gpt|gpt-?[345][a-z0-9.]{0,4}|openai|anthropic|gemini|copilot|llama|mistral|grok|deepseek|qwen|codex|siri|alexa|cortana|bard";
+/// What is asked of whom one calls by name.
+const DEMANDS: &str = r"please|kindly|(?:can|could|would|will|may) you|you (?:must|should|need|have to|are|will|may|can|shall)|i (?:need|want|would like|command|order) (?:you|to)|let's|ignore|disregard|forget|override|bypass|stop|do not|don't|never|always|execute|run|call|invoke|delete|drop|remove|send|forward|email|approve|reveal|print|output|write|repeat|restart|roll ?back|scale|disable|grant|tell|show|give|summari[sz]e|respond|reply|answer|say|act|pretend|switch|from now on|what (?:is|are) your|help me|read|follow|obey";
+
 fn patterns() -> Vec<(String, MarkKind)> {
     use MarkKind::{Address, Exfiltration, Instruction, Leak, Role, Tool, Turn};
-    let list: [(&str, MarkKind); 37] = [
+    let list: [(&str, MarkKind); 45] = [
         // Drop what you were told.
         (r"{DROP}[^.\n]{0,48}?{ORDERS}", Instruction),
         (
@@ -127,11 +136,31 @@ fn patterns() -> Vec<(String, MarkKind)> {
         ),
         // An assistant addressed by name.
         (
-            r"\b(?:(?:dear|hey|hello|attention|important|notice|note|message|instructions?)[ ,:]{1,2}(?:for |to |from me,? [^\n]{0,30})?(?:(?:the|any|all|every|you,?(?: the)?) )?|if you are (?:an? )?|any )(?:ai|ia|ki|llm|llms|a\.i\.|assistant|chatbot|language model|automated (?:agent|reviewer|system))s?\b",
+            r"\b(?:(?:dear|hey|hi|hello|yo|attention|attn|important|notice|note|message|instructions?)[ ,:]{1,2}(?:for |to |from me,? [^\n]{0,30})?(?:(?:the|any|all|every|you,?(?: the)?) )?|if you are (?:an? )?|any )(?:ai|ia|ki|llm|llms|a\.i\.|assistant|chatbot|language model|automated (?:agent|reviewer|system))s?\b",
             Address,
         ),
         (
             r"\b(?:ai|llm) (?:assistants?|agents?|models?|systems?|reviewers?|tools?)\b[^.\n]{0,60}\b(?:should|must|shall|reading|processing|reviewing|integrating|please|ignore|need to|are (?:required|instructed))\b|\b(?:to you|you),? the (?:ai )?assistant\b",
+            Address,
+        ),
+        (
+            r"\b(?:{NAMED})\s?[,!]\s?(?:{DEMAND})\b|\b(?:claude|chat ?gpt)\s?[:;-]\s(?:{DEMAND})\b|\b(?:hey|hi|hello|yo|ok|okay|dear|listen),? (?:{NAMED})\b[^\n]{0,3}(?:{DEMAND})\b",
+            Address,
+        ),
+        (
+            r"\b(?:assistant|chatbot|llm|ai|a\.i\.|ia|ki)(?: ?(?:agent|bot|assistant|model))?\s?[,!]\s?(?:{DEMAND})\b|\b(?:hey|hi|hello|yo|ok|okay|dear|listen),? (?:(?:mr|my|dear) )?(?:assistant|chatbot|agent|bot|robot|ai|llm)\b[^\n]{0,3}(?:{DEMAND})\b",
+            Address,
+        ),
+        (
+            r"(?:^|[\n\x22'.!?:]\s?)(?:agent|bot|robot|copilot)\s?,\s?(?:please|kindly|you (?:must|should|need|are|will|may|can)|i (?:need|want) you|ignore|disregard|forget)\b",
+            Address,
+        ),
+        (
+            r"\b(?:note|message|instructions?|attention|attn|memo|reminder|hint|warning)[ ,:]{1,2}(?:for |to )?(?:(?:the|all|any|every) )?(?:(?:sre|ops|operations?|on-?call|incident|devops|coding|autonomous|operator|triage|log|support|ai|llm) ){1,3}(?:agents?|bots?|copilots?|assistants?|models?)\b\s?[,:;!-]",
+            Address,
+        ),
+        (
+            r"\b(?:as an?|since you are an?|because you are an?|you are an?|being an?) (?:(?:helpful|large|honest|obedient|sre|incident|on-?call|autonomous|coding) ){0,2}(?:ai|llm|language model|chatbot|assistant|ai (?:agent|assistant|model))\b[^.\n]{0,40}\b(?:you|your|must|should|shall|will)\b",
             Address,
         ),
         // Tools and approvals.
@@ -147,9 +176,17 @@ fn patterns() -> Vec<(String, MarkKind)> {
             r"\b(?:(?:without|skip(?:ping)?|bypass(?:ing)?) (?:(?:further|human|any|the|asking for|need(?:ing)? |waiting for) ?)*(?:approval|confirmation|permission)|no (?:(?:further|human) ?)*(?:approval|confirmation)) ?(?:is )?(?:needed|required|necessary|step|gate|,|\.|$|\n)",
             Tool,
         ),
-        // The prompt or the context asked for.
+        // The prompt or the context asked for. `Show your configuration` is what a manual says, too.
         (
-            r"\b(?:reveal(?:ing)?|show(?:ing)?|print(?:ing)?|output(?:ting)?|repeat|display|dump|tell|give|expose|disclose|share|write|encode|translate|spell ?check|see|leak|recite|summari[sz]e|revela|rivela|muestra|mostra|montre|revele|zeige|verrate|gib)\b[^.\n]{0,60}\b(?:system ?(?:prompt|message|instructions?)|(?:your|the|my|his|hidden|secret|original|exact|initial|previous|developer|internal) (?:(?:initial|hidden|secret|exact|original|previous|system|developer|internal) )*(?:prompt|instructions?|developer message|configuration|directives|guidelines)|instructions (?:you|above|verbatim)|context window|prompt (?:del|di) sistema|tus instrucciones|tes instructions|deine anweisungen|le tue istruzioni|systemprompt)\b",
+            r"\b(?:reveal(?:ing)?|show(?:ing)?|print(?:ing)?|output(?:ting)?|repeat|display|dump|tell|give|expose|disclose|share|write|encode|translate|spell ?check|see|leak|recite|summari[sz]e|revela|rivela|muestra|mostra|montre|revele|zeige|verrate|gib)\b[^.\n]{0,60}\b(?:system ?(?:prompt|message|instructions?)|(?:(?:your|my|his|hidden|secret|original|exact|initial|previous|developer|internal) (?:(?:initial|hidden|secret|exact|original|previous|system|developer|internal) )*|the (?:(?:initial|hidden|secret|exact|original|previous|system|developer|internal) )+)(?:prompt|instructions?|developer message|directives|guidelines)|(?:(?:your|the|its) )?(?:hidden|secret|internal|system) configuration|the prompt|instructions (?:you|above|verbatim)|context window|prompt (?:del|di) sistema|tus instrucciones|tes instructions|deine anweisungen|le tue istruzioni|systemprompt)\b",
+            Leak,
+        ),
+        (
+            r"\b(?:what|which) (?:is|are|was|were) (?:in )?(?:(?:your|the) )(?:(?:initial|hidden|secret|exact|original|previous|system|developer|internal|full) )*(?:system prompt|prompt|instructions|guidelines|directives)\b[^\n]{0,40}\?|\b(?:what|which) (?:instructions|rules|guidelines) (?:were|are|have|did) you\b",
+            Leak,
+        ),
+        (
+            r"\b(?:my|your) (?:(?:system|initial|hidden|secret|original) )*(?:instructions|prompt) (?:is|are)\s?:|\bthe system prompt (?:is|was|reads|says)\s?:|\b(?:console\.log|print|echo|return|alert)\s?\(\s?[`\x22']?(?:system_?prompt|instructions)[`\x22']?\s?\)",
             Leak,
         ),
         // Data sent elsewhere.
@@ -157,9 +194,19 @@ fn patterns() -> Vec<(String, MarkKind)> {
             r"(?:^\s?|[.!]\s|\b(?:also|then|please|and|instead|now|must|should|et|y|und|e)\s)(?:send|forward|email|e-mail|post the|post all|upload|transmit|exfiltrate|leak|envia|envie|envoie[sz]?|invia|sende|schicke)\b[^\n]{0,80}\b(?:customers?|clients?|clientes|clienti|kunden|users?|passwords?|credentials?|secrets?|passport|account numbers?|all (?:messages|data|files|orders|order data)|messages|api keys?|tokens?|database|data|security code)\b[^\n]{0,60}(?:\bto\b|@|\bexternal(?:ly)?\b|https?:)",
             Exfiltration,
         ),
+        (
+            r"(?:[\x22'(]|\btodo\s?:|\btask\s?:)\s?(?:please )?(?:send|forward|email|e-mail|upload|transmit|exfiltrate|leak|transfer)\b[^\n]{0,80}\b(?:customer (?:list|data|records)|passwords?|credentials?|secrets|passport|account numbers?|api keys?|access keys?|private keys?|security code|ssn|credit cards?)\b[^\n]{0,60}(?:\bto\b|@|\bexternal(?:ly)?\b|https?:)",
+            Exfiltration,
+        ),
     ];
     list.into_iter()
-        .map(|(pattern, kind)| (pattern.replace("{DROP}", DROP).replace("{ORDERS}", ORDERS), kind))
+        .chain(tongues::PATTERNS)
+        .map(|(pattern, kind)| {
+            let whole = [("{DROP}", DROP), ("{ORDERS}", ORDERS), ("{NAMED}", NAMED), ("{DEMAND}", DEMANDS)]
+                .iter()
+                .fold(pattern.to_owned(), |pattern, (name, part)| pattern.replace(name, part));
+            (fold::as_read(&whole), kind)
+        })
         .collect()
 }
 
