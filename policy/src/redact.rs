@@ -10,8 +10,12 @@
 //! An operator's own patterns ([`Redactor`]) are looked for in the same text at the same time: after the
 //! built-in ones they would not see what those took out, before them they would hide it from them.
 
+mod commands;
 mod encoded;
+mod folded;
 mod own;
+mod prose;
+mod providers;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -118,6 +122,7 @@ fn redact_with(text: &str, own: &[Own]) -> Redacted {
     for _ in 0..MOST_PASSES {
         let mut found = rules::find(&redacted.text);
         encoded::find(&redacted.text, &mut found);
+        folded::find(&redacted.text, &mut found);
         own::find(&redacted.text, own, &mut found);
         let found = keep_placeholders(&redacted.text, found);
         if found.is_empty() {

@@ -10,6 +10,8 @@
 //! of 95 % (of none in n lines that is 3 / n). The lines within JSON are the same ones, so of ordinary systems the
 //! bound of the lines as they are holds; that of all judged is about the rules, which see another line each time.
 //!
+//! Then how many lines a second either takes, as this program was built: unoptimised it says nothing.
+//!
 //! Ends with 1 where a target is missed: at most 1 in 10,000 of all judged ordinary lines marked by that bound,
 //! which takes 30,000 lines without a mark, and four fifths of the texts that speak to an agent.
 
@@ -20,6 +22,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Instant,
 };
 
 use anyhow::{Context as _, bail};
@@ -140,6 +143,18 @@ fn row(name: &str, share: Share) {
     println!("  {name:<32} {:>7} {:>7} {value:>7.2}% {most:>8.4}%", share.of, share.marked);
 }
 
+/// Lines a second of one core, the best of five times.
+#[allow(clippy::disallowed_methods, reason = "what is measured is the machine's time")]
+fn speed(lines: &[String], take: impl Fn(&str) -> usize) -> f64 {
+    let times = (0..5).map(|_| {
+        let begun = Instant::now();
+        let found: usize = lines.iter().map(|line| take(line)).sum();
+        std::hint::black_box(found);
+        begun.elapsed().as_secs_f64()
+    });
+    lines.len() as f64 / times.fold(f64::MAX, f64::min)
+}
+
 fn main() -> anyhow::Result<ExitCode> {
     let Some(dir) = std::env::args_os().nth(1).map(PathBuf::from) else {
         bail!("name the folder that holds `injections*.jsonl` and `*.log` files");
@@ -151,11 +166,17 @@ fn main() -> anyhow::Result<ExitCode> {
 
     let (mut shares, mut marked) = (BTreeMap::<String, Share>::new(), Vec::new());
     let mut within = BTreeMap::<String, Share>::new();
+    let (mut ordinary, mut nth) = (Vec::new(), 0_usize);
     let mut secrets: BTreeMap<SecretKind, (usize, String)> = BTreeMap::new();
     for path in files(&dir, &|name: &str| ends_in(name, "log"))? {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let file = fs::read(&path)?;
         for line in String::from_utf8_lossy(&file).lines() {
+            // Of every eighth, which is enough and takes no longer than it must where nothing is optimised.
+            nth += 1;
+            if nth.is_multiple_of(8) {
+                ordinary.push(line.to_owned());
+            }
             let marks = screen(line);
             shares.entry(name.clone()).or_default().count(!marks.is_empty());
             let handed_on = json!({"log": format!("{line}\n"), "stream": "stdout"}).to_string();
@@ -178,6 +199,9 @@ fn main() -> anyhow::Result<ExitCode> {
     for (kind, (count, line)) in &secrets {
         println!("  {:<32} {count:>7}   {}", kind.as_str(), redact(line).text);
     }
+    let redacted = speed(&ordinary, |line| redact(line).total());
+    let screened = speed(&ordinary, |line| screen(line).len());
+    println!("\nlines a second: redacted {redacted:.0}, screened {screened:.0}");
     if detected.of == 0 || alarms.of == 0 {
         bail!("`{}` holds no texts, or no ordinary lines", dir.display());
     }

@@ -11,7 +11,7 @@ use std::{
 
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
-use super::{Found, Kind, SecretKind};
+use super::{Found, Kind, SecretKind, commands, prose, providers};
 
 const AWS_KEY_ID: &str = r"\b(?:AKIA|ASIA|ABIA)[A-Z0-9]{16}\b";
 /// A session token: what all of them begin with is their version and kind.
@@ -28,15 +28,10 @@ const SESSION_COOKIE: &str =
     r"(?i)\b(?:jsessionid|phpsessid|asp\.net_sessionid|connect\.sid)=(?P<secret>[A-Za-z0-9%._~!+/-]{8,})";
 const URL_PASSWORD: &str = r#"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@"'<>]*:(?P<secret>[^\s/"'<>]+)@"#;
 const JDBC_ORACLE: &str = r"(?i)jdbc:oracle:[a-z]+:[^\s/@]+/(?P<secret>[^\s@/]+)@";
-const API_KEY: &str = r"\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{22,}|glpat-[A-Za-z0-9_-]{20,}|xox[a-z]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{10,}|[srp]k_(?:live|test)_[A-Za-z0-9]{10,}|whsec_[A-Za-z0-9+/=]{20,}|AIza[A-Za-z0-9_-]{35}|ya29\.[A-Za-z0-9_-]{20,}|npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{40,}|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{30,}|do[opr]_v1_[a-f0-9]{60,}|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}|hv[sb]\.[A-Za-z0-9_-]{20,}|dapi[a-f0-9]{32}|PMAK-[a-f0-9-]{30,}|lin_api_[A-Za-z0-9]{30,}|AGE-SECRET-KEY-1[A-Z0-9]{50,}|hooks\.slack\.com/services/[A-Za-z0-9/]{20,})";
-const API_KEY_HINT: &str = r"gh[pousr]_|github_pat_|glpat-|xox[a-z]-|xapp-|k_live_|k_test_|whsec_|AIza|ya29\.|npm_|pypi-|SG\.|hf_|_v1_|shp(?:at|ca|pa|ss)_|hv[sb]\.|dapi|PMAK-|lin_api_|AGE-SECRET|hooks\.slack";
-const SK_KEY: &str = r"\bsk-(?P<secret>[A-Za-z0-9_-]{20,})";
 const EMAIL: &str = r"(?P<secret>[A-Za-z0-9._%+'-]+@(?:[A-Za-z0-9][A-Za-z0-9-]*\.)+[A-Za-z]{2,24})";
 const CARD: &str = r"\b(?:[2-6][0-9]{15}|3[47][0-9]{13}|[2-6][0-9]{3}(?:[ .-][0-9]{4}){3}|3[47][0-9]{2}[ .-][0-9]{6}[ .-][0-9]{5})\b";
 const KEY: &str = r#"(?i)(?P<key>passwords?|passwd|passphrase|passcode|pwd|secrets?|(?:secret|api|access|private|shared|account|signing|encryption|master|license|service|storage|subscription)[_ .-]?key|apikey|tokens?|credentials?|auth|connection[_ -]?string)[0-9]{0,2}\\{0,3}["'`\]]?\s{0,4}(?:=>|:=|={1,2}|:)\s{0,4}"#;
-const FLAG: &str = r"(?i)(?:^|\s)--?[a-z0-9-]*(?:password|passwd|secret|token|api-?key|secret-key)\s{1,4}(?P<secret>[^\s=-][^\s]{3,})";
 const XML: &str = r"(?i)<[a-z0-9:._-]*(?:password|passwd|pwd|secret|token|apikey|api[_-]key)(?:\s[^<>]*)?>\s{0,4}(?P<secret>[^<>\s][^<>]*)</";
-const CURL: &str = r#"(?i)\bcurl\b[^\n|;]{0,200}?\s(?:-u|--user)[\s=]{0,4}\\{0,3}["']?[^\s:"'\\]{1,64}:(?P<secret>[^\s"'\\/][^\s"'\\]*)"#;
 /// Only with `=`: `pass: 12, fail: 0` is a count.
 const PASS: &str = r#"(?i)(?:\b|_)pass\\{0,3}["']?\s{0,2}=\s{0,2}\\{0,3}["']?(?P<secret>[^\s"'\\&;,]{4,})"#;
 const SQL: &str =
@@ -55,7 +50,7 @@ type Check = fn(&str, Range<usize>) -> Option<Range<usize>>;
 
 /// What a text has to contain for the rule to be tried, the pattern, the kind, and what has to
 /// hold besides. A rule finds the group `secret`, or the whole.
-const RULES: [(&str, &str, SecretKind, Check); 24] = [
+const RULES: [(&str, &str, SecretKind, Check); 36] = [
     (r"AKIA|ASIA|ABIA", AWS_PAIR, SecretKind::AwsSecret, always),
     (r"AKIA|ASIA|ABIA", AWS_KEY_ID, SecretKind::AwsKeyId, always),
     (r"eyJ|v[1-4]\.(?:public|local)", TOKEN, SecretKind::Token, always),
@@ -67,22 +62,40 @@ const RULES: [(&str, &str, SecretKind, Check); 24] = [
     (r"(?i)sessid=|sessionid=|connect\.sid=", SESSION_COOKIE, SecretKind::Bearer, always),
     (r"://", URL_PASSWORD, SecretKind::Password, always),
     (r"(?i)jdbc:oracle", JDBC_ORACLE, SecretKind::Password, always),
-    (API_KEY_HINT, API_KEY, SecretKind::ApiKey, always),
-    (r"sk-", SK_KEY, SecretKind::ApiKey, has_digit),
+    (providers::API_KEY_HINT, providers::API_KEY, SecretKind::ApiKey, always),
+    (r"sk-", providers::SK_KEY, SecretKind::ApiKey, has_digit),
+    (r"[0-9]Q~", providers::ENTRA, SecretKind::ApiKey, always),
+    (r"1//0", providers::GOOGLE_REFRESH, SecretKind::ApiKey, always),
+    (r"[0-9]:AA", providers::TELEGRAM, SecretKind::ApiKey, always),
+    (r"AC[a-f0-9]{8}", providers::TWILIO, SecretKind::ApiKey, always),
+    (providers::WEBHOOK_HINT, providers::WEBHOOK, SecretKind::ApiKey, providers::path),
     (r"@", EMAIL, SecretKind::Email, address),
     (r"[0-9]{4}[ .-]?[0-9]{4}", CARD, SecretKind::Card, card),
-    (r"(?i)-[a-z0-9-]*(?:passw|secret|token|key)", FLAG, SecretKind::Password, not_prose),
-    (r"(?i)curl", CURL, SecretKind::Password, always),
+    (r"(?i)-[a-z0-9-]*(?:pass|secret|token|key)", commands::FLAG, SecretKind::Password, not_prose),
+    (r"(?i)curl|wget|etcdctl", commands::USER, SecretKind::Password, always),
+    (r"mysql|mariadb", commands::MYSQL, SecretKind::Password, commands::glued),
+    (commands::TOOL_HINT, commands::TOOL, SecretKind::Password, commands::argument),
+    (r"sshpass", commands::SSHPASS, SecretKind::Password, commands::argument),
+    (
+        r"\s-U|sqlplus|expdp|impdp|sqlldr|rman target",
+        commands::NAME_AND,
+        SecretKind::Password,
+        commands::argument,
+    ),
+    (r"pass:", commands::OPENSSL, SecretKind::Password, commands::argument),
+    (r"AUTH\s", commands::AUTH, SecretKind::Password, commands::sent),
+    (r#""AUTH\\{0,3}""#, commands::MONITORED, SecretKind::Password, commands::argument),
+    (prose::TOLD_HINT, prose::TOLD, SecretKind::Password, prose::told),
     (r"(?i)pass", PASS, SecretKind::Password, pass),
     (r#"(?i)(?:password|identified\s{1,4}by)\s{1,4}\\{0,3}["']"#, SQL, SecretKind::Password, not_prose),
     (r#"(?i)value\\{0,3}["']?\s{0,4}[:=]"#, NAMED, SecretKind::Password, named_elsewhere),
     (r#"["']\s{0,4},"#, PAIR, SecretKind::Password, paired),
     (r"</", XML, SecretKind::Password, always),
-    (r"[A-Za-z0-9+/]{60}", PEM_BODY, SecretKind::PrivateKey, base64_body),
     (r"(?i)pass|pwd|secret|key|token|credential|auth|connection", KEY, SecretKind::Password, named_value),
 ];
 
 static COMPILED: [OnceLock<Regex>; RULES.len()] = [const { OnceLock::new() }; RULES.len()];
+static BODY: LazyLock<Regex> = LazyLock::new(|| compile(PEM_BODY));
 static HINTS: LazyLock<RegexSet> = LazyLock::new(hints);
 static PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| compile(r"\[redacted:[a-z_]{1,24}\]"));
 
@@ -116,27 +129,51 @@ pub(super) fn find(text: &str) -> Vec<Found> {
         else {
             continue;
         };
-        let compiled = compiled.get_or_init(|| compile(&pattern.replace("{NAME}", NAME)));
-        let mut at = 0;
-        while let Some(captures) = compiled.captures_at(text.as_bytes(), at) {
-            let Some(whole) = captures.get(0) else { break };
-            let span = captures.name("secret").unwrap_or(whole).range();
-            // A key is followed by its value, which is not part of the match.
-            let span = if captures.name("key").is_some() { whole.range() } else { span };
-            at = whole.end().max(at + 1);
-            if let Some(span) = check(text, span) {
-                at = at.max(span.end);
-                found.push(Found { at: span, kind: Kind::Known(*kind) });
-            }
-            while !text.is_char_boundary(at) {
-                at += 1;
-            }
-            if at > text.len() {
-                break;
-            }
-        }
+        let compiled = compiled.get_or_init(|| compile(&commands::whole(&pattern.replace("{NAME}", NAME))));
+        take(text, compiled, *kind, *check, &mut found);
+    }
+    prose::authorities(text, &mut found);
+    if has_long_run(text.as_bytes()) {
+        take(text, &BODY, SecretKind::PrivateKey, base64_body, &mut found);
     }
     found
+}
+
+/// Whether so many signs of base64 follow each other that it may be the body of a key. Not among the hints: a set of
+/// patterns that counts that far and knows many words besides is ten times as slow.
+fn has_long_run(text: &[u8]) -> bool {
+    const RUN: usize = 60;
+    let mut from = 0;
+    while let Some(window) = text.get(from..from + RUN) {
+        let is_other = |byte: &u8| !(byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'));
+        match window.iter().rposition(is_other) {
+            Some(at) => from += at + 1,
+            None => return true,
+        }
+    }
+    false
+}
+
+/// Adds what one rule finds.
+fn take(text: &str, compiled: &Regex, kind: SecretKind, check: Check, found: &mut Vec<Found>) {
+    let mut at = 0;
+    while let Some(captures) = compiled.captures_at(text.as_bytes(), at) {
+        let Some(whole) = captures.get(0) else { break };
+        let span = captures.name("secret").unwrap_or(whole).range();
+        // A key is followed by its value, which is not part of the match.
+        let span = if captures.name("key").is_some() { whole.range() } else { span };
+        at = whole.end().max(at + 1);
+        if let Some(span) = check(text, span) {
+            at = at.max(span.end);
+            found.push(Found { at: span, kind: Kind::Known(kind) });
+        }
+        while !text.is_char_boundary(at) {
+            at += 1;
+        }
+        if at > text.len() {
+            break;
+        }
+    }
 }
 
 /// `-----BEGIN … PRIVATE KEY-----` up to its end, or, in a text that was cut, as far as base64
@@ -339,7 +376,7 @@ fn bare_len(text: &str) -> usize {
 }
 
 /// Words that follow `password:` in a sentence, and values that are already masked or unset.
-fn is_prose(value: &str) -> bool {
+pub(super) fn is_prose(value: &str) -> bool {
     const WORDS: [&str; 52] = [
         "true",
         "false",

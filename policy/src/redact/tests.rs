@@ -75,6 +75,102 @@ fn secrets() -> Vec<(SecretKind, String, String)> {
         (Password, s("headers [('x-api-key', 'hunter2Kx9Wm')] failed"), s("hunter2Kx9Wm")),
         (Password, s("headers map[X-Api-Key:[hunter2Kx9Wm]] failed"), s("hunter2Kx9Wm")),
     ]
+    .into_iter()
+    .chain(told())
+    .chain(commands())
+    .chain(provided())
+    .collect()
+}
+
+/// In sentences, between a user and a host, and under names that only look like theirs.
+fn told() -> Vec<(SecretKind, String, String)> {
+    [
+        ("the password is hunter2!x", "hunter2!x"),
+        ("password for db: hunter2!x", "hunter2!x"),
+        ("the password for the shop database is Tr0ub4dor&3, keep it", "Tr0ub4dor&3"),
+        ("password was changed to hunter2x by admin", "hunter2x"),
+        ("logged in as app with password hunter2!x", "hunter2!x"),
+        ("root password set to \"hunter2x\"", "hunter2x"),
+        ("the api key is 9fKx2LmPq8Rt5VwZ", "9fKx2LmPq8Rt5VwZ"),
+        ("your access token is 0f9e8d7c6b5a49382716.", "0f9e8d7c6b5a49382716"),
+        ("refused by app:hunter2@db.internal:5432/shop", "hunter2"),
+        ("connect app:pw@host failed", "pw@"),
+        ("dsn=app:pw@db:5432", "pw@"),
+        ("app:geheim@db:5432/shop refused", "geheim"),
+        ("app:hunter2@tcp(db:3306)/shop", "hunter2"),
+        ("p\u{430}ssword=hunter2", "hunter2"),
+        ("\u{ff50}\u{ff41}\u{ff53}\u{ff53}\u{ff57}\u{ff4f}\u{ff52}\u{ff44}\u{ff1d}hunter2", "hunter2"),
+        ("password\u{ff1a}hunter2", "hunter2"),
+        ("pass\u{200b}word=hunter2", "hunter2"),
+        (r"password\u003dhunter2", "hunter2"),
+        (r#"{"m":"p\u0430ssword=hunter2"}"#, "hunter2"),
+        ("\u{1d429}\u{1d41a}\u{1d42c}\u{1d42c}\u{1d430}\u{1d428}\u{1d42b}\u{1d41d}: hunter2", "hunter2"),
+    ]
+    .map(|(text, secret)| (SecretKind::Password, text.to_owned(), secret.to_owned()))
+    .into()
+}
+
+fn commands() -> Vec<(SecretKind, String, String)> {
+    [
+        ("mysql -pHunter", "Hunter"),
+        ("ran mysql -u root -pHunter shop", "Hunter"),
+        ("mysqldump -h db -u app -p'hunter2' shop", "hunter2"),
+        (r#"args ["mysql","-u","root","-phunter2"]"#, "hunter2"),
+        ("redis-cli -h cache -a hunter ping", "hunter"),
+        (r#"args ["redis-cli","-a","hunter"]"#, "hunter"),
+        (r#"1339518083.107412 [0 127.0.0.1:60866] "AUTH" "hunter""#, "hunter"),
+        (r#"1339518083.107412 [0 127.0.0.1:60866] "AUTH" "app" "hunter""#, "\"hunter"),
+        (r#"args ["curl","-u","app:hunter2"]"#, "hunter2"),
+        ("wget --user app:hunter2 https://x", "hunter2"),
+        ("sshpass -p hunter ssh a@b", "hunter"),
+        ("sshpass -phunter ssh a@b", "hunter"),
+        ("docker login -u ci -p hunter registry.example.com", "hunter"),
+        ("mongodump -h db -u app -p hunter -d shop", "hunter"),
+        ("ldapsearch -x -D cn=admin -w hunter -b dc=x", "hunter"),
+        ("smbclient //nas/share -U app%hunter", "hunter"),
+        ("sqlplus app/hunter@orcl", "hunter"),
+        ("openssl rsa -in k.pem -passin pass:hunter", "pass:hunter"),
+        (r#"args ["--password","hunter2"]"#, "hunter2"),
+        ("keytool -storepass hunter2 -list", "hunter2"),
+    ]
+    .map(|(text, secret)| (SecretKind::Password, text.to_owned(), secret.to_owned()))
+    .into()
+}
+
+fn provided() -> Vec<(SecretKind, String, String)> {
+    let (hex, mixed) = ("0123456789abcdef".repeat(2), "a1B2c3D4e5".repeat(4));
+    let of = |before: &str, secret: &str, after: &str| {
+        (SecretKind::ApiKey, format!("{before}{secret}{after}"), secret.to_owned())
+    };
+    vec![
+        of("POST https://hooks.slack.com/services/", "T00000000/B00000000/a1B2c3D4e5", " 404"),
+        of("https://discord.com/api/webhooks/123456789012345678/", &mixed, " failed"),
+        of("https://acme.webhook.office.com/webhookb2/", "3f2504e0-4f89@9a0c/IncomingWebhook/a1/b2", " 400"),
+        of("https://hooks.zapier.com/hooks/catch/", "1234567/abc1def2", "/ 410"),
+        of("https://chat.example.com/hooks/", "abc123def456ghi789jkl0mnop", " 500"),
+        of("POST https://api.telegram.org/bot", &format!("123456789:AA{}", &mixed[..33]), "/sendMessage"),
+        of("token ", &format!("123456789:AA{}", &mixed[..33]), " refused"),
+        of(&format!("twilio AC{hex}:"), &"fedcba9876543210".repeat(2), " refused"),
+        of("twilio key ", &format!("SK{hex}"), " refused"),
+        of("client ", &format!("abc8Q~{}", &mixed[..34]), " refused"),
+        of("pushed with ", &format!("gldt-{}", &mixed[..20]), " ok"),
+        of("oauth ", &format!("GOCSPX-{}", &mixed[..28]), " ok"),
+        of("refresh ", &format!("1//0{}", &mixed[..30]), " ok"),
+        of("mail ", &format!("key-{hex}"), " ok"),
+        of("mail ", &format!("{hex}-us12"), " ok"),
+        of("pull ", &format!("dckr_pat_{}", &mixed[..24]), " ok"),
+        of("mail ", &format!("SG.{}.{}", &mixed[..22], &mixed[..30]), " ok"),
+        (
+            SecretKind::Password,
+            format!("AccountName=shop;AccountKey={mixed}{mixed}==;EndpointSuffix=core.windows.net"),
+            mixed.clone(),
+        ),
+        (
+            SecretKind::Bearer,
+            format!("GET https://shop.blob.core.windows.net/a?sv=2022&sig={mixed}%3D"),
+            mixed,
+        ),
+    ]
 }
 
 fn base64(plain: &str) -> String {
@@ -149,9 +245,55 @@ fn ordinary_lines_come_back_byte_for_byte() {
         "curl -u https://api.example.com:8443/x failed",
         "version 4111.1111.1111.1112",
         "using password: YES, password \"required\"",
+        // What is said of passwords and keys is oftener what is wrong with them than what they are.
+        "Failed password for root from 2001:db8::1 port 38926 ssh2",
+        "Failed password for root: attempt3 of 5",
+        "password for user: bob1234 was asked for",
+        "password for app: ORA-01017: invalid username/password",
+        "password for app: HTTP401",
+        "password is 8-character minimum, the password is too short",
+        "the password was reset at 2026-11-21T02:01:07Z",
+        "password was expired 30d ago, password is sha256-hashed",
+        "secret is db-credentials-v2, the token is expired",
+        "credentials for i-0abc123def456: expired",
+        "api key is missing",
+        "docker run --name mysql -p3306:3306 mysql:8",
+        "docker run mongo -p 27017:27017",
+        "mysql -p -u root shop",
+        "mysql -p$MYSQL_PASSWORD shop",
+        "redis-cli -h cache -p 6379 ping",
+        "AUTH failed",
+        "250-AUTH PLAIN LOGIN XOAUTH2",
+        "error: AUTH timeout after 30s",
+        "openssl -passin pass:$PASS",
+        "sip:1001@10.0.0.5:5060 user:root@10.0.0.1:22",
+        "image checkout:1.4.2@sha256:abcdef01 npm:left-pad@1.3.0 com.acme:lib@aar",
+        "tcp:http@10.0.0.1:8080",
+        "WARN [LeaseRenewer:hdfs@namenode-1:9000] Failed to renew lease",
+        "mysql-connector -pool-size 5, mysql -port 3307",
+        "POST https://x.example/hooks/pre-receive/2024-main",
+        "GET /hooks/list 200, pre-commit hooks/pre-push/2024 ran",
+        "see https://grafana.example.com/d/hooks/overview",
+        "telegram bot 123456:ABC",
+        "use --password to set one, --token-file /run/secrets/token",
+        "\u{41f}\u{430}\u{440}\u{43e}\u{43b}\u{44c} \u{43d}\u{435} \u{43f}\u{440}\u{438}\u{43d}\u{44f}\u{442}: 7",
+        "na\u{ef}ve caf\u{e9} \u{2013} 5 \u{b5}s",
     ] {
         assert_eq!(redact(text).text, text);
         assert!(kinds(text).is_empty());
+    }
+}
+
+#[test]
+fn what_ends_its_line_is_told_by_that() {
+    for (text, shown) in [
+        ("AUTH hunter2x", "AUTH [redacted:password]"),
+        ("redis command AUTH default hunter2x\nOK", "redis command AUTH default [redacted:password]\nOK"),
+        (">>> AUTH PLAIN AGFwcABodW50ZXIy", ">>> AUTH PLAIN [redacted:password]"),
+        ("the password is 123456.", "the password is [redacted:password]."),
+        ("the password is 123456 bytes long", "the password is 123456 bytes long"),
+    ] {
+        assert_eq!(redact(text).text, shown);
     }
 }
 
@@ -181,6 +323,14 @@ fn hostile_text_takes_linear_time() {
         "http://a:",
         "<password>",
         "cookie: a=",
+        "mysql ",
+        "redis-cli -h ",
+        "password is ",
+        "password for a ",
+        "curl -u ",
+        "a:b@",
+        "\u{430}:",
+        "AUTH a ",
     ] {
         let text = unit.repeat(40_000 / unit.len());
         // Quadratic work on 40 kB would outlast any test limit.
