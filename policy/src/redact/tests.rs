@@ -139,6 +139,7 @@ fn commands() -> Vec<(SecretKind, String, String)> {
 
 fn provided() -> Vec<(SecretKind, String, String)> {
     let (hex, mixed) = ("0123456789abcdef".repeat(2), "a1B2c3D4e5".repeat(4));
+    let part = |length: usize| mixed.get(..length).unwrap();
     let of = |before: &str, secret: &str, after: &str| {
         (SecretKind::ApiKey, format!("{before}{secret}{after}"), secret.to_owned())
     };
@@ -148,18 +149,18 @@ fn provided() -> Vec<(SecretKind, String, String)> {
         of("https://acme.webhook.office.com/webhookb2/", "3f2504e0-4f89@9a0c/IncomingWebhook/a1/b2", " 400"),
         of("https://hooks.zapier.com/hooks/catch/", "1234567/abc1def2", "/ 410"),
         of("https://chat.example.com/hooks/", "abc123def456ghi789jkl0mnop", " 500"),
-        of("POST https://api.telegram.org/bot", &format!("123456789:AA{}", &mixed[..33]), "/sendMessage"),
-        of("token ", &format!("123456789:AA{}", &mixed[..33]), " refused"),
+        of("POST https://api.telegram.org/bot", &format!("123456789:AA{}", part(33)), "/sendMessage"),
+        of("token ", &format!("123456789:AA{}", part(33)), " refused"),
         of(&format!("twilio AC{hex}:"), &"fedcba9876543210".repeat(2), " refused"),
         of("twilio key ", &format!("SK{hex}"), " refused"),
-        of("client ", &format!("abc8Q~{}", &mixed[..34]), " refused"),
-        of("pushed with ", &format!("gldt-{}", &mixed[..20]), " ok"),
-        of("oauth ", &format!("GOCSPX-{}", &mixed[..28]), " ok"),
-        of("refresh ", &format!("1//0{}", &mixed[..30]), " ok"),
+        of("client ", &format!("abc8Q~{}", part(34)), " refused"),
+        of("pushed with ", &format!("gldt-{}", part(20)), " ok"),
+        of("oauth ", &format!("GOCSPX-{}", part(28)), " ok"),
+        of("refresh ", &format!("1//0{}", part(30)), " ok"),
         of("mail ", &format!("key-{hex}"), " ok"),
         of("mail ", &format!("{hex}-us12"), " ok"),
-        of("pull ", &format!("dckr_pat_{}", &mixed[..24]), " ok"),
-        of("mail ", &format!("SG.{}.{}", &mixed[..22], &mixed[..30]), " ok"),
+        of("pull ", &format!("dckr_pat_{}", part(24)), " ok"),
+        of("mail ", &format!("SG.{}.{}", part(22), part(30)), " ok"),
         (
             SecretKind::Password,
             format!("AccountName=shop;AccountKey={mixed}{mixed}==;EndpointSuffix=core.windows.net"),
