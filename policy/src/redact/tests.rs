@@ -138,7 +138,7 @@ fn commands() -> Vec<(SecretKind, String, String)> {
 }
 
 fn provided() -> Vec<(SecretKind, String, String)> {
-    let (hex, mixed) = ("0123456789abcdef".repeat(2), "a1B2c3D4e5".repeat(4));
+    let (hex, mixed) = ("0f1e2d3c4b5a6978".repeat(2), "a1B2c3D4e5".repeat(4));
     let part = |length: usize| mixed.get(..length).unwrap();
     let of = |before: &str, secret: &str, after: &str| {
         (SecretKind::ApiKey, format!("{before}{secret}{after}"), secret.to_owned())
