@@ -136,7 +136,7 @@ async fn agent(range: Arc<Range>, seed: u64, calls: u64) -> Tally {
     for call in 0..calls {
         let door = &doors[random.below(doors.len())];
         let tool = &door.tools[random.below(door.tools.len())];
-        let arguments = arguments(&mut random, &tool.input_schema.value());
+        let arguments = arguments(&mut random, &tool.input_schema);
         let what = || format!("seed {seed}, call {call}, {}: {arguments:?}", tool.name);
         let request = CallToolRequestParams::new(tool.name.clone()).with_arguments(arguments.clone());
         let begun = tokio::time::Instant::now();
