@@ -15,8 +15,8 @@ const ON: &str = r#"[^\n|;]{0,200}?[\s"']"#;
 /// `mysql -pSECRET`: with a blank it asks for one.
 pub(super) const MYSQL: &str = r#"\b(?:mysql(?:dump|admin|import|show|check|slap|pump|binlog)?|mariadb(?:-[a-z]{2,12})?)(?:\.exe)?\\{0,3}[\s"',](?:{ON})?-p(?:\\{0,3}["'])?(?P<secret>[^\s"'\\;|,-][^\s"'\\;|]*)"#;
 /// Tools whose flag takes a blank before its value.
-pub(super) const TOOL: &str = r#"\b(?:redis-cli\b{ON}(?:-a|--pass)|(?:docker|podman|nerdctl|buildah|skopeo|crane|oras|helm registry|az|oc|argocd)\slogin\b{ON}-p|mongo(?:sh|dump|restore|export|import|stat|top)?\b{ON}-p|ldap(?:search|modify|add|delete|whoami|passwd|compare)\b{ON}-w|(?:sqlcmd|bcp|isql|ipmitool|unzip|zip)\b{ON}-P|rabbitmqadmin\b{ON}-p|kinit\b{ON}--password|snmp[a-z]{3,8}\b{ON}-[AX]){BEHIND}(?:\\{0,3}["'])?(?P<secret>[^\s"'\\;|-][^\s"'\\;|]{2,})"#;
-pub(super) const TOOL_HINT: &str = r"redis-cli|(?:docker|podman|nerdctl|buildah|skopeo|crane|oras|registry|az|oc|argocd)\slogin|mongo|ldap[a-z]|sqlcmd|\bbcp\b|isql|ipmitool|\bzip\b|unzip|rabbitmqadmin|kinit|snmp";
+pub(super) const TOOL: &str = r#"\b(?:redis-cli\b{ON}(?:-a|--pass)|(?:docker|podman|nerdctl|buildah|skopeo|crane|oras|helm registry|az|oc|argocd)\slogin\b{ON}-p|mongo(?:sh|dump|restore|export|import|stat|top)?\b{ON}-p|ldap(?:search|modify|add|delete|whoami|passwd|compare)\b{ON}-w|(?:sqlcmd|bcp|isql|ipmitool)\b{ON}-P|rabbitmqadmin\b{ON}-p|kinit\b{ON}--password|snmp[a-z]{3,8}\b{ON}-[AX]){BEHIND}(?:\\{0,3}["'])?(?P<secret>[^\s"'\\;|-][^\s"'\\;|]{2,})"#;
+pub(super) const TOOL_HINT: &str = r"redis-cli|(?:docker|podman|nerdctl|buildah|skopeo|crane|oras|registry|az|oc|argocd)\slogin|mongo|ldap[a-z]|sqlcmd|\bbcp\b|isql|ipmitool|rabbitmqadmin|kinit|snmp";
 /// `sshpass -pSECRET`, with a blank or without.
 pub(super) const SSHPASS: &str =
     r#"\bsshpass\b{ON}-p(?:{BEHIND}|\s{0,4})(?:\\{0,3}["'])?(?P<secret>[^\s"'\\;|-][^\s"'\\;|]*)"#;
@@ -49,13 +49,31 @@ pub(super) fn argument(text: &str, span: Range<usize>) -> Option<Range<usize>> {
 
 /// What is glued to `-p`: no `-port` and `-pool-size`, which are words of a tool that takes its flags so.
 pub(super) fn glued(text: &str, span: Range<usize>) -> Option<Range<usize>> {
-    const WORDS: [&str; 9] =
-        ["ort", "rotocol", "rompt", "ool", "arallel", "assword", "rofile", "rint-defaults", "lugin"];
+    const WORDS: [&str; 10] = [
+        "ort",
+        "rotocol",
+        "rompt",
+        "ool",
+        "arallel",
+        "assword",
+        "rofile",
+        "rint-defaults",
+        "lugin",
+        "reserve",
+    ];
     let value = text.get(span.clone())?;
     let is_word = WORDS.iter().any(|word| {
         value.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '=', 's']))
     });
-    argument(text, span).filter(|_| !is_word)
+    // `docker exec mysql ls -plah /var`: another command stands between, and letters alone are its flags.
+    let start = text.floor_char_boundary(span.start.saturating_sub(200));
+    let between = text.get(start..span.start)?;
+    let is_of_another = value.len() <= 6
+        && value.bytes().all(|b| b.is_ascii_lowercase())
+        && [" ls ", " rsync ", " cp ", " mkdir ", " kubectl ", " helm ", " tar ", " ps "]
+            .iter()
+            .any(|other| between.contains(other));
+    argument(text, span).filter(|_| !is_word && !is_of_another)
 }
 
 /// `AUTH PLAIN LOGIN` names ways to log in; what is sent by one has letters of both cases, or digits.

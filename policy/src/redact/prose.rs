@@ -18,9 +18,46 @@ pub(super) const TOLD: &str = concat!(
 pub(super) const TOLD_HINT: &str = r"(?i)(?:pass(?:word|wd|phrase|code)|pwd|secret|key|token|credentials?)\W{0,4}\s(?:for|of|on|to|at|in|is|was|are|becomes|now|be|has|set|changed|reset|rotated|updated)\s|(?:key|token|word|secret)\s?[=-]>|(?:with|using|and|by|or)\s(?:the\s|a\s)?(?:password|passphrase|passwd|pwd)\s";
 
 /// Words with a digit or a sign in them that are said of passwords and keys.
-const OF_KEYS: [&str; 22] = [
-    "base", "sha", "md5", "md4", "bcrypt", "scrypt", "argon", "pbkdf", "aes", "rsa", "ecdsa", "ed255", "utf",
-    "oauth", "x509", "x.509", "pkcs", "ldap", "http", "krb5", "ipv", "log4j",
+const OF_KEYS: [&str; 25] = [
+    "base",
+    "sha",
+    "md5",
+    "md4",
+    "bcrypt",
+    "scrypt",
+    "argon",
+    "pbkdf",
+    "aes",
+    "rsa",
+    "ecdsa",
+    "ed255",
+    "utf",
+    "oauth",
+    "x509",
+    "x.509",
+    "pkcs",
+    "ldap",
+    "http",
+    "krb5",
+    "ipv",
+    "log4j",
+    "scram",
+    "caching_",
+    "mysql_native",
+];
+
+/// Tokens that are no secret.
+const OF_TOKENS: [&str; 10] = [
+    "lock",
+    "lease",
+    "fencing",
+    "sync",
+    "continuation",
+    "idempotency",
+    "next",
+    "page",
+    "pagination",
+    "upload",
 ];
 
 /// Whether a value is one that somebody chose, or a machine, and no word, measure, time, code of an error or name.
@@ -40,11 +77,15 @@ fn looks_chosen(value: &str) -> bool {
     let is_code = head.len() + 1 < value.len()
         && head.trim_start_matches(['-', '_']).bytes().all(|b| b.is_ascii_digit())
         || value.starts_with("SQLSTATE");
+    // `AccessDenied403`, `ExpiredTokenException400`
+    let named = lower.trim_end_matches(|c: char| !c.is_ascii_alphabetic());
+    let is_error =
+        ["exception", "error", "denied", "failed", "fault", "timeout"].iter().any(|end| named.ends_with(end));
     let is_placeholder = value.starts_with(['<', '{', '$', '%', '[', '(', '/', '.', '-', '~'])
         || value.contains("://")
         || value.contains("()")
         || is_prose(value);
-    if value.len() < 6 || is_measure || is_time || is_code || is_placeholder {
+    if value.len() < 6 || is_measure || is_time || is_code || is_error || is_placeholder {
         return false;
     }
     let is_said = OF_KEYS.iter().any(|word| lower.starts_with(word));
@@ -75,6 +116,11 @@ pub(super) fn told(text: &str, span: Range<usize>) -> Option<Range<usize>> {
     let word = ["pass", "pwd", "secret", "key", "token", "credential"];
     let (at, word) = word.iter().filter_map(|word| Some((before.rfind(word)?, *word))).max()?;
     let is_strong = matches!(word, "pass" | "pwd");
+    // Those say who is next, not who may.
+    let which = before.get(..at)?.trim_end().rsplit(|c: char| !c.is_ascii_alphanumeric()).next()?;
+    if word == "token" && OF_TOKENS.contains(&which) {
+        return None;
+    }
     if let Some(label) = before.trim_end().strip_suffix(':') {
         let of = label.rsplit([' ', '\t']).next().unwrap_or_default();
         let names_someone =
@@ -196,7 +242,10 @@ fn authority(text: &str, span: Range<usize>) -> Option<Range<usize>> {
     if !is_call && !ends(port.unwrap_or(rest)) {
         return None;
     }
+    // What is called at a host is a build, a version or a queue as often: those have no such signs.
+    let has_sign = looks_chosen(value) && value.bytes().any(|b| b"!#$%^&*+~".contains(&b));
     let is_host = host.contains('.') || host == "localhost" || port.is_some();
-    let is_secret = is_call || !is_version && (is_database || is_dialled || is_host && looks_chosen(value));
+    let is_secret =
+        is_call || !is_version && (is_database || is_dialled || is_host && (has_sign || looks_made(value)));
     is_secret.then_some(span)
 }

@@ -336,8 +336,12 @@ fn named_value(text: &str, span: Range<usize>) -> Option<Range<usize>> {
     let working_directory = name == "pwd" && secret.starts_with(['/', '~']);
     // `"tokens": {…}` and `secrets: […]` are structures; what is in them is looked at by itself.
     let structure = quote.is_none() && secret.starts_with(['{', '[', '<', '(']) && secret.len() < 2;
+    // Of Secrets Manager an ARN says which secret, and no more.
+    let start = text.floor_char_boundary(span.start.saturating_sub(64));
+    let of_an_arn = name == "secret" && text.get(start..span.start)?.contains(":secretsmanager:");
     let ordinary = secret.is_empty()
         || structure
+        || of_an_arn
         || paging
         || working_directory
         || secret.starts_with("arn:")
