@@ -72,9 +72,9 @@ pub fn open_lock(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// The mode of a file that is there.
+/// The mode of a file that is there. What a link leads to may be anything, and is left alone.
 fn mode(file: &Path) -> Option<u32> {
-    let metadata = std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file)?;
+    let metadata = std::fs::symlink_metadata(file).ok().filter(std::fs::Metadata::is_file)?;
     Some(metadata.permissions().mode())
 }
 
@@ -126,6 +126,16 @@ mod tests {
         make(&at("kept.db"), 0o440);
         private_store(&at("kept.db")).unwrap();
         assert_eq!(of(&at("kept.db")), 0o400);
+    }
+
+    #[test]
+    fn what_a_link_leads_to_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        make(&at("elsewhere"), 0o644);
+        std::os::unix::fs::symlink(at("elsewhere"), at("a.db-shm")).unwrap();
+        private_store(&at("a.db")).unwrap();
+        assert_eq!(of(&at("elsewhere")), 0o644);
     }
 
     #[test]
