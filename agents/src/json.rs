@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwn
 use serde_json::{Value, value::RawValue};
 
 /// One JSON value; cheap to clone, all clones are one text.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Json(Arc<str>);
 
 impl Json {
@@ -32,6 +32,13 @@ impl Json {
     /// The value as something that its reader knows.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_str(&self.0)
+    }
+}
+
+/// As JSON is equal: whatever the order of its fields.
+impl PartialEq for Json {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0 || self.value() == other.value()
     }
 }
 
@@ -69,5 +76,10 @@ mod tests {
         assert_eq!(serde_json::to_string(&held).unwrap(), value.to_string());
         assert_eq!(serde_json::from_value::<Json>(value.clone()).unwrap(), held);
         assert_eq!(serde_json::from_str::<Json>(&value.to_string()).unwrap().value(), value);
+        assert_eq!(
+            serde_json::from_str::<Json>(r#"{"b": 1, "a": 2}"#).unwrap(),
+            Json::of(&json!({"a": 2, "b": 1}))
+        );
+        assert_ne!(held, Json::of(&json!({})));
     }
 }

@@ -295,8 +295,12 @@ fn named(model: &dyn Model) -> String {
 
 /// The time one call may take.
 pub(super) fn time_left(ctx: &RunContext<'_>, now: Timestamp) -> Duration {
-    let left = ctx.deadline.duration_since(now);
-    Duration::try_from(left).unwrap_or(Duration::ZERO).min(ctx.call_timeout)
+    run_left(ctx, now).min(ctx.call_timeout)
+}
+
+/// The time until the run has to be over.
+pub(super) fn run_left(ctx: &RunContext<'_>, now: Timestamp) -> Duration {
+    Duration::try_from(ctx.deadline.duration_since(now)).unwrap_or(Duration::ZERO)
 }
 
 /// Milliseconds since then, by the incident's clock.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Ended, RunContext,
-    ask::{since, time_left},
+    ask::{run_left, since, time_left},
     conversation::{error, outside},
     drive::object,
 };
@@ -188,7 +188,8 @@ impl<'r, 'a> Answerer<'r, 'a> {
         let answer = tokio::select! {
             biased;
             () = ctx.cancel.cancelled() => Err(ToolFailure::new(FailureKind::Timeout, "cancelled")),
-            answer = tokio::time::timeout(limits.timeout, ctx.tools.call(call, &limits)) => {
+            // Who keeps the tools holds the call to its time, which begins when it has its turn.
+            answer = tokio::time::timeout(run_left(ctx, started), ctx.tools.call(call, &limits)) => {
                 answer.unwrap_or_else(|_| Err(ToolFailure::new(FailureKind::Timeout, "no answer in time")))
             }
         };
