@@ -26,8 +26,11 @@ impl Passed {
     pub(crate) fn now(&mut self, wall: Timestamp, running: Duration) -> Timestamp {
         let went = running.saturating_sub(self.seen).saturating_mul(2);
         self.seen = running;
-        self.at = self.at.saturating_add(went).unwrap_or(wall).min(wall);
-        self.at
+        // While the wall says less, that counts, and is not believed: what was set back is put right again.
+        if wall >= self.at {
+            self.at = self.at.saturating_add(went).unwrap_or(wall).min(wall);
+        }
+        self.at.min(wall)
     }
 }
 
@@ -54,6 +57,8 @@ mod tests {
         assert_eq!(passed.now(day(4), 5 * DAY), day(4));
         // Set back: nothing is older than the wall says.
         assert_eq!(passed.now(day(1), 6 * DAY), day(1));
+        // And put right: it was never that long ago.
+        assert_eq!(passed.now(day(6), 7 * DAY), day(6));
     }
 
     #[test]

@@ -51,6 +51,12 @@ fn event_bridge_says_that_an_alarm_was_deleted() {
     // Only the second is said: it is never before the last state.
     event["time"] = "2019-10-02T17:10:00Z".into();
     assert_eq!(parse(&event.to_string()).unwrap().at.to_string(), "2019-10-02T17:10:00.1Z");
+    // Whoever deletes an alarm that fires ends no trouble with it.
+    let last = event["detail"]["state"]["value"].take();
+    event["detail"]["state"]["value"] = "ALARM".into();
+    let refused = parse(&event.to_string()).unwrap_err().to_string();
+    assert!(refused.contains("deleted while it fired"), "{refused}");
+    event["detail"]["state"]["value"] = last;
     // What was made or altered says nothing of a state.
     for operation in ["create", "update"] {
         event["detail"]["operation"] = operation.into();

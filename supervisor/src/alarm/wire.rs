@@ -125,6 +125,11 @@ impl Kind {
         let text = |at: &str| value.pointer(at).and_then(Value::as_str);
         let found = match (text("/detail-type"), text("/detail/operation")) {
             (None | Some("CloudWatch Alarm State Change"), _) => return Ok(Self::Changed),
+            // Whether its trouble is over nobody knows: it holds back the all clear, as if it went on.
+            (Some(CONFIGURED), Some("delete")) if text("/detail/state/value") == Some("ALARM") => format!(
+                "an EventBridge event `{CONFIGURED}` of an alarm that was deleted while it fired, which ends no trouble: a \
+                 person has to end its incident"
+            ),
             (Some(CONFIGURED), Some("delete")) => return Ok(Self::Deleted),
             (Some(CONFIGURED), other) => format!(
                 "an EventBridge event `{CONFIGURED}` of the operation `{}`, of which only `delete` says something of a \

@@ -101,9 +101,10 @@ impl Board {
         let group = self.groups.get(&incident)?;
         let key = AlarmKey::of(alarm);
         // A state from before the one that is known changes nothing.
-        let state = if alarm.at < track.at { track.state } else { alarm.state };
+        let is_late = alarm.at < track.at;
+        let state = if is_late { track.state } else { alarm.state };
         // Insufficient data is never OK; for what was deleted nothing ever comes in that could be.
-        let all_clear = !state.holds_back() && !group.has_others(&key);
+        let all_clear = !is_late && !state.holds_back() && !group.has_others(&key);
         // What flaps would wake people each time, and so would the end of it.
         let flapped = all_clear && (self.calm.contains_key(&incident) || has_flapped(alarm, track, grouping));
         let told_at = flapped.then(|| now.saturating_add(grouping.flap_hold).unwrap_or(now));

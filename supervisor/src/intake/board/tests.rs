@@ -242,10 +242,10 @@ fn an_alarm_that_was_deleted_holds_nothing_back() {
         "{over:?}"
     );
     assert!(stage.board.group(&incident).unwrap().is_clear());
-    // What happened before and comes late does not bring it back.
+    // What happened before and comes late does not bring it back, and is no second all clear.
     let late = stage.comes_at(no_data("latency", 115), at(130));
     assert!(
-        matches!(late, Decision::Updated { all_clear: true, state: AlarmState::Deleted, .. }),
+        matches!(late, Decision::Updated { all_clear: false, state: AlarmState::Deleted, .. }),
         "{late:?}"
     );
     // One of the same name that is made anew and fires is another trouble.
