@@ -60,6 +60,13 @@ const OF_TOKENS: [&str; 10] = [
     "upload",
 ];
 
+/// `AccessDenied403`, `ExpiredTokenException400`
+fn is_error(value: &str) -> bool {
+    let lower = value.to_ascii_lowercase();
+    let named = lower.trim_end_matches(|c: char| !c.is_ascii_alphabetic());
+    ["exception", "error", "denied", "failed", "fault", "timeout"].iter().any(|end| named.ends_with(end))
+}
+
 /// Whether a value is one that somebody chose, or a machine, and no word, measure, time, code of an error or name.
 fn looks_chosen(value: &str) -> bool {
     let bytes = value.as_bytes();
@@ -77,15 +84,11 @@ fn looks_chosen(value: &str) -> bool {
     let is_code = head.len() + 1 < value.len()
         && head.trim_start_matches(['-', '_']).bytes().all(|b| b.is_ascii_digit())
         || value.starts_with("SQLSTATE");
-    // `AccessDenied403`, `ExpiredTokenException400`
-    let named = lower.trim_end_matches(|c: char| !c.is_ascii_alphabetic());
-    let is_error =
-        ["exception", "error", "denied", "failed", "fault", "timeout"].iter().any(|end| named.ends_with(end));
     let is_placeholder = value.starts_with(['<', '{', '$', '%', '[', '(', '/', '.', '-', '~'])
         || value.contains("://")
         || value.contains("()")
         || is_prose(value);
-    if value.len() < 6 || is_measure || is_time || is_code || is_error || is_placeholder {
+    if value.len() < 6 || is_measure || is_time || is_code || is_error(value) || is_placeholder {
         return false;
     }
     let is_said = OF_KEYS.iter().any(|word| lower.starts_with(word));
@@ -138,8 +141,11 @@ pub(super) fn told(text: &str, span: Range<usize>) -> Option<Range<usize>> {
         let rest = text.get(span.start + value.len()..).unwrap_or_default();
         rest.is_empty() || rest.starts_with(['.', ',', ';', '"', '\'', '`', ')', '\n'])
     };
-    let is_secret =
-        if is_strong { looks_chosen(value) || is_number } else { looks_made(value) && !is_prose(value) };
+    let is_secret = if is_strong {
+        looks_chosen(value) || is_number
+    } else {
+        looks_made(value) && !is_error(value) && !is_prose(value)
+    };
     is_secret.then_some(span.start..span.start + value.len())
 }
 
