@@ -15,6 +15,7 @@ pub mod count;
 mod definition;
 pub mod event;
 pub mod failure;
+mod meant;
 mod page;
 mod server;
 mod tools;

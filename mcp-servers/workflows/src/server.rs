@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use jiff::SignedDuration;
-use midwatch_mcp::{Ctx, Time, ToolError, Window, clean, limit, named, redaction_note, server_info};
+use midwatch_mcp::{Ctx, Time, ToolError, Window, clean, limit, redaction_note, server_info};
 use midwatch_policy::{Service, state_machine_name};
 use rmcp::{
     Json, ServerHandler,
@@ -18,7 +18,9 @@ use crate::{
     cause,
     compare::{diverges_at, rows, visits},
     count::{Run, Status, compare, count},
-    definition, failure, page,
+    definition, failure,
+    meant::{Which, execution_arn, meant},
+    page,
     tools::{
         CompareArgs, Comparison, ExecutionList, ExplainArgs, Explanation, ListArgs, Listed, Sample, Show,
         Side,
@@ -36,7 +38,7 @@ const MOST_FIELDS: usize = 40;
 /// Longest cause that is passed on, in bytes.
 const CAUSE: usize = 1000;
 /// Longest name that is passed on, in bytes.
-const NAME: usize = 200;
+pub(crate) const NAME: usize = 200;
 /// Bytes that Step Functions carries from state to state.
 const CARRIED: u64 = 262_144;
 
@@ -133,41 +135,6 @@ impl WorkflowsServer {
     }
 }
 
-/// Which of the two of a comparison an argument means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Which {
-    Failed,
-    Good,
-}
-
-/// The ARN of an execution, from what it is called; a comparison calls two of them.
-fn execution_arn(machine: &str, execution: &str, which: Which) -> Result<String, ToolError> {
-    let both = execution.trim().strip_prefix("comparison:").and_then(|both| both.split_once(':'));
-    let execution = match both {
-        Some((failed, good)) => match which {
-            Which::Failed => failed,
-            Which::Good => good,
-        },
-        None => named(execution, &["execution", "failure"]),
-    };
-    let prefix = format!("{}:", machine.replacen(":stateMachine:", ":execution:", 1));
-    let name = if execution.starts_with("arn:") { execution.strip_prefix(&prefix) } else { Some(execution) };
-    let fits = |c: char| !c.is_control() && !c.is_whitespace() && !"<>{}[]?*\"#%\\^|~`$&,;:/".contains(c);
-    match name {
-        Some(name) if (1..=80).contains(&name.chars().count()) && name.chars().all(fits) => {
-            Ok(format!("{prefix}{name}"))
-        }
-        Some(_) => Err(ToolError::invalid(
-            format!("`{}` is no name of an execution", midwatch_mcp::clip(execution, NAME)),
-            "give `execution` as list_executions names it",
-        )),
-        None => Err(ToolError::invalid(
-            "the execution belongs to another state machine",
-            format!("give one whose ARN begins with {prefix}"),
-        )),
-    }
-}
-
 /// Failures that began in a window, newest first.
 async fn failures(api: &Api, window: Window, notes: &mut Vec<String>) -> Result<Vec<Run>, ToolError> {
     let (mut runs, complete) = api.runs(window.from).await?;
@@ -177,33 +144,6 @@ async fn failures(api: &Api, window: Window, notes: &mut Vec<String>) -> Result<
     runs.retain(|run| run.status.is_failure() && window.contains(run.started_at));
     page::sort(&mut runs);
     Ok(runs)
-}
-
-/// The failed execution that is meant.
-async fn meant(
-    api: &Api,
-    named: Option<&str>,
-    failed: &[Run],
-    window: Window,
-) -> Result<Described, ToolError> {
-    let arn = match (named, failed.first()) {
-        (Some(named), _) => execution_arn(&api.machine, named, Which::Failed)?,
-        (None, Some(newest)) => newest.arn.clone(),
-        (None, None) => {
-            return Err(ToolError::not_found(
-                format!("no execution that began between {} and {} failed", window.from, window.to),
-                "widen the window with `from` and `to`, or name an `execution`",
-            ));
-        }
-    };
-    let found = api.describe(&arn).await?;
-    match found.run.status {
-        Status::Running | Status::Succeeded => Err(ToolError::invalid(
-            format!("execution `{}` has not failed", found.run.name),
-            "give one that failed, or leave `execution` out for the newest",
-        )),
-        Status::Failed | Status::TimedOut | Status::Aborted => Ok(found),
-    }
 }
 
 fn listed(run: &Run) -> Listed {
@@ -508,30 +448,6 @@ impl ServerHandler for WorkflowsServer {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const MACHINE: &str = "arn:aws:states:us-east-1:123456789012:stateMachine:orders";
-
-    #[test]
-    fn an_execution_is_named_by_its_arn_or_its_name() {
-        let arn = "arn:aws:states:us-east-1:123456789012:execution:orders:run-1";
-        assert_eq!(execution_arn(MACHINE, arn, Which::Failed).unwrap(), arn);
-        for name in ["run-1", "execution:run-1", "failure:run-1", "comparison:run-1:run-0"] {
-            assert_eq!(execution_arn(MACHINE, name, Which::Failed).unwrap(), arn);
-        }
-        assert_eq!(execution_arn(MACHINE, " comparison:run-0:run-1 ", Which::Good).unwrap(), arn);
-        for wrong in [
-            "",
-            "a b",
-            "a/b",
-            "x:y",
-            "comparison:run-1",
-            "comparison::",
-            &arn.replace("orders", "others"),
-            &"x".repeat(81),
-        ] {
-            assert!(execution_arn(MACHINE, wrong, Which::Failed).is_err(), "{wrong:?}");
-        }
-    }
 
     #[test]
     fn failures_that_are_alike_are_counted_together() {
